@@ -1,0 +1,1 @@
+//! Micro benchmarks, the client swarm, peer comparisons, the report

@@ -1,0 +1,1 @@
+//! The control plane program: faces, sessions and tokens, store, event log, link to media

@@ -1,0 +1,1 @@
+//! Conferences, participants, roles and layout wishes: a pure state machine

@@ -1,0 +1,1 @@
+//! One SDP model for WebRTC and SIP: parse, offer and answer

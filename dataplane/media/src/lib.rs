@@ -1,0 +1,1 @@
+//! The data plane program: threads, event loop, sockets, control socket

@@ -1,0 +1,1 @@
+//! Selective forwarding: layer choice, rewriting, retransmission cache, key-frame requests

@@ -1,0 +1,1 @@
+//! Speaker order and seats: who fills which slot or tile

@@ -1,0 +1,1 @@
+//! Cores, memory and CPU features: probe and placement

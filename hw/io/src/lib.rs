@@ -1,0 +1,1 @@
+//! The PacketIo back-ends: io_uring, mmsg, ICE over TCP
