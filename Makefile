@@ -1,0 +1,40 @@
+# Plenum. `make run` starts the appliance, `make test` proves it, `make bench` measures it.
+SEEDS ?= 100
+
+.PHONY: run build test lint bench sim fmt help
+
+help:
+	@echo "make run    build the release programs, start the appliance, print the address to open"
+	@echo "make test   run every test (sets up what is missing)"
+	@echo "make lint   formatting, clippy, shell scripts"
+	@echo "make sim SEEDS=n   n seeds of the simulation"
+	@echo "make bench  benchmarks with peers in the same run; the report goes to target/bench/"
+
+build:
+	@packaging/setup.sh build
+	cargo build --release -p plenum -p plenum-media
+
+run: build
+	exec target/release/plenum up
+
+test:
+	@packaging/setup.sh test
+	cargo build -p plenum -p plenum-media
+	cargo test --workspace --no-fail-fast
+
+sim:
+	@packaging/setup.sh build
+	PLENUM_SIM_SEEDS=$(SEEDS) cargo test --release -p plenum-tests --test sim -- --nocapture
+
+lint:
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets -- -D warnings
+	shellcheck packaging/*.sh .ci/run
+
+bench:
+	@packaging/setup.sh bench
+	cargo build --release -p plenum -p plenum-media -p plenum-bench
+	target/release/plenum-bench
+
+fmt:
+	cargo fmt --all

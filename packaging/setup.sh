@@ -1,0 +1,48 @@
+#!/usr/bin/env bash
+# Installs what Plenum needs on Debian 12 and is missing. Idempotent: with nothing missing it changes nothing and asks nobody.
+# usage: packaging/setup.sh build|test|bench      (test includes build, bench includes test)
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+level=${1:-build}
+packages=(build-essential pkg-config cmake nasm ca-certificates)
+case $level in
+  build) ;;
+  test) packages+=(chromium fonts-noto-cjk iproute2 python3-venv python3-gi gir1.2-gst-plugins-bad-1.0 gstreamer1.0-tools
+    gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-bad gstreamer1.0-nice shellcheck) ;;
+  bench) packages+=(chromium fonts-noto-cjk iproute2 python3-venv python3-gi gir1.2-gst-plugins-bad-1.0 gstreamer1.0-tools
+    gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-bad gstreamer1.0-nice shellcheck
+    janus golang-go golang-github-pion-webrtc.v3-dev) ;;
+  *) echo "usage: $0 build|test|bench" >&2; exit 2 ;;
+esac
+
+missing=()
+for package in "${packages[@]}"; do
+  # A plain query of dpkg's database: no lock, no network.
+  if [ "$(dpkg-query -W -f='${db:Status-Status}' "$package" 2>/dev/null || true)" != installed ]; then
+    missing+=("$package")
+  fi
+done
+if [ ${#missing[@]} -gt 0 ]; then
+  echo "setup: installing ${missing[*]}"
+  as_root=()
+  [ "$(id -u)" = 0 ] || as_root=(sudo)
+  "${as_root[@]}" apt-get update -qq
+  DEBIAN_FRONTEND=noninteractive "${as_root[@]}" apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
+fi
+
+if ! command -v cargo >/dev/null; then
+  echo "setup: Rust 1.95 or newer is needed (rustup.rs)" >&2
+  exit 1
+fi
+
+# aiortc is an independent WebRTC stack in Python; it lives in an environment of its own under target/.
+if [ "$level" != build ]; then
+  venv=target/python
+  if ! "$venv/bin/python" -c 'import aiortc' 2>/dev/null; then
+    echo "setup: preparing the Python environment of the interop tests"
+    mkdir -p target
+    /usr/bin/python3 -m venv "$venv"
+    "$venv/bin/pip" install --quiet --disable-pip-version-check -r tests/interop/requirements.txt
+  fi
+fi
