@@ -1,0 +1,1 @@
+//! Congestion control: what we may send to a peer, and when.

@@ -1,0 +1,1 @@
+//! What we tell a peer about its stream, and ask it for.
