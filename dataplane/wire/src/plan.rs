@@ -78,4 +78,6 @@ pub struct PlanExtensions {
     pub abs_capture_time: Option<u64>,
     /// The raw dependency descriptor in the cache.
     pub dependency_descriptor: Option<PacketRef>,
+    /// Frame number to write over bytes 1 and 2 of the dependency descriptor: continuous in the receiver's stream.
+    pub dependency_frame_number: Option<u16>,
 }
