@@ -1,0 +1,1 @@
+//! Settings: `plenum.toml`, environment and command line.

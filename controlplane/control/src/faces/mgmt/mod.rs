@@ -1,0 +1,1 @@
+//! In-conference management API (spec/mgmt.md) and its Pexip-named alias paths.

@@ -1,0 +1,4 @@
+//! Adapters: each API family converts requests into model actions and model events into its own messages.
+
+pub mod mgmt;
+pub mod operator;
