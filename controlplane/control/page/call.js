@@ -1,0 +1,103 @@
+// One media connection: a PeerConnection whose offer has a slot for every tile, and a second one for a shared screen.
+// Slots are filled by the server; nobody's coming or going renegotiates anything.
+
+const encodings = (simulcast) => simulcast
+  ? [{ rid: 'q', scaleResolutionDownBy: 4, maxBitrate: 150_000 }, { rid: 'h', scaleResolutionDownBy: 2, maxBitrate: 500_000 }, { rid: 'f', maxBitrate: 1_700_000 }]
+  : [{ maxBitrate: 2_500_000 }];
+
+export class Call {
+  constructor(session, { iceServers = [], onState = () => {} } = {}) {
+    this.session = session;
+    this.onState = onState;
+    this.pc = new RTCPeerConnection({ iceServers, bundlePolicy: 'max-bundle' });
+    this.pc.onconnectionstatechange = () => this.#stateChanged();
+    this.wishes = '';
+  }
+
+  // The conference: our camera and microphone, `tiles` pictures, three sounds, one presentation.
+  async join({ stream, tiles }) {
+    const pc = this.pc;
+    const audio = stream?.getAudioTracks()[0] ?? null;
+    const video = stream?.getVideoTracks()[0] ?? null;
+    this.audio = pc.addTransceiver(audio ?? 'audio', { direction: 'sendrecv' });
+    this.audios = [this.audio, pc.addTransceiver('audio', { direction: 'recvonly' }), pc.addTransceiver('audio', { direction: 'recvonly' })];
+    this.video = pc.addTransceiver(video ?? 'video', { direction: 'sendrecv', sendEncodings: encodings(true) });
+    this.videos = [this.video];
+    for (let i = 1; i < tiles; i++) this.videos.push(pc.addTransceiver('video', { direction: 'recvonly' }));
+    this.presentation = pc.addTransceiver('video', { direction: 'recvonly' });
+    await this.#negotiate({}, [this.presentation]);
+  }
+
+  // A screen: one picture, sent only.
+  async present(stream) {
+    const track = stream.getVideoTracks()[0];
+    track.contentHint = 'detail';
+    this.video = this.pc.addTransceiver(track, { direction: 'sendonly', sendEncodings: encodings(false) });
+    await this.#negotiate({ present: 'send' }, []);
+  }
+
+  async #negotiate(extra, slides) {
+    await this.pc.setLocalDescription(await this.pc.createOffer());
+    await this.#gathered();
+    const sdp = markSlides(this.pc.localDescription.sdp, slides.map((t) => t.mid));
+    const answer = await this.session.mine('calls', { call_type: 'WEBRTC', sdp, ...extra });
+    this.uuid = answer.call_uuid;
+    await this.pc.setRemoteDescription({ type: 'answer', sdp: answer.sdp });
+    await this.session.mine(`calls/${this.uuid}/ack`);
+  }
+
+  // The server is ICE lite and finds us by our checks: host candidates are a courtesy, so waiting for them is short.
+  #gathered() {
+    return new Promise((resolve) => {
+      if (this.pc.iceGatheringState === 'complete') return resolve();
+      const done = () => { this.pc.removeEventListener('icegatheringstatechange', check); resolve(); };
+      const check = () => this.pc.iceGatheringState === 'complete' && done();
+      this.pc.addEventListener('icegatheringstatechange', check);
+      setTimeout(done, 300);
+    });
+  }
+
+  // A new network: fresh credentials on the same connection.
+  async restart() {
+    if (this.restarting || this.pc.signalingState !== 'stable') return;
+    this.restarting = true;
+    try {
+      await this.pc.setLocalDescription(await this.pc.createOffer({ iceRestart: true }));
+      await this.#gathered();
+      const slides = this.presentation ? [this.presentation.mid] : [];
+      const answer = await this.session.mine(`calls/${this.uuid}/update`, { sdp: markSlides(this.pc.localDescription.sdp, slides) });
+      await this.pc.setRemoteDescription({ type: 'answer', sdp: answer.sdp });
+    } finally { this.restarting = false; }
+  }
+
+  // Tells the server what size each slot is shown at, in physical pixels; 0×0 = not shown.
+  async wish(sizes) {
+    const slots = [...this.videos, this.presentation].map((transceiver, i) => ({ mid: transceiver.mid, width: sizes[i]?.width ?? 0, height: sizes[i]?.height ?? 0 }));
+    const text = JSON.stringify(slots);
+    if (text === this.wishes || !this.uuid) return;
+    this.wishes = text;
+    await this.session.mine(`calls/${this.uuid}/wishes`, { slots }).catch(() => { this.wishes = ''; });
+  }
+
+  #stateChanged() {
+    const state = this.pc.connectionState;
+    this.onState(state);
+    if (state === 'disconnected') this.restartTimer ??= setTimeout(() => { this.restartTimer = null; this.restart().catch(() => {}); }, 2500);
+    else { clearTimeout(this.restartTimer); this.restartTimer = null; }
+  }
+
+  close({ tell = true } = {}) {
+    clearTimeout(this.restartTimer);
+    this.pc.onconnectionstatechange = null;
+    this.pc.close();
+    if (tell && this.uuid) this.session.mine(`calls/${this.uuid}/disconnect`).catch(() => {});
+  }
+}
+
+// Browsers cannot write RFC 4796's a=content, so it is added to the copy that the server reads.
+function markSlides(sdp, mids) {
+  return sdp.split(/(?=^m=)/m).map((section) => {
+    const mid = /^a=mid:(.+)$/m.exec(section)?.[1]?.trim();
+    return mids.includes(mid) ? `${section.replace(/\r\n$/, '')}\r\na=content:slides\r\n` : section;
+  }).join('');
+}
