@@ -1,0 +1,1 @@
+//! An independent checker of one egress stream, for tests and simulation.
