@@ -1,7 +1,19 @@
 //! RTP, RTCP, header extensions and payload formats: views that borrow and writers in place.
 //!
-//! Network bytes yield values or errors, never panics; nothing allocates.
+//! Network bytes yield values or [`Malformed`], never a panic; nothing allocates, keeps a clock or decides. Offsets are
+//! those of the whole packet unless a name says "payload". What a payload means is not decided here.
 
+#![forbid(unsafe_code)]
+
+mod bytes;
+pub mod demux;
+mod error;
+pub mod ext;
 pub mod plan;
+pub mod rtcp;
+pub mod rtp;
+pub mod seq;
 
+pub use error::{Malformed, NoRoom};
+pub use ext::Span;
 pub use plan::{Class, Patch, Plan, PlanExtensions};
