@@ -60,6 +60,7 @@ impl Reader {
     ///
     /// # Errors
     /// [`FrameError`] for a frame that is too long or malformed.
+    #[allow(clippy::should_implement_trait, reason = "generic in the frame's type, so it cannot be an Iterator")]
     pub fn next<T: DeserializeOwned>(&mut self) -> Result<Option<T>, FrameError> {
         let rest = &self.bytes[self.at..];
         let Some((head, body)) = rest.split_first_chunk::<4>() else {
