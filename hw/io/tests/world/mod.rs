@@ -8,12 +8,12 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 /// IPv4 loopback, a port of the kernel's choice.
-pub const V4: &str = "127.0.0.1:0";
+pub(crate) const V4: &str = "127.0.0.1:0";
 /// IPv6 loopback, likewise.
-pub const V6: &str = "[::1]:0";
+pub(crate) const V6: &str = "[::1]:0";
 
 /// CLOCK_MONOTONIC.
-pub fn now() -> Time {
+pub(crate) fn now() -> Time {
     let mut ts = libc::timespec { tv_sec: 0, tv_nsec: 0 };
     // SAFETY: a valid timespec to write to.
     unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &raw mut ts) };
@@ -21,32 +21,32 @@ pub fn now() -> Time {
 }
 
 /// Far enough away that a loaded machine delivers before, near enough that a failing test ends.
-pub fn soon() -> Time {
+pub(crate) fn soon() -> Time {
     now() + Duration::from_secs(5)
 }
 
 /// A recognisable packet.
-pub fn payload(seed: usize, len: usize) -> Vec<u8> {
+pub(crate) fn payload(seed: usize, len: usize) -> Vec<u8> {
     (0..len).map(|i| (i * 7 + seed * 13) as u8).collect()
 }
 
 /// A copy of a datagram.
 #[derive(Debug)]
-pub struct Got {
-    pub path: Path,
-    pub received: Time,
-    pub bytes: Vec<u8>,
+pub(crate) struct Got {
+    pub(crate) path: Path,
+    pub(crate) received: Time,
+    pub(crate) bytes: Vec<u8>,
 }
 
 /// A back-end and its pool.
-pub struct Side {
-    pub io: Io,
-    pub pool: Pool,
-    pub got: Vec<Got>,
+pub(crate) struct Side {
+    pub(crate) io: Io,
+    pub(crate) pool: Pool,
+    pub(crate) got: Vec<Got>,
 }
 
 /// Opens a back-end; `None`, with a line, where this machine has not got io_uring.
-pub fn open(kind: Kind, addrs: &[&str], options: Options) -> Option<Io> {
+pub(crate) fn open(kind: Kind, addrs: &[&str], options: Options) -> Option<Io> {
     let addrs: Vec<SocketAddr> = addrs.iter().map(|a| a.parse().unwrap()).collect();
     match Io::open(kind, &addrs, &[], options) {
         Ok(io) => Some(io),
@@ -59,35 +59,35 @@ pub fn open(kind: Kind, addrs: &[&str], options: Options) -> Option<Io> {
 }
 
 impl Side {
-    pub fn new(kind: Kind, addrs: &[&str], options: Options) -> Option<Side> {
+    pub(crate) fn new(kind: Kind, addrs: &[&str], options: Options) -> Option<Side> {
         Some(Side { io: open(kind, addrs, options)?, pool: Pool::new(2048), got: Vec::new() })
     }
 
-    pub fn pair(kind: Kind, addr: &str) -> Option<(Side, Side)> {
+    pub(crate) fn pair(kind: Kind, addr: &str) -> Option<(Side, Side)> {
         Some((Side::new(kind, &[addr], Options::default())?, Side::new(kind, &[addr], Options::default())?))
     }
 
-    pub fn addr(&self) -> SocketAddr {
+    pub(crate) fn addr(&self) -> SocketAddr {
         self.io.local_addrs()[0]
     }
 
-    pub fn path_to(&self, other: &Side) -> Path {
+    pub(crate) fn path_to(&self, other: &Side) -> Path {
         Path { transport: Transport::Udp, local: self.addr(), remote: other.addr() }
     }
 
-    pub fn push(&mut self, batch: &mut TxBatch, to: SocketAddr, bytes: &[u8]) {
+    pub(crate) fn push(&mut self, batch: &mut TxBatch, to: SocketAddr, bytes: &[u8]) {
         let path = Path { transport: Transport::Udp, local: self.addr(), remote: to };
         let buf = self.pool.copy_in(plenum_packet::HEADROOM, bytes).unwrap();
         batch.push(path, buf);
     }
 
     /// Sends `(size, count)` runs of packets numbered through, and lets them leave.
-    pub fn send(&mut self, other: &Side, runs: &[(usize, usize)]) {
+    pub(crate) fn send(&mut self, other: &Side, runs: &[(usize, usize)]) {
         self.send_to(other.addr(), runs);
         self.settle();
     }
 
-    pub fn send_to(&mut self, to: SocketAddr, runs: &[(usize, usize)]) {
+    pub(crate) fn send_to(&mut self, to: SocketAddr, runs: &[(usize, usize)]) {
         let mut batch = TxBatch::default();
         let mut number = 0;
         for &(size, count) in runs {
@@ -101,25 +101,23 @@ impl Side {
     }
 
     /// Lets queued sends leave and their buffers return.
-    pub fn settle(&mut self) {
+    pub(crate) fn settle(&mut self) {
         self.receive(Time::ZERO);
         assert_eq!(self.pool.in_use(), 0);
     }
 
     /// One `receive`; keeps what it showed.
-    pub fn receive(&mut self, deadline: Time) -> usize {
+    pub(crate) fn receive(&mut self, deadline: Time) -> usize {
         let got = &mut self.got;
-        let shown = self
-            .io
+        self.io
             .receive(&mut self.pool, deadline, &mut |_, d| {
                 got.push(Got { path: d.path, received: d.received, bytes: d.bytes.to_vec() });
             })
-            .unwrap();
-        shown
+            .unwrap()
     }
 
     /// Waits until `count` packets are there, and takes them.
-    pub fn collect(&mut self, count: usize) -> Vec<Got> {
+    pub(crate) fn collect(&mut self, count: usize) -> Vec<Got> {
         let end = soon();
         while self.got.len() < count {
             assert!(now() < end, "{} of {count} packets came", self.got.len());
