@@ -33,20 +33,6 @@ pub fn effective_uid() -> u32 {
     unsafe { libc::geteuid() }
 }
 
-/// The user at the other end of a Unix socket.
-///
-/// # Errors
-/// When `fd` is no connected Unix socket.
-pub fn peer_uid(fd: RawFd) -> io::Result<u32> {
-    let mut credentials = libc::ucred { pid: 0, uid: 0, gid: 0 };
-    let mut len = size_of::<libc::ucred>() as libc::socklen_t;
-    // SAFETY: the pointers describe `credentials` and `len`, which outlive the call; the kernel writes at most `len` bytes.
-    let result = unsafe {
-        libc::getsockopt(fd, libc::SOL_SOCKET, libc::SO_PEERCRED, (&raw mut credentials).cast(), &raw mut len)
-    };
-    if result == 0 { Ok(credentials.uid) } else { Err(io::Error::last_os_error()) }
-}
-
 /// Runs `make` with the process's umask set to `mask`. For start-up, before other threads make files.
 pub fn with_umask<T>(mask: u32, make: impl FnOnce() -> T) -> T {
     // SAFETY: umask cannot fail and touches no memory.
@@ -57,19 +43,6 @@ pub fn with_umask<T>(mask: u32, make: impl FnOnce() -> T) -> T {
     made
 }
 
-/// Raises the soft limit of open files to the hard one; the limit that holds then.
-pub fn raise_file_limit() -> u64 {
-    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
-    // SAFETY: `limit` is a valid rlimit that the call fills.
-    if unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit) } != 0 {
-        return 0;
-    }
-    let former = limit.rlim_cur;
-    limit.rlim_cur = limit.rlim_max;
-    // SAFETY: `limit` is a valid rlimit that the call reads.
-    if unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit) } == 0 { limit.rlim_max } else { former }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -77,23 +50,10 @@ mod tests {
     use std::os::unix::net::UnixStream;
 
     #[test]
-    fn the_peer_of_a_socket_pair_is_ourselves() {
-        let (a, _b) = UnixStream::pair().unwrap();
-        assert_eq!(peer_uid(a.as_raw_fd()).unwrap(), effective_uid());
-        assert!(peer_uid(-1).is_err());
-    }
-
-    #[test]
     fn a_wait_ends_when_something_can_be_read() {
         use std::io::Write;
         let (a, mut b) = UnixStream::pair().unwrap();
         b.write_all(b"x").unwrap();
         poll(&[(a.as_raw_fd(), false)], Duration::from_secs(3600)).unwrap();
-    }
-
-    #[test]
-    fn the_file_limit_is_the_hard_one_afterwards() {
-        let limit = raise_file_limit();
-        assert_eq!(raise_file_limit(), limit);
     }
 }

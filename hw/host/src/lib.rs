@@ -3,13 +3,20 @@
 //! Knows nothing of packets and imports none of our crates; times are nanoseconds as `u64`.
 
 mod addresses;
+mod clock;
 mod cores;
 mod files;
+mod limits;
 mod memory;
-mod time;
 
 pub use addresses::interface_addresses;
+pub use clock::{Anchor, anchor, now};
 pub use cores::{cpu_features, pin_to_core, usable_cores};
-pub use files::{effective_uid, peer_uid, poll, raise_file_limit, with_umask};
+pub use files::{effective_uid, poll, with_umask};
+pub use limits::{PeerCredentials, peer_credentials, raise_open_files};
 pub use memory::memory_bytes;
-pub use time::{monotonic_nanos, unix_nanos};
+
+/// The error of a system call that returned less than zero.
+fn check(result: libc::c_int) -> std::io::Result<libc::c_int> {
+    if result < 0 { Err(std::io::Error::last_os_error()) } else { Ok(result) }
+}
