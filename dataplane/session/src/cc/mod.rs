@@ -1,1 +1,4 @@
-//! Congestion control: what we may send to a peer, and when.
+//! Congestion control of what we send: how much, and when each packet leaves.
+
+pub mod gcc;
+pub mod send_history;

@@ -1,0 +1,220 @@
+//! Rate control: additive or multiplicative increase, multiplicative decrease (draft-ietf-rmcat-gcc-02, section 5.5).
+//!
+//! Down to a part of what was delivered when the path is overused; up gently near the rate at which that happened last,
+//! and in proportion elsewhere. Never up beyond what the last traffic could have shown.
+
+use super::overuse::Usage;
+use core::time::Duration;
+use plenum_packet::{Bitrate, Time};
+
+/// Part of the delivered rate that remains after overuse. Larger: the queue hardly drains. Smaller: rate is wasted.
+const DECREASE: f64 = 0.85;
+/// Growth per second away from the known capacity. Larger: overshoots further. Smaller: slow where probes cannot help.
+const GROWTH: f64 = 1.08;
+/// Growth per second before the first overuse, when nothing is known of the path and jitter blurs the probes.
+const FIRST_GROWTH: f64 = 1.25;
+/// The estimate grows at most to this times what was delivered: more was not shown to pass.
+const AHEAD: f64 = 1.5;
+const AHEAD_MORE: f64 = 10_000.0;
+/// Standard deviations around the mean capacity that count as "near".
+const NEAR: f64 = 3.0;
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum State {
+    Hold,
+    Increase,
+}
+
+/// The rate control.
+pub struct Aimd {
+    current: f64,
+    state: State,
+    capacity: Capacity,
+    last_update: Option<Time>,
+    last_decrease: Option<Time>,
+    min: f64,
+    max: f64,
+}
+
+impl Aimd {
+    /// A control that begins at `start` and stays within `min` and `max`.
+    pub fn new(start: Bitrate, min: Bitrate, max: Bitrate) -> Aimd {
+        let mut aimd = Aimd {
+            current: 0.0,
+            state: State::Increase,
+            capacity: Capacity::default(),
+            last_update: None,
+            last_decrease: None,
+            min: 0.0,
+            max: 0.0,
+        };
+        aimd.set_bounds(min, max);
+        aimd.set(start);
+        aimd
+    }
+
+    /// Changes the bounds.
+    pub fn set_bounds(&mut self, min: Bitrate, max: Bitrate) {
+        self.min = min.bps() as f64;
+        self.max = (max.bps() as f64).max(self.min);
+        self.current = self.current.clamp(self.min, self.max);
+    }
+
+    /// The rate now.
+    pub fn rate(&self) -> Bitrate {
+        Bitrate(self.current as u64)
+    }
+
+    /// Sets the rate: a probe or the loss-based part knows better.
+    pub fn set(&mut self, rate: Bitrate) {
+        self.current = (rate.bps() as f64).clamp(self.min, self.max);
+    }
+
+    /// A probe passed at `rate`: raises the rate to it, and forgets a capacity that was lower.
+    pub fn raise(&mut self, rate: Bitrate) {
+        if rate.bps() as f64 > self.current {
+            if rate.bps() as f64 > self.capacity.upper() {
+                self.capacity = Capacity::default();
+            }
+            self.set(rate);
+        }
+    }
+
+    /// Follows the verdict of `usage`; `delivered` is the rate that reaches the peer. Says whether it decreased.
+    pub fn update(&mut self, now: Time, usage: Usage, delivered: Option<Bitrate>, rtt: Duration) -> bool {
+        let passed = now.since(self.last_update.unwrap_or(now)).min(Duration::from_secs(1)).as_secs_f64();
+        self.last_update = Some(now);
+        match usage {
+            Usage::Under => self.state = State::Hold,
+            Usage::Over => return self.decrease(now, delivered, rtt),
+            Usage::Normal if self.state == State::Hold => self.state = State::Increase,
+            Usage::Normal => self.increase(passed, delivered, rtt),
+        }
+        false
+    }
+
+    /// Keeps the rate as it is for now: time passes, nothing grows.
+    pub fn hold(&mut self, now: Time) {
+        self.last_update = Some(now);
+    }
+
+    fn increase(&mut self, passed: f64, delivered: Option<Bitrate>, rtt: Duration) {
+        let Some(delivered) = delivered.map(|rate| rate.bps() as f64) else { return };
+        if delivered > self.capacity.upper() {
+            self.capacity = Capacity::default();
+        }
+        let grown = if self.capacity.mean.is_some() {
+            self.current + passed * self.additive(rtt)
+        } else {
+            let growth = if self.last_decrease.is_none() { FIRST_GROWTH } else { GROWTH };
+            self.current * growth.powf(passed) + passed * 1000.0
+        };
+        let bound = (delivered * AHEAD + AHEAD_MORE).max(self.current);
+        self.current = grown.min(bound).clamp(self.min, self.max);
+    }
+
+    /// Bits per second per second near the capacity: about a packet per response time.
+    fn additive(&self, rtt: Duration) -> f64 {
+        let frame_bits = self.current / 30.0;
+        let packet_bits = frame_bits / (frame_bits / (8.0 * 1200.0)).ceil().max(1.0);
+        (packet_bits / (rtt.as_secs_f64() + 0.1)).max(4000.0)
+    }
+
+    fn decrease(&mut self, now: Time, delivered: Option<Bitrate>, rtt: Duration) -> bool {
+        let known = delivered.map(|rate| rate.bps() as f64);
+        let pause = rtt.clamp(Duration::from_millis(10), Duration::from_millis(200));
+        let collapsed = known.is_some_and(|rate| rate < self.current / 2.0);
+        if self.last_decrease.is_some_and(|last| now.since(last) < pause) && !collapsed {
+            return false;
+        }
+        // Before anything was measured, halve: too much was sent from the start.
+        let rate = known.map_or(self.current * 0.5, |rate| rate * DECREASE);
+        self.state = State::Hold;
+        self.last_decrease = Some(now);
+        if let Some(known) = known {
+            if known < self.capacity.lower() {
+                self.capacity = Capacity::default();
+            }
+            self.capacity.overused_at(known);
+        }
+        let decreased = rate < self.current;
+        self.current = rate.min(self.current).clamp(self.min, self.max);
+        decreased
+    }
+}
+
+/// Mean and deviation of what was delivered at overuse.
+#[derive(Default)]
+struct Capacity {
+    mean: Option<f64>,
+    /// Variance relative to the mean, kbit/s.
+    deviation: f64,
+}
+
+impl Capacity {
+    fn overused_at(&mut self, rate: f64) {
+        let kbps = rate / 1e3;
+        let mean = self.mean.map_or(kbps, |mean| 0.95 * mean + 0.05 * kbps);
+        let norm = mean.max(1.0);
+        let error = mean - kbps;
+        self.deviation = (0.95 * self.deviation.max(0.4) + 0.05 * error * error / norm).clamp(0.4, 2.5);
+        self.mean = Some(mean);
+    }
+
+    fn spread(&self) -> f64 {
+        NEAR * (self.deviation * self.mean.unwrap_or(0.0)).sqrt()
+    }
+
+    fn upper(&self) -> f64 {
+        self.mean.map_or(f64::INFINITY, |mean| (mean + self.spread()) * 1e3)
+    }
+
+    fn lower(&self) -> f64 {
+        self.mean.map_or(0.0, |mean| (mean - self.spread()).max(0.0) * 1e3)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const RTT: Duration = Duration::from_millis(50);
+
+    fn control() -> Aimd {
+        Aimd::new(Bitrate::kbps(1000), Bitrate::kbps(50), Bitrate::kbps(10_000))
+    }
+
+    #[test]
+    fn overuse_brings_the_rate_below_what_was_delivered_once_per_round_trip() {
+        let mut aimd = control();
+        assert!(aimd.update(Time::from_millis(0), Usage::Over, Some(Bitrate::kbps(800)), RTT));
+        assert_eq!(aimd.rate(), Bitrate::kbps(680));
+        assert!(!aimd.update(Time::from_millis(20), Usage::Over, Some(Bitrate::kbps(700)), RTT));
+        assert_eq!(aimd.rate(), Bitrate::kbps(680));
+        assert!(aimd.update(Time::from_millis(80), Usage::Over, Some(Bitrate::kbps(700)), RTT));
+        assert_eq!(aimd.rate(), Bitrate::kbps(595));
+    }
+
+    #[test]
+    fn the_rate_grows_only_as_far_as_traffic_showed() {
+        let mut aimd = control();
+        for i in 0..1000 {
+            aimd.update(Time::from_millis(i * 50), Usage::Normal, Some(Bitrate::kbps(1000)), RTT);
+        }
+        assert_eq!(aimd.rate(), Bitrate::kbps(1510));
+        for i in 1000..1100 {
+            aimd.update(Time::from_millis(i * 50), Usage::Normal, Some(Bitrate::kbps(10)), RTT);
+        }
+        assert_eq!(aimd.rate(), Bitrate::kbps(1510), "little traffic is no reason to go down");
+    }
+
+    #[test]
+    fn near_the_capacity_the_rate_grows_slowly() {
+        let mut aimd = control();
+        aimd.update(Time::from_millis(0), Usage::Over, Some(Bitrate::kbps(1000)), RTT);
+        for i in 1..=20 {
+            aimd.update(Time::from_millis(i * 50), Usage::Normal, Some(Bitrate::kbps(850)), RTT);
+        }
+        assert!((Bitrate::kbps(880)..Bitrate::kbps(930)).contains(&aimd.rate()), "{:?}", aimd.rate());
+    }
+}

@@ -1,0 +1,284 @@
+//! The loss-based part: does the rate cause the loss, or is it the path's own?
+//!
+//! Loss that a path has anyway (radio) must not cost rate; loss of a full short queue must. One look cannot tell them
+//! apart, so this part makes an experiment: when loss rises significantly above what is known to be the path's own, it
+//! limits the rate to what was delivered and counts again.
+//!
+//! ```text
+//!               loss significantly above `inherent`
+//!   Watching ───────────────────────────────────────► Testing (limit = delivered)
+//!      ▲  loss vanished: congestion, the limit becomes the estimate     │
+//!      ├────────────────────────────────────────────────────────────────┤
+//!      │  loss stayed: it is the path's own, the limit is lifted        │
+//!      └────────────────────────────────────────────────────────────────┘  in between: a lower limit, again
+//! ```
+//!
+//! libwebrtc's second loss-based estimator fits the same model (own loss plus a bottleneck) by likelihood; the
+//! experiment needs no varying traffic and a few counters. Does not look at delay.
+
+use core::time::Duration;
+use plenum_packet::{Bitrate, Time};
+
+/// Loss this far above the path's own is suspicious. Larger: a short queue may lose that much for ever. Smaller: more
+/// experiments, each of which costs a part of the rate for about a second.
+const SUSPICIOUS: f64 = 0.05;
+/// The most loss that is believed to be the path's own. Above, the rate stays limited: at such loss nothing is watchable,
+/// and a network that throws away half asks for less.
+const MOST_INHERENT: f64 = 0.35;
+/// An observation is at least this long and this many packets.
+const OBSERVATION: Duration = Duration::from_millis(250);
+const OBSERVATION_PACKETS: u32 = 20;
+/// Observations that make the recent loss.
+const RECENT: usize = 4;
+/// Packets that leave within this time after a cut still meet the old queue; they do not count.
+const SETTLE: Duration = Duration::from_millis(300);
+/// An experiment ends with so many packets, or after so long. More: surer and slower.
+const TEST_PACKETS: u32 = 150;
+const TEST_TIME: Duration = Duration::from_secs(2);
+/// One cut takes at most this part away; a burst of loss is no reason to stop.
+const LOWEST_CUT: f64 = 0.5;
+
+#[derive(Clone, Copy, Default, Debug)]
+struct Count {
+    packets: u32,
+    lost: u32,
+}
+
+impl Count {
+    fn loss(self) -> f64 {
+        f64::from(self.lost) / f64::from(self.packets.max(1))
+    }
+
+    /// The standard deviation of the loss seen, if `p` were the truth.
+    fn deviation(self, p: f64) -> f64 {
+        let p = p.clamp(0.01, 0.5);
+        (p * (1.0 - p) / f64::from(self.packets.max(1))).sqrt()
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Phase {
+    Watching,
+    Testing { limit: Bitrate, before: f64, since: Time, count: Count },
+}
+
+/// What an update decided.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// Nothing new.
+    Same,
+    /// An experiment began or went on lower: see [`LossBased::limit`].
+    Limited,
+    /// The rate causes the loss: this much passes.
+    Congested(Bitrate),
+    /// The loss is the path's own; the limit is lifted.
+    Inherent,
+}
+
+/// The loss-based part.
+pub struct LossBased {
+    inherent: f64,
+    open: Count,
+    opened: Option<Time>,
+    recent: [Count; RECENT],
+    next: usize,
+    phase: Phase,
+    ignore_until: Time,
+}
+
+impl Default for LossBased {
+    fn default() -> Self {
+        LossBased {
+            inherent: 0.0,
+            open: Count::default(),
+            opened: None,
+            recent: [Count::default(); RECENT],
+            next: 0,
+            phase: Phase::Watching,
+            ignore_until: Time::ZERO,
+        }
+    }
+}
+
+impl LossBased {
+    /// The part of the packets that the path loses at any rate, 0 to 0.35.
+    pub fn inherent(&self) -> f64 {
+        self.inherent
+    }
+
+    /// The most to send while an experiment runs.
+    pub fn limit(&self) -> Option<Bitrate> {
+        match self.phase {
+            Phase::Watching => None,
+            Phase::Testing { limit, .. } => Some(limit),
+        }
+    }
+
+    /// The peer reported on a packet that left at `sent`.
+    pub fn packet(&mut self, sent: Time, lost: bool) {
+        if sent < self.ignore_until {
+            return;
+        }
+        let one = |count: &mut Count| {
+            count.packets = count.packets.saturating_add(1);
+            count.lost = count.lost.saturating_add(u32::from(lost));
+        };
+        one(&mut self.open);
+        if let Phase::Testing { since, count, .. } = &mut self.phase
+            && sent >= *since + SETTLE
+        {
+            one(count);
+        }
+    }
+
+    /// A packet that was reported lost arrived after all.
+    pub fn recovered(&mut self) {
+        self.open.lost = self.open.lost.saturating_sub(1);
+        if let Phase::Testing { count, .. } = &mut self.phase {
+            count.lost = count.lost.saturating_sub(1);
+        }
+    }
+
+    /// Begins again at `now`, but for what it knows of the path: what left before was lost for another reason.
+    pub fn forget(&mut self, now: Time) {
+        *self = LossBased { inherent: self.inherent, ignore_until: now, ..LossBased::default() };
+    }
+
+    /// Closes observations and decides. `estimate` is the rate in force, `delivered` what reaches the peer.
+    pub fn update(&mut self, now: Time, estimate: Bitrate, delivered: Option<Bitrate>) -> Verdict {
+        let opened = *self.opened.get_or_insert(now);
+        if now.since(opened) >= OBSERVATION && self.open.packets >= OBSERVATION_PACKETS {
+            self.recent[self.next % RECENT] = core::mem::take(&mut self.open);
+            self.next += 1;
+            self.opened = Some(now);
+            if matches!(self.phase, Phase::Watching) {
+                return self.watch(now, estimate, delivered);
+            }
+        }
+        self.test(now, estimate, delivered)
+    }
+
+    fn recent(&self) -> Count {
+        self.recent.iter().fold(Count::default(), |sum, c| Count {
+            packets: sum.packets + c.packets,
+            lost: sum.lost + c.lost.min(c.packets),
+        })
+    }
+
+    fn watch(&mut self, now: Time, estimate: Bitrate, delivered: Option<Bitrate>) -> Verdict {
+        let recent = self.recent();
+        let noise = 3.0 * recent.deviation(self.inherent);
+        let excess = recent.loss() - self.inherent;
+        if excess < -noise {
+            self.inherent = recent.loss();
+        }
+        if excess > SUSPICIOUS.max(noise) {
+            return self.cut(now, recent.loss(), estimate, delivered);
+        }
+        Verdict::Same
+    }
+
+    fn cut(&mut self, now: Time, before: f64, estimate: Bitrate, delivered: Option<Bitrate>) -> Verdict {
+        // What got through, plus what the path loses anyway.
+        let passing = delivered.map_or(estimate.scale(1.0 - before), |rate| rate.scale(1.0 / (1.0 - self.inherent)));
+        let limit = passing.max(estimate.scale(LOWEST_CUT)).min(estimate.scale(1.0 - SUSPICIOUS));
+        self.phase = Phase::Testing { limit, before, since: now, count: Count::default() };
+        Verdict::Limited
+    }
+
+    fn test(&mut self, now: Time, estimate: Bitrate, delivered: Option<Bitrate>) -> Verdict {
+        let Phase::Testing { limit, before, since, count } = self.phase else { return Verdict::Same };
+        let over = count.packets >= TEST_PACKETS || now.since(since) >= SETTLE + TEST_TIME;
+        if !over || count.packets == 0 {
+            return Verdict::Same;
+        }
+        let (own, loss) = (self.inherent, count.loss());
+        let stayed = (loss - own) / (before - own).max(0.01);
+        if stayed < 0.5 {
+            self.end_test();
+            return Verdict::Congested(limit);
+        }
+        // Loss that grew during the experiment says that the path changed meanwhile; only loss that stayed is its own.
+        let noise = count.deviation(before) / (before - own).max(0.01);
+        if (0.8 - noise..=1.2 + 3.0 * noise).contains(&stayed) && loss <= MOST_INHERENT {
+            self.inherent = loss;
+            self.end_test();
+            return Verdict::Inherent;
+        }
+        self.cut(now, loss, estimate.min(limit), delivered)
+    }
+
+    fn end_test(&mut self) {
+        self.phase = Phase::Watching;
+        self.recent = [Count::default(); RECENT];
+        self.open = Count::default();
+        self.opened = None;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A path that loses `own` of everything and all above `capacity`, sent at `estimate`; seconds in steps of 50 ms.
+    fn run(part: &mut LossBased, from_ms: u64, seconds: u64, own: f64, capacity: f64, mut estimate: f64) -> f64 {
+        let (mut sent, mut lost) = (0.0, 0.0);
+        for step in 0..seconds * 20 {
+            let now = Time::from_millis(from_ms + step * 50);
+            let rate = part.limit().map_or(estimate, |limit| estimate.min(limit.bps() as f64));
+            let loss = own + (1.0 - own) * (1.0 - capacity / rate).max(0.0);
+            sent += rate * 0.05 / 9600.0;
+            while sent >= 1.0 {
+                sent -= 1.0;
+                lost += loss;
+                let gone = lost >= 1.0;
+                lost -= f64::from(u8::from(gone));
+                part.packet(now, gone);
+            }
+            let delivered = Bitrate((rate * (1.0 - loss)) as u64);
+            match part.update(now, Bitrate(rate as u64), Some(delivered)) {
+                Verdict::Congested(rate) => estimate = rate.bps() as f64,
+                Verdict::Same | Verdict::Limited | Verdict::Inherent => {}
+            }
+        }
+        part.limit().map_or(estimate, |limit| estimate.min(limit.bps() as f64))
+    }
+
+    #[test]
+    fn a_path_that_loses_a_tenth_keeps_its_rate() {
+        let mut part = LossBased::default();
+        assert_eq!(run(&mut part, 0, 5, 0.0, 1e9, 2e6), 2e6);
+        assert_eq!(run(&mut part, 5000, 10, 0.1, 1e9, 2e6), 2e6);
+        assert!((0.08..0.12).contains(&part.inherent()));
+        run(&mut part, 15_000, 10, 0.0, 1e9, 2e6);
+        assert!(part.inherent() < 0.02, "the path got better, and that is noticed");
+    }
+
+    #[test]
+    fn a_short_queue_that_loses_a_third_brings_the_rate_down_to_what_passes() {
+        let mut part = LossBased::default();
+        run(&mut part, 0, 5, 0.0, 3e6, 3e6);
+        let rate = run(&mut part, 5000, 8, 0.0, 2e6, 3e6);
+        assert!((1.7e6..2.11e6).contains(&rate), "{rate}");
+        assert_eq!(part.inherent(), 0.0);
+    }
+
+    #[test]
+    fn a_capacity_of_a_third_is_found_in_steps() {
+        let mut part = LossBased::default();
+        run(&mut part, 0, 5, 0.02, 3e6, 3e6);
+        let rate = run(&mut part, 5000, 12, 0.02, 1e6, 3e6);
+        assert!((0.8e6..1.1e6).contains(&rate), "{rate}");
+    }
+
+    #[test]
+    fn what_was_lost_while_the_path_was_gone_is_forgotten() {
+        let mut part = LossBased::default();
+        run(&mut part, 0, 5, 0.0, 1e9, 2e6);
+        part.forget(Time::from_millis(9000));
+        for i in 0..500 {
+            part.packet(Time::from_millis(6000 + i), true);
+        }
+        assert_eq!(run(&mut part, 9000, 5, 0.0, 1e9, 2e6), 2e6);
+    }
+}

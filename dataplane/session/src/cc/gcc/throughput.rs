@@ -1,0 +1,96 @@
+//! What reached the peer, by its own clock: bytes in buckets of arrival time.
+//!
+//! Two readings: a short one, which is exact while a queue keeps the path busy and so serves decreases, and a long one,
+//! which evens out frames and so bounds increases. The bucket that still fills is left out.
+
+use plenum_packet::Bitrate;
+
+const BUCKET_US: i64 = 25_000;
+/// Buckets kept; the longest window.
+const BUCKETS: usize = 24;
+/// Window of [`Throughput::short`], in buckets. Longer: late to see a drop. Shorter: frames look like bursts.
+const SHORT: i64 = 8;
+/// Window of [`Throughput::long`], in buckets.
+const LONG: i64 = 20;
+const _: () = assert!(SHORT < LONG && LONG < BUCKETS as i64);
+
+/// Bytes by time of arrival.
+#[derive(Default)]
+pub struct Throughput {
+    buckets: [u32; BUCKETS],
+    newest: Option<i64>,
+    oldest: i64,
+}
+
+impl Throughput {
+    /// Takes an acknowledged packet; what arrived before all kept buckets is ignored.
+    pub fn packet(&mut self, arrival_us: i64, size: u16) {
+        let bucket = arrival_us.div_euclid(BUCKET_US);
+        let newest = *self.newest.get_or_insert_with(|| {
+            self.oldest = bucket;
+            bucket
+        });
+        if bucket <= newest - BUCKETS as i64 {
+            return;
+        }
+        for passed in (newest + 1..=bucket).rev().take(BUCKETS) {
+            self.buckets[passed.rem_euclid(BUCKETS as i64) as usize] = 0;
+        }
+        self.newest = Some(newest.max(bucket));
+        let bytes = &mut self.buckets[bucket.rem_euclid(BUCKETS as i64) as usize];
+        *bytes = bytes.saturating_add(u32::from(size));
+    }
+
+    /// The rate of the last 200 ms; `None` before they have passed.
+    pub fn short(&self) -> Option<Bitrate> {
+        self.rate(SHORT)
+    }
+
+    /// The rate of the last 500 ms; `None` before they have passed.
+    pub fn long(&self) -> Option<Bitrate> {
+        self.rate(LONG)
+    }
+
+    /// Forgets all: the peer's clock jumped.
+    pub fn reset(&mut self) {
+        *self = Throughput::default();
+    }
+
+    fn rate(&self, window: i64) -> Option<Bitrate> {
+        let newest = self.newest?;
+        if newest - self.oldest < window {
+            return None;
+        }
+        let bytes: u64 =
+            (newest - window..newest).map(|b| u64::from(self.buckets[b.rem_euclid(BUCKETS as i64) as usize])).sum();
+        Some(Bitrate(bytes * 8_000_000 / (window * BUCKET_US) as u64))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_steady_stream_is_measured_and_silence_counts_as_nothing() {
+        let mut throughput = Throughput::default();
+        for i in 0..1000 {
+            throughput.packet(i * 1000, 125);
+        }
+        assert_eq!(throughput.short(), Some(Bitrate::kbps(1000)));
+        assert_eq!(throughput.long(), Some(Bitrate::kbps(1000)));
+        throughput.packet(3_000_000, 125);
+        assert_eq!(throughput.short(), Some(Bitrate::ZERO));
+        throughput.packet(10, 125);
+        assert_eq!(throughput.long(), Some(Bitrate::ZERO), "what is too old is ignored");
+    }
+
+    #[test]
+    fn nothing_is_claimed_before_the_window_is_full() {
+        let mut throughput = Throughput::default();
+        throughput.packet(-50_000, 1200);
+        assert_eq!(throughput.short(), None);
+        throughput.packet(i64::MAX / 2, 1200);
+        assert_eq!(throughput.short(), Some(Bitrate::ZERO));
+    }
+}
