@@ -123,6 +123,7 @@ impl Ladder {
             return ladder;
         }
         let layers = &want.layers[..want.layers.len().min(usize::from(u8::MAX))];
+        let smooth = if want.max_fps > 0 { SMOOTH.min(f32::from(want.max_fps)) } else { SMOOTH };
         let mut from = 0;
         while from < layers.len() {
             let to = from + layers[from..].iter().take_while(|l| same_picture(l, &layers[from])).count();
@@ -130,7 +131,7 @@ impl Ladder {
             for (index, layer) in layers.iter().enumerate().take(to).skip(from) {
                 let slowest = index == from;
                 let too_fast = want.max_fps > 0 && layer.frame_rate > f32::from(want.max_fps) * 1.1;
-                let jerky = !want.presentation && first_rung > 0 && layer.frame_rate < SMOOTH && index + 1 < to;
+                let jerky = !want.presentation && first_rung > 0 && layer.frame_rate < smooth && index + 1 < to;
                 if ladder.len < MAX_RUNGS && !(too_fast && !slowest) && !jerky {
                     ladder.rungs[ladder.len] = index as u8;
                     ladder.len += 1;

@@ -1,63 +1,130 @@
-//! How loud a member is: RFC 6464 levels, smoothed, with a fall-back for senders that do not tell.
+//! How loud somebody is, and whether they speak: one meter per member.
 //!
-//! The smoothed level rises fast and falls slowly, so that a word counts at once and a pause between words does not.
+//! Loudness is in dB above −127 dBov, so 0 is silence and 127 the loudest (RFC 6464 turned around). It rises fast and
+//! falls slowly, and speech begins and ends at different thresholds. Without levels in the packets their sizes stand in:
+//! Opus spends few bytes on silence and next to none in DTX. A sender of equal sizes (CBR, G.711) tells nothing that way,
+//! and counts as silent.
+//!
+//! Instants are nanoseconds of the data plane's monotonic clock.
 
-use plenum_packet::Time;
-use std::time::Duration;
-
-/// Without packets for this long a member is silent (muted, DTX, gone).
-const SILENT_AFTER: Duration = Duration::from_millis(400);
-/// Level above which sound counts as speech when the sender does not say: −50 dBov.
-const SPEECH: u8 = 127 - 50;
-/// Bytes of a 20 ms Opus packet above which sound counts as speech where there are no levels: Opus with DTX or VBR needs
-/// fewer for silence and noise.
-const SPEECH_BYTES: usize = 40;
-
-/// What one packet tells of its sound.
+/// A level as RFC 6464 sends it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum AudioLevel {
-    /// RFC 6464: bit 7 voice activity, below −dBov from 0 (loudest) to 127.
-    Told(u8),
-    /// No level: bytes of payload.
-    Unknown(usize),
+pub struct AudioLevel {
+    /// The sender's voice activity bit.
+    pub voice: bool,
+    /// Level in −dBov: 0 is the loudest, 127 silence.
+    pub level: u8,
 }
 
-/// The smoothed level of one member, 0 (silent) to 127 (loudest).
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Loudness {
-    /// Eighths of a level, to keep slow changes.
-    level: u16,
-    last: Time,
+impl AudioLevel {
+    /// From the extension's byte: voice activity in bit 7, level below.
+    pub const fn from_byte(byte: u8) -> AudioLevel {
+        AudioLevel { voice: byte & 0x80 != 0, level: byte & 0x7f }
+    }
 }
 
-impl Loudness {
-    /// Takes one packet in.
-    pub fn add(&mut self, level: AudioLevel, now: Time) {
-        let loud = match level {
-            AudioLevel::Told(value) => 127 - (value & 0x7f),
-            AudioLevel::Unknown(bytes) if bytes >= SPEECH_BYTES => SPEECH + (bytes / 16).min(24) as u8,
-            AudioLevel::Unknown(_) => 0,
-        };
-        let target = u16::from(loud) * 8;
-        // 20 ms packets: up by a third each, down by a sixteenth.
-        self.level = match target > self.level {
-            true => self.level + (target - self.level).div_ceil(3),
-            false => self.level - (self.level - target).div_ceil(16),
-        };
-        self.last = now;
+/// One millisecond.
+pub(crate) const MS: u64 = 1_000_000;
+
+/// Speech begins above this (−50 dBov). Lower: breath and fans count. Higher: quiet people do not.
+pub const SPEECH_BEGINS: f32 = 77.0;
+/// Speech ends below this (−60 dBov).
+pub const SPEECH_ENDS: f32 = 67.0;
+/// Speech goes on this long after it fell below the threshold: pauses between words.
+pub const HANGOVER: u64 = 800 * MS;
+/// What a clear voice bit takes off: most noise is not voice, but some senders never set the bit.
+pub const NOT_VOICE: f32 = 15.0;
+/// Without packets for this long the member is silent (DTX, muted).
+pub const SILENT_AFTER: u64 = 250 * MS;
+/// Time constant of a rise: three packets of speech are enough, a click is not.
+pub const RISE: u64 = 40 * MS;
+/// Time constant of a fall.
+pub const FALL: u64 = 400 * MS;
+/// Opus payloads up to this many bytes are DTX or comfort noise.
+pub const DTX_BYTES: usize = 8;
+/// Sizes tell something when the largest is this many times the smallest.
+pub const CONTRAST: f32 = 1.4;
+
+const _: () = assert!(SPEECH_BEGINS > SPEECH_ENDS && RISE < FALL && SILENT_AFTER < HANGOVER);
+
+/// The meter of one member.
+#[derive(Clone, Debug, Default)]
+pub struct Meter {
+    loudness: f32,
+    heard: Option<u64>,
+    speaking: bool,
+    /// When loudness was last above the ending threshold.
+    last_loud: u64,
+    /// Range of packet sizes, for senders without levels: creeping bounds.
+    sizes: Option<(f32, f32)>,
+}
+
+impl Meter {
+    /// An audio packet with a level.
+    pub fn level(&mut self, level: AudioLevel, now: u64) {
+        let loudness = f32::from(127 - level.level.min(127));
+        self.hear(if level.voice { loudness } else { (loudness - NOT_VOICE).max(0.0) }, now);
     }
 
-    /// The level at `now`, and whether it counts as speech.
-    pub(crate) fn at(&mut self, now: Time) -> (u8, bool) {
-        if now.since(self.last) > SILENT_AFTER {
-            self.level = 0;
+    /// An audio packet without a level, of `payload` bytes.
+    pub fn packet(&mut self, payload: usize, now: u64) {
+        if payload <= DTX_BYTES {
+            return self.hear(0.0, now);
         }
-        (self.smooth(), self.smooth() >= SPEECH)
+        let size = payload.min(1500) as f32;
+        let (small, large) = self.sizes.get_or_insert((size, size));
+        // The bounds take new extremes at once and creep towards each other by about 2 % a second.
+        *small = size.min(*small + (*large - *small) * 0.0004);
+        *large = size.max(*large - (*large - *small) * 0.0004);
+        let loudness = if *large >= *small * CONTRAST {
+            // From −65 dBov at the smallest size to −30 dBov at the largest.
+            62.0 + 35.0 * (size - *small) / (*large - *small)
+        } else {
+            0.0
+        };
+        self.hear(loudness, now);
     }
 
-    /// The smoothed level.
-    pub fn smooth(&self) -> u8 {
-        (self.level / 8).min(127) as u8
+    /// Time passes; returns whether speech began or ended.
+    pub fn tick(&mut self, now: u64) -> bool {
+        if self.heard.is_some_and(|at| now.saturating_sub(at) >= SILENT_AFTER) {
+            self.hear(0.0, now);
+            // Silence is not a packet: the next tick is silent too.
+            self.heard = Some(now.saturating_sub(SILENT_AFTER));
+        }
+        if self.loudness >= SPEECH_ENDS {
+            self.last_loud = now;
+        }
+        let before = self.speaking;
+        self.speaking = if before {
+            self.loudness >= SPEECH_ENDS || now.saturating_sub(self.last_loud) < HANGOVER
+        } else {
+            self.loudness >= SPEECH_BEGINS
+        };
+        before != self.speaking
+    }
+
+    /// Whether they speak, pauses between words included.
+    pub fn is_speaking(&self) -> bool {
+        self.speaking
+    }
+
+    /// Smoothed loudness, 0 (silence) to 127.
+    pub fn loudness(&self) -> f32 {
+        self.loudness
+    }
+
+    /// Forgets what was heard: muted, blocked.
+    pub fn silence(&mut self) {
+        *self = Meter { sizes: self.sizes, ..Meter::default() };
+    }
+
+    fn hear(&mut self, loudness: f32, now: u64) {
+        // A first packet, or one after silence, counts as 20 ms.
+        let passed = self.heard.map_or(20 * MS, |at| now.saturating_sub(at)).min(SILENT_AFTER) as f32;
+        let constant = if loudness > self.loudness { RISE } else { FALL } as f32;
+        self.loudness += (loudness - self.loudness) * passed / (passed + constant);
+        self.heard = Some(self.heard.map_or(now, |at| at.max(now)));
     }
 }
 
@@ -65,47 +132,65 @@ impl Loudness {
 mod tests {
     use super::*;
 
-    #[test]
-    fn a_word_counts_at_once_and_a_short_pause_does_not_end_it() {
-        let mut loudness = Loudness::default();
-        let mut now = Time::from_millis(1000);
-        for _ in 0..10 {
-            loudness.add(AudioLevel::Told(0x80 | 20), now);
-            now += Duration::from_millis(20);
+    fn hear(meter: &mut Meter, from: u64, to: u64, voice: bool, level: u8) {
+        for ms in (from..to).step_by(20) {
+            meter.level(AudioLevel { voice, level }, ms * MS);
+            meter.tick(ms * MS);
         }
-        assert!(loudness.at(now).1);
-        for _ in 0..3 {
-            loudness.add(AudioLevel::Told(100), now);
-            now += Duration::from_millis(20);
-        }
-        assert!(loudness.at(now).1, "60 ms of pause");
-        for _ in 0..50 {
-            loudness.add(AudioLevel::Told(100), now);
-            now += Duration::from_millis(20);
-        }
-        assert!(!loudness.at(now).1, "a second of silence");
     }
 
     #[test]
-    fn who_sends_nothing_is_silent() {
-        let mut loudness = Loudness::default();
-        for _ in 0..10 {
-            loudness.add(AudioLevel::Told(10), Time::from_millis(100));
-        }
-        assert!(loudness.at(Time::from_millis(200)).1);
-        assert_eq!(loudness.at(Time::from_millis(600)), (0, false));
+    fn speech_begins_within_200_ms_and_ends_after_the_hangover() {
+        let mut meter = Meter::default();
+        hear(&mut meter, 0, 200, true, 25);
+        assert!(meter.is_speaking());
+        hear(&mut meter, 200, 900, false, 90);
+        assert!(meter.is_speaking(), "a pause between words");
+        hear(&mut meter, 900, 1700, false, 90);
+        assert!(!meter.is_speaking());
+    }
+
+    #[test]
+    fn a_click_and_a_fan_are_no_speech() {
+        let mut meter = Meter::default();
+        hear(&mut meter, 0, 1000, false, 80);
+        hear(&mut meter, 1000, 1020, true, 10);
+        assert!(!meter.is_speaking());
+        hear(&mut meter, 1020, 6000, false, 45);
+        assert!(!meter.is_speaking());
+    }
+
+    #[test]
+    fn who_stops_sending_falls_silent() {
+        let mut meter = Meter::default();
+        hear(&mut meter, 0, 1000, true, 20);
+        let ended = (1000..4000).step_by(50).find(|ms| meter.tick(ms * MS) && !meter.is_speaking());
+        assert!(ended.is_some_and(|ms| (1700..2800).contains(&ms)), "{ended:?}");
     }
 
     #[test]
     fn packet_sizes_stand_in_for_levels() {
-        let mut loudness = Loudness::default();
-        for i in 0..20 {
-            loudness.add(AudioLevel::Unknown(80), Time::from_millis(20 * i));
+        let mut meter = Meter::default();
+        for ms in (0..2000).step_by(20) {
+            meter.packet(25, ms * MS);
+            meter.tick(ms * MS);
         }
-        assert!(loudness.at(Time::from_millis(400)).1);
-        for i in 20..80 {
-            loudness.add(AudioLevel::Unknown(3), Time::from_millis(20 * i));
+        assert!(!meter.is_speaking());
+        for ms in (2000..2400).step_by(20) {
+            meter.packet(90 + (ms as usize / 20 % 3) * 10, ms * MS);
+            meter.tick(ms * MS);
         }
-        assert!(!loudness.at(Time::from_millis(1600)).1);
+        assert!(meter.is_speaking());
+        for ms in (2400..4400).step_by(400) {
+            meter.packet(3, ms * MS);
+            meter.tick(ms * MS);
+        }
+        assert!(!meter.is_speaking(), "DTX");
+        let mut constant = Meter::default();
+        for ms in (0..5000).step_by(20) {
+            constant.packet(160, ms * MS);
+            constant.tick(ms * MS);
+        }
+        assert!(!constant.is_speaking(), "equal sizes tell nothing");
     }
 }

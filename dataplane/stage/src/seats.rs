@@ -1,68 +1,206 @@
-//! Seats of one viewer: who sits keeps the seat, seat 0 is the main one, nobody sits twice.
+//! Who fills which slot of one viewer.
+//!
+//! Video: a slot's own wish first, then the pinned in their order, then the speakers. The first of them takes the main
+//! slot; the others keep the slot they have, and only who is new is put where somebody left. Audio: everybody keeps
+//! their slot until somebody who speaks has none. Nobody sits twice, nobody sees or hears themselves.
 
 use plenum_contract::ParticipantKey;
 
-/// The seats of one kind of one viewer.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Seats {
-    holders: Vec<Option<ParticipantKey>>,
+/// What a video slot is wanted for, by its index.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SlotWant {
+    /// Whether its tile is shown at all; a hidden one stays empty.
+    pub shown: bool,
+    /// Whose picture it holds whatever the order says. While they have no picture the slot stays empty; when they are
+    /// not in the conference the wish is ignored.
+    pub pinned: Option<ParticipantKey>,
 }
 
-impl Seats {
-    /// `count` empty seats.
-    pub fn new(count: usize) -> Seats {
-        Seats { holders: vec![None; count] }
+impl Default for SlotWant {
+    fn default() -> SlotWant {
+        SlotWant { shown: true, pinned: None }
+    }
+}
+
+/// Most slots of each kind; further ones stay empty.
+pub const MAX_SLOTS: usize = 64;
+
+/// The video slots of one viewer. Kept by whoever keeps the viewer; changed by [`crate::Stage::seat_video`].
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct VideoSeats {
+    slots: Vec<Option<ParticipantKey>>,
+    presentation: Option<ParticipantKey>,
+}
+
+impl VideoSeats {
+    /// Holders by slot index.
+    pub fn slots(&self) -> &[Option<ParticipantKey>] {
+        &self.slots
     }
 
-    /// Who sits where; seat 0 first.
-    pub fn holders(&self) -> &[Option<ParticipantKey>] {
-        &self.holders
+    /// Who fills the presentation slot.
+    pub fn presentation(&self) -> Option<ParticipantKey> {
+        self.presentation
     }
 
-    /// Changes the number of seats; those who sat in seats that remain keep them.
-    pub fn resize(&mut self, count: usize) {
-        self.holders.resize(count, None);
+    /// Sets the presentation slot's holder; whether it changed.
+    pub(crate) fn present(&mut self, holder: Option<ParticipantKey>) -> bool {
+        core::mem::replace(&mut self.presentation, holder) != holder
     }
 
-    /// Seats those of `wanted` (best first) who fit. `pins` hold their seats against everybody; with `main`, the best one
-    /// without a pin gets seat 0 (or the first seat that is not pinned) and changes places with who sat there.
-    pub(crate) fn fill(
+    /// Seats people anew; whether anything changed. `candidates` come in order, may be seated, and are each other's
+    /// unlike; `pin` says what to do with a slot's own wish.
+    pub(crate) fn update(
         &mut self,
-        wanted: impl Iterator<Item = ParticipantKey>,
-        pins: &[Option<ParticipantKey>],
-        main: bool,
-    ) {
-        let count = self.holders.len();
-        let wanted: Vec<_> = wanted.collect();
-        let mut pinned = vec![None; count];
-        for (seat, pin) in pins.iter().enumerate().take(count) {
-            if let Some(key) = pin
-                && wanted.contains(key)
-                && !pinned.contains(&Some(*key))
-            {
-                pinned[seat] = Some(*key);
+        wants: &[SlotWant],
+        candidates: impl Iterator<Item = ParticipantKey>,
+        pin: impl Fn(ParticipantKey) -> Pin,
+    ) -> bool {
+        let count = wants.len().min(MAX_SLOTS);
+        let mut seated = [None; MAX_SLOTS];
+        let mut open = [false; MAX_SLOTS];
+        for (index, want) in wants[..count].iter().enumerate().filter(|(_, w)| w.shown) {
+            match want.pinned.map_or(Pin::Ignore, &pin) {
+                Pin::Seat(key) if !seated.contains(&Some(key)) => seated[index] = Some(key),
+                Pin::Seat(_) | Pin::Ignore => open[index] = true,
+                Pin::KeepEmpty => {}
             }
         }
-        let free = pinned.iter().filter(|p| p.is_none()).count();
-        let chosen: Vec<_> = wanted.iter().copied().filter(|k| !pinned.contains(&Some(*k))).take(free).collect();
-        for (holder, pin) in self.holders.iter_mut().zip(&pinned) {
-            if pin.is_some() || holder.is_some_and(|key| !chosen.contains(&key)) {
-                *holder = *pin;
+        // Who is to be on screen: as many as there are open slots, in order.
+        let places = open.iter().filter(|&&o| o).count();
+        let mut chosen = [ParticipantKey(0); MAX_SLOTS];
+        let mut number = 0;
+        for key in candidates {
+            if number == places {
+                break;
+            }
+            if !seated.contains(&Some(key)) {
+                chosen[number] = key;
+                number += 1;
             }
         }
-        for key in &chosen {
-            if !self.holders.contains(&Some(*key))
-                && let Some(empty) = (0..count).find(|&i| self.holders[i].is_none() && pinned[i].is_none())
-            {
-                self.holders[empty] = Some(*key);
+        let chosen = &chosen[..number];
+        if open[0] {
+            seated[0] = chosen.first().copied();
+        }
+        // Holders stay. One whom the main slot takes leaves a gap, which its former holder fills.
+        let before = self.slots.clone();
+        for index in 1..count {
+            let holder = before.get(index).copied().flatten().filter(|key| chosen.contains(key));
+            if open[index] && holder.is_some() && !seated.contains(&holder) {
+                seated[index] = holder;
             }
         }
-        if main
-            && let Some(best) = chosen.first()
-            && let Some(first) = pinned.iter().position(Option::is_none)
-            && let Some(at) = self.holders.iter().position(|h| h == &Some(*best))
+        let displaced = before.first().copied().flatten();
+        let vacated = seated[0].and_then(|main| before.iter().position(|&s| s == Some(main)));
+        if let (Some(key), Some(index)) = (displaced, vacated)
+            && index < count
+            && open[index]
+            && seated[index].is_none()
+            && chosen.contains(&key)
+            && !seated.contains(&Some(key))
         {
-            self.holders.swap(first, at);
+            seated[index] = Some(key);
         }
+        for &key in chosen {
+            if seated.contains(&Some(key)) {
+                continue;
+            }
+            if let Some(index) = (0..count).find(|&i| open[i] && seated[i].is_none()) {
+                seated[index] = Some(key);
+            }
+        }
+        let changed = before != seated[..count];
+        self.slots.clear();
+        self.slots.extend_from_slice(&seated[..count]);
+        changed
+    }
+}
+
+/// What a slot's own wish comes to.
+pub(crate) enum Pin {
+    /// They fill it.
+    Seat(ParticipantKey),
+    /// They are here without a picture: it waits for them.
+    KeepEmpty,
+    /// They are not here.
+    Ignore,
+}
+
+/// How much louder somebody without an audio slot must be than a speaking holder to take theirs, in dB.
+pub const TAKES_OVER: f32 = 10.0;
+
+/// The audio slots of one viewer. Kept by whoever keeps the viewer; changed by [`crate::Stage::seat_audio`].
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AudioSeats {
+    slots: Vec<Option<ParticipantKey>>,
+}
+
+/// What audio seating needs to know of somebody.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Heard {
+    pub(crate) key: ParticipantKey,
+    pub(crate) speaking: bool,
+    pub(crate) loudness: f32,
+}
+
+impl AudioSeats {
+    /// Holders by slot index.
+    pub fn slots(&self) -> &[Option<ParticipantKey>] {
+        &self.slots
+    }
+
+    /// Seats people anew in `count` slots; whether anything changed. `candidates` come in order, speakers first.
+    pub(crate) fn update<I>(
+        &mut self,
+        count: usize,
+        candidates: I,
+        look: impl Fn(ParticipantKey) -> Option<Heard>,
+    ) -> bool
+    where
+        I: Iterator<Item = ParticipantKey> + Clone,
+    {
+        let count = count.min(MAX_SLOTS);
+        let mut changed = self.slots.len() != count;
+        self.slots.resize(count, None);
+        for slot in &mut self.slots {
+            if slot.is_some_and(|key| look(key).is_none()) {
+                *slot = None;
+                changed = true;
+            }
+        }
+        for heard in candidates.clone().filter_map(&look).filter(|h| h.speaking) {
+            changed |= self.admit(heard, &look);
+        }
+        // Free slots take anybody: their first word is not lost then.
+        for heard in candidates.filter_map(&look) {
+            if self.slots.contains(&Some(heard.key)) {
+                continue;
+            }
+            let Some(free) = self.slots.iter().position(Option::is_none) else { break };
+            self.slots[free] = Some(heard.key);
+            changed = true;
+        }
+        changed
+    }
+
+    /// Seats somebody who speaks: in a free slot, else in that of a silent holder, else in that of a far quieter one.
+    fn admit(&mut self, heard: Heard, look: &impl Fn(ParticipantKey) -> Option<Heard>) -> bool {
+        if self.slots.contains(&Some(heard.key)) {
+            return false;
+        }
+        let rank = |slot: &Option<ParticipantKey>| {
+            slot.and_then(look).map_or((0, 0.0), |h| (1 + u8::from(h.speaking), h.loudness))
+        };
+        let weakest = (0..self.slots.len()).min_by(|&a, &b| {
+            rank(&self.slots[a]).partial_cmp(&rank(&self.slots[b])).unwrap_or(core::cmp::Ordering::Equal)
+        });
+        let Some(index) = weakest else { return false };
+        let (state, loudness) = rank(&self.slots[index]);
+        if state == 2 && heard.loudness < loudness + TAKES_OVER {
+            return false;
+        }
+        self.slots[index] = Some(heard.key);
+        true
     }
 }

@@ -1,154 +1,199 @@
-//! The order of speakers, most recent first. The first of them holds the main place.
+//! The order of speakers, and who holds the main tile.
 //!
-//! Somebody who starts to speak moves right behind the main speaker; to the main place they move after [`DOMINANCE`], and
-//! never sooner than [`MAIN_STAYS`] after the last change of it. So a cough changes nothing and an argument does not flicker.
+//! First the main holder, then everybody by when they last began to speak, then those who never spoke in the order they
+//! came. The main holder changes only when another dominated for a while, and not too often; when the holder leaves, the
+//! next in order follows at once.
 
+use crate::levels::MS;
 use plenum_contract::ParticipantKey;
-use plenum_packet::Time;
-use std::time::Duration;
 
-/// How long somebody must be the loudest speaker before the main place is theirs. Shorter: coughs take it; longer: the
-/// audience looks at the wrong person.
-pub const DOMINANCE: Duration = Duration::from_millis(1500);
-/// The main place changes at most this often.
-pub const MAIN_STAYS: Duration = Duration::from_secs(2);
-/// Somebody speaks once their sound has been speech for this long …
-const STARTS_AFTER: Duration = Duration::from_millis(200);
-/// … and no longer once it has not been for this long: pauses between sentences.
-const STOPS_AFTER: Duration = Duration::from_millis(800);
+/// How long another must dominate before they take the main tile. Shorter: a cough takes it. Longer: the picture lags.
+pub const DOMINANCE: u64 = 1500 * MS;
+/// Shortest time between two changes of the main tile.
+pub const LEAST_HOLD: u64 = 2000 * MS;
+/// How much louder than a speaking holder another must be to dominate, in dB. Smaller: two who talk at once flip.
+pub const LOUDER: f32 = 6.0;
 
-const _: () = assert!(MAIN_STAYS.as_millis() > DOMINANCE.as_millis());
+const _: () = assert!(LEAST_HOLD >= DOMINANCE);
 
-#[derive(Clone, Debug)]
-struct Speaker {
-    key: ParticipantKey,
-    level: u8,
-    speaking: bool,
-    /// Since when the sound is (or is not) speech, against `speaking`.
-    turning: Option<Time>,
+/// What the order needs to know of a member now.
+#[derive(Clone, Copy, Debug)]
+pub struct Voice {
+    /// Whose.
+    pub key: ParticipantKey,
+    /// Whether they speak.
+    pub speaking: bool,
+    /// How loud, in dB.
+    pub loudness: f32,
 }
 
-/// Everybody who was heard; those who spoke come first, in order.
+/// The order of one conference.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Speakers {
-    order: Vec<Speaker>,
-    /// Heard, never spoke.
-    quiet: Vec<Speaker>,
-    challenger: Option<(ParticipantKey, Time)>,
-    main_since: Option<Time>,
-}
-
-/// What judging changed.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Judged {
-    /// The order.
-    pub(crate) order: bool,
-    /// The order or who speaks now.
-    pub(crate) told: bool,
+pub struct Speakers {
+    /// Main holder first.
+    order: Vec<ParticipantKey>,
+    /// Who dominates, and since when.
+    challenger: Option<(ParticipantKey, u64)>,
+    changed: Option<u64>,
 }
 
 impl Speakers {
-    /// Judges everybody's level: key, smoothed level, whether it is speech. Who is not among `heard` is silent.
-    pub(crate) fn judge(&mut self, heard: impl Iterator<Item = (ParticipantKey, (u8, bool))>, now: Time) -> Judged {
-        let mut judged = Judged::default();
-        let mut silent: Vec<ParticipantKey> = self.order.iter().map(|s| s.key).collect();
-        for (key, (level, speech)) in heard {
-            silent.retain(|k| *k != key);
-            judged.told |= self.update(key, level, speech, now);
-        }
-        for key in silent {
-            judged.told |= self.update(key, 0, false, now);
-        }
-        let promoted = self.promote_starters();
-        let main = self.judge_main(now);
-        judged.order = promoted || main;
-        judged.told |= judged.order;
-        judged
+    /// Everybody, main holder first.
+    pub fn order(&self) -> &[ParticipantKey] {
+        &self.order
     }
 
-    /// Place in the order (0 = main) and whether they speak now; `None` for who never spoke.
-    pub(crate) fn place(&self, key: ParticipantKey) -> Option<(usize, bool)> {
-        let at = self.order.iter().position(|s| s.key == key)?;
-        Some((at, self.order[at].speaking))
+    /// Who holds the main tile.
+    pub fn main(&self) -> Option<ParticipantKey> {
+        self.order.first().copied()
     }
 
-    pub(crate) fn order(&self) -> impl Iterator<Item = (ParticipantKey, bool)> + '_ {
-        self.order.iter().map(|s| (s.key, s.speaking))
+    /// Somebody comes: last in order.
+    pub fn join(&mut self, key: ParticipantKey) {
+        if !self.order.contains(&key) {
+            self.order.push(key);
+        }
     }
 
-    pub(crate) fn remove(&mut self, key: ParticipantKey) {
-        if self.order.first().is_some_and(|s| s.key == key) {
-            self.main_since = None;
+    /// Somebody leaves; the next in order takes their place.
+    pub fn leave(&mut self, key: ParticipantKey) {
+        self.order.retain(|&k| k != key);
+        if self.challenger.is_some_and(|(k, _)| k == key) {
+            self.challenger = None;
         }
-        self.order.retain(|s| s.key != key);
-        self.quiet.retain(|s| s.key != key);
     }
 
-    /// Follows one level; true when they started or stopped speaking.
-    fn update(&mut self, key: ParticipantKey, level: u8, speech: bool, now: Time) -> bool {
-        let known = self.order.iter_mut().chain(self.quiet.iter_mut()).find(|s| s.key == key);
-        let Some(speaker) = known else {
-            let turning = speech.then_some(now);
-            self.quiet.push(Speaker { key, level, speaking: false, turning });
-            return false;
-        };
-        speaker.level = level;
-        if speech == speaker.speaking {
-            speaker.turning = None;
-            return false;
-        }
-        let since = *speaker.turning.get_or_insert(now);
-        let needed = if speech { STARTS_AFTER } else { STOPS_AFTER };
-        if now.since(since) < needed {
-            return false;
-        }
-        speaker.speaking = speech;
-        speaker.turning = None;
-        true
+    /// Somebody began to speak: first behind the main holder. Returns whether the order changed.
+    pub fn began(&mut self, key: ParticipantKey) -> bool {
+        self.move_to(key, 1)
     }
 
-    /// Who speaks now stands before who does not, behind the main speaker.
-    fn promote_starters(&mut self) -> bool {
-        let mut changed = false;
-        while let Some(at) = self.quiet.iter().position(|s| s.speaking) {
-            let speaker = self.quiet.remove(at);
-            self.order.insert(self.order.len().min(1), speaker);
-            changed = true;
+    /// Time passes: lets who dominates take the main tile. Returns whether they did.
+    pub fn tick(&mut self, voices: impl Iterator<Item = Voice>, now: u64) -> bool {
+        let Some(main) = self.main() else { return false };
+        let mut holder = None;
+        let mut loudest: Option<Voice> = None;
+        let mut challenger = None;
+        for voice in voices.filter(|v| v.speaking) {
+            if voice.key == main {
+                holder = Some(voice.loudness);
+                continue;
+            }
+            if self.challenger.is_some_and(|(key, _)| key == voice.key) {
+                challenger = Some(voice);
+            }
+            if loudest.is_none_or(|l| voice.loudness > l.loudness) {
+                loudest = Some(voice);
+            }
         }
-        let before: Vec<_> = self.order.iter().map(|s| s.key).collect();
-        if let Some((_, rest)) = self.order.split_first_mut() {
-            rest.sort_by_key(|s| !s.speaking);
-        }
-        changed || self.order.iter().map(|s| s.key).ne(before)
-    }
-
-    /// Gives the main place to a challenger who has dominated long enough.
-    fn judge_main(&mut self, now: Time) -> bool {
-        let Some(main) = self.order.first() else { return false };
-        if self.main_since.is_none() {
-            self.main_since = Some(now);
-        }
-        let main_level = if main.speaking { main.level } else { 0 };
-        let loudest = self.order.iter().skip(1).filter(|s| s.speaking && s.level > main_level).max_by_key(|s| s.level);
-        let Some(loudest) = loudest else {
+        // Among equals who challenges stays the challenger: another one starts the clock again.
+        let loudest = challenger.filter(|c| loudest.is_some_and(|l| c.loudness + LOUDER >= l.loudness)).or(loudest);
+        let Some(loudest) = loudest.filter(|l| holder.is_none_or(|h| l.loudness >= h + LOUDER)) else {
             self.challenger = None;
             return false;
         };
-        let key = loudest.key;
         let since = match self.challenger {
-            Some((challenger, since)) if challenger == key => since,
+            Some((key, since)) if key == loudest.key => since,
             _ => now,
         };
-        self.challenger = Some((key, since));
-        let rested = self.main_since.is_none_or(|t| now.since(t) >= MAIN_STAYS);
-        if now.since(since) < DOMINANCE || !rested {
+        self.challenger = Some((loudest.key, since));
+        let may = self.changed.is_none_or(|at| now.saturating_sub(at) >= LEAST_HOLD);
+        if now.saturating_sub(since) < DOMINANCE || !may {
             return false;
         }
-        let at = self.order.iter().position(|s| s.key == key).unwrap_or(0);
-        let speaker = self.order.remove(at);
-        self.order.insert(0, speaker);
         self.challenger = None;
-        self.main_since = Some(now);
+        self.changed = Some(now);
+        self.move_to(loudest.key, 0)
+    }
+
+    fn move_to(&mut self, key: ParticipantKey, to: usize) -> bool {
+        let Some(from) = self.order.iter().position(|&k| k == key).filter(|&from| from > to) else { return false };
+        self.order[to..=from].rotate_right(1);
         true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const A: ParticipantKey = ParticipantKey(1);
+    const B: ParticipantKey = ParticipantKey(2);
+    const C: ParticipantKey = ParticipantKey(3);
+
+    fn voice(key: ParticipantKey, loudness: f32) -> Voice {
+        Voice { key, speaking: loudness > 0.0, loudness }
+    }
+
+    fn three() -> Speakers {
+        let mut s = Speakers::default();
+        for key in [A, B, C] {
+            s.join(key);
+        }
+        s
+    }
+
+    /// When the main tile changes, ticking every 100 ms.
+    fn run(s: &mut Speakers, from: u64, to: u64, voices: &[Voice]) -> Vec<(u64, ParticipantKey)> {
+        let mut changes = Vec::new();
+        for ms in (from..to).step_by(100) {
+            if s.tick(voices.iter().copied(), ms * MS) {
+                changes.push((ms, s.main().unwrap()));
+            }
+        }
+        changes
+    }
+
+    #[test]
+    fn the_main_tile_changes_after_a_second_and_a_half_of_dominance_and_not_before() {
+        let mut s = three();
+        assert_eq!(run(&mut s, 0, 1500, &[voice(B, 90.0)]), []);
+        assert_eq!(run(&mut s, 1500, 1600, &[voice(B, 90.0)]), [(1500, B)]);
+        assert_eq!(s.order(), [B, A, C]);
+    }
+
+    #[test]
+    fn a_pause_starts_the_clock_again() {
+        let mut s = three();
+        run(&mut s, 0, 1400, &[voice(B, 90.0)]);
+        run(&mut s, 1400, 1500, &[]);
+        assert_eq!(run(&mut s, 1500, 4000, &[voice(B, 90.0)]), [(3000, B)]);
+    }
+
+    #[test]
+    fn changes_are_two_seconds_apart() {
+        let mut s = three();
+        assert_eq!(run(&mut s, 0, 1600, &[voice(B, 90.0)]), [(1500, B)]);
+        assert_eq!(run(&mut s, 1600, 4000, &[voice(C, 90.0)]), [(3500, C)]);
+    }
+
+    #[test]
+    fn a_speaking_holder_yields_only_to_somebody_clearly_louder() {
+        let mut s = three();
+        assert_eq!(run(&mut s, 0, 9000, &[voice(A, 90.0), voice(B, 95.0)]), []);
+        assert_eq!(run(&mut s, 9000, 12_000, &[voice(A, 90.0), voice(B, 97.0)]), [(10_500, B)]);
+    }
+
+    #[test]
+    fn who_begins_to_speak_stands_behind_the_main_holder() {
+        let mut s = three();
+        assert!(s.began(C));
+        assert_eq!(s.order(), [A, C, B]);
+        assert!(!s.began(C) && !s.began(A));
+        s.leave(A);
+        assert_eq!(s.order(), [C, B]);
+    }
+
+    #[test]
+    fn two_equals_who_talk_at_once_do_not_start_each_others_clock() {
+        let mut s = three();
+        let mut changed = None;
+        for ms in (0..4000).step_by(100) {
+            let (b, c) = if ms % 200 == 0 { (91.0, 90.0) } else { (90.0, 91.0) };
+            if s.tick([voice(B, b), voice(C, c)].into_iter(), ms * MS) {
+                changed.get_or_insert(ms);
+            }
+        }
+        assert_eq!(changed, Some(1500));
     }
 }
