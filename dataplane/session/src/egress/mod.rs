@@ -1,0 +1,281 @@
+//! A media packet's way out: plans wait in the pacer, leave as packets in send slots, and are remembered for NACK.
+//!
+//! ```text
+//!  Plan ─► enqueue ─► pacer ─► release: write, number, stamp ─► Job ─► (shard: protect) ─► sealed ─► train
+//!                       ▲                       │
+//!              NACK ─► history ◄────────────────┘
+//! ```
+//!
+//! An SRTP index is given once ([`index`]); lost packets leave again on the RTX SSRC, or, for a peer without RTX, as the same
+//! sealed bytes ([`resend`]); probes use the RTX SSRC.
+
+mod history;
+mod index;
+mod resend;
+mod slot;
+mod stats;
+mod write;
+
+use crate::env::Env;
+use crate::events::Outbox;
+use crate::session::{Session, SpecError};
+use plenum_contract::SessionSpec;
+use plenum_packet::{DropCounts, DropReason, Path, Pool, Time};
+use plenum_srtp::{Job, KeyId};
+use plenum_wire::Plan;
+pub(crate) use slot::Slot;
+use std::collections::VecDeque;
+use std::time::Duration;
+use write::{Rtx, Written};
+
+/// Slots whose m-line is gone but whose numbering is kept. At the limit a spec that removes more is refused: giving up a
+/// numbering would let an index come back.
+const MAX_PARKED: usize = 256;
+/// A packet is sent again at most once in this time when no round trip was measured yet.
+const DEFAULT_RTT: Duration = Duration::from_millis(100);
+
+/// When a released packet was received from its sender, and when it was queued here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Timing {
+    /// Reception from the sender; of a probe, the time of release.
+    pub received: Time,
+    /// When it entered the pacer.
+    pub queued: Time,
+}
+
+/// What a tick releases; kept by the shard and used again, so that nothing is allocated after warm-up.
+#[derive(Debug, Default)]
+pub struct Released {
+    /// Packets to seal, those of a session side by side.
+    pub jobs: Vec<Job>,
+    /// For each job.
+    pub timings: Vec<Timing>,
+    /// Plans that could not become packets.
+    pub drops: DropCounts,
+}
+
+/// One thing that waits to leave.
+#[derive(Clone, Copy, Debug)]
+enum Item {
+    Plan(Plan),
+    /// A packet that the peer asked for again.
+    Resend { slot: u16, index: u64 },
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Queued {
+    item: Item,
+    at: Time,
+}
+
+/// The sending side of a session.
+#[derive(Debug)]
+pub(crate) struct Egress {
+    slots: Vec<Slot>,
+    /// Index in `slots` of each m-line; `u16::MAX` for those that do not receive.
+    by_media: Vec<u16>,
+    parked: Vec<Slot>,
+    queue: VecDeque<Queued>,
+    first_rtx: u16,
+    /// Whether some slot keeps sealed packets.
+    keeps_sealed: bool,
+    pub(crate) rtt: Option<Duration>,
+}
+
+impl Egress {
+    pub(crate) fn new(_env: &Env, seed: &[u8; 32]) -> Egress {
+        Egress {
+            slots: Vec::new(),
+            by_media: Vec::new(),
+            parked: Vec::new(),
+            queue: VecDeque::new(),
+            first_rtx: u16::from_be_bytes([seed[0], seed[1]]),
+            keeps_sealed: false,
+            rtt: None,
+        }
+    }
+
+    /// Slots of a newer spec. Slots are known by their SSRC: numbering goes on wherever the m-line moved.
+    pub(crate) fn apply(&mut self, spec: &SessionSpec, _env: &Env) -> Result<(), SpecError> {
+        let wanted = |ssrc: u32| spec.media.iter().filter_map(|m| m.slot.as_ref()).any(|s| s.ssrc == ssrc);
+        let ssrcs = spec.media.iter().filter_map(|m| m.slot.as_ref()).flat_map(|s| [Some(s.ssrc), s.rtx_ssrc]).flatten();
+        let mut ssrcs: Vec<u32> = ssrcs.collect();
+        let count = ssrcs.len();
+        ssrcs.sort_unstable();
+        ssrcs.dedup();
+        let removed = self.slots.iter().filter(|s| !wanted(s.ssrc)).count();
+        if ssrcs.len() != count || self.parked.len() + removed > MAX_PARKED {
+            return Err(SpecError::SsrcReused);
+        }
+        let mut old = std::mem::take(&mut self.slots);
+        old.append(&mut self.parked);
+        self.by_media.clear();
+        self.by_media.resize(spec.media.len(), u16::MAX);
+        for (index, media) in spec.media.iter().enumerate() {
+            let Some(slot) = media.slot.as_ref() else { continue };
+            let new = match old.iter().position(|s| s.ssrc == slot.ssrc) {
+                Some(at) => {
+                    let mut kept = old.swap_remove(at);
+                    kept.apply(index as u16, media, slot);
+                    kept
+                }
+                None => Slot::new(index as u16, media, slot, self.first_rtx),
+            };
+            self.by_media[index] = self.slots.len() as u16;
+            self.slots.push(new);
+        }
+        // Entries of the queue name slots by index: what waits is planned again soon enough.
+        self.queue.retain(|q| matches!(q.item, Item::Plan(_)));
+        self.parked = old;
+        self.keeps_sealed = self.slots.iter().any(|s| s.sealed.is_some());
+        Ok(())
+    }
+
+    pub(crate) fn slots(&self) -> &[Slot] {
+        &self.slots
+    }
+
+    pub(crate) fn by_ssrc(&self, ssrc: u32) -> Option<usize> {
+        self.slots.iter().position(|s| s.ssrc == ssrc)
+    }
+
+    fn slot_of(&self, media: u16) -> Option<usize> {
+        let index = usize::from(*self.by_media.get(usize::from(media))?);
+        (index < self.slots.len()).then_some(index)
+    }
+
+    pub(crate) fn path_changed(&mut self, _now: Time) {
+        // What was measured on the old path says little of the new one.
+        self.rtt = None;
+    }
+
+    /// The peer asks for `sequence` of the slot with this SSRC again.
+    ///
+    /// # Errors
+    /// [`DropReason::UnknownSsrc`], [`DropReason::Evicted`] when it is no longer known, [`DropReason::Duplicate`] when it was
+    /// sent again less than a round trip ago.
+    pub(crate) fn nack(
+        &mut self,
+        now: Time,
+        slot: usize,
+        sequence: u16,
+        path: Option<Path>,
+        out: &mut Outbox<'_>,
+    ) -> Result<(), DropReason> {
+        let rtt = self.rtt.unwrap_or(DEFAULT_RTT);
+        let entry = self.slots.get_mut(slot).ok_or(DropReason::UnknownSsrc)?;
+        let index = entry.index.find(sequence).ok_or(DropReason::Evicted)?;
+        let sent = entry.history.get(index).ok_or(DropReason::Evicted)?;
+        if sent.resent != Time::ZERO && now.since(sent.resent) < rtt {
+            return Err(DropReason::Duplicate);
+        }
+        sent.resent = now;
+        match (&entry.sealed, entry.rtx_ssrc) {
+            (_, Some(_)) => {
+                self.queue.push_back(Queued { item: Item::Resend { slot: slot as u16, index }, at: now });
+                Ok(())
+            }
+            (Some(sealed), None) => {
+                let bytes = sealed.get(index).ok_or(DropReason::Evicted)?;
+                let path = path.ok_or(DropReason::NoPath)?;
+                if out.push(path, bytes) { Ok(()) } else { Err(DropReason::NoBuffer) }
+            }
+            (None, None) => Err(DropReason::Evicted),
+        }
+    }
+
+    fn make(&mut self, pool: &mut Pool, now: Time, item: Item, key: KeyId) -> Result<(Job, Time), DropReason> {
+        match item {
+            Item::Plan(plan) => {
+                let at = self.slot_of(plan.media).ok_or(DropReason::UnknownSsrc)?;
+                let slot = &mut self.slots[at];
+                let clock = slot.clock(plan.payload_type).ok_or(DropReason::UnknownPayloadType)?;
+                let written = write::write(pool, slot, &plan, None, now)?;
+                let Some(index) = slot.index.assign(plan.sequence) else {
+                    pool.free(written.buf);
+                    return Err(DropReason::Duplicate);
+                };
+                if slot.nack {
+                    slot.history.push(index, plan);
+                }
+                slot.stats.sent(plan.timestamp, plan.received, clock, written.payload_len);
+                Ok((self.job(pool, now, key, written, index), plan.received))
+            }
+            Item::Resend { slot, index } => {
+                let slot = self.slots.get_mut(usize::from(slot)).ok_or(DropReason::UnknownSsrc)?;
+                let sent = *slot.history.get(index).ok_or(DropReason::Evicted)?;
+                let ssrc = slot.rtx_ssrc.ok_or(DropReason::Evicted)?;
+                let payload_type =
+                    slot.rtx_payload_type(sent.plan.payload_type).ok_or(DropReason::UnknownPayloadType)?;
+                let rtx = Rtx { ssrc, payload_type, sequence: slot.rtx_index as u16 };
+                let written = write::write(pool, slot, &sent.plan, Some(rtx), now)?;
+                let index = slot.take_rtx_index();
+                Ok((self.job(pool, now, key, written, index), now))
+            }
+        }
+    }
+
+    fn job(&mut self, _pool: &mut Pool, _now: Time, key: KeyId, written: Written, index: u64) -> Job {
+        Job::new(key, written.buf, written.header_len, index)
+    }
+}
+
+impl Session {
+    /// Queues a planned packet in the pacer.
+    ///
+    /// # Errors
+    /// [`DropReason::NoPath`] without keys or path, [`DropReason::PacerFull`], [`DropReason::UnknownSsrc`] when the m-line is
+    /// no slot, [`DropReason::UnknownPayloadType`] when the slot did not negotiate the payload type.
+    pub fn enqueue(&mut self, now: Time, plan: Plan) -> Result<(), DropReason> {
+        if self.path().is_none() || self.keys.is_none() {
+            return Err(DropReason::NoPath);
+        }
+        let slot = self.egress.slot_of(plan.media).ok_or(DropReason::UnknownSsrc)?;
+        self.egress.slots[slot].clock(plan.payload_type).ok_or(DropReason::UnknownPayloadType)?;
+        self.egress.queue.push_back(Queued { item: Item::Plan(plan), at: now });
+        Ok(())
+    }
+
+    /// Takes what may leave now out of the pacer and writes it into send slots. The shard seals the jobs, calls
+    /// [`Session::sealed`] with those of this session, and sends them to [`Session::path`].
+    pub fn release(&mut self, now: Time, pool: &mut Pool, released: &mut Released) {
+        let Some(key) = self.keys.as_ref().map(|k| k.sealing).filter(|_| self.path().is_some()) else {
+            return;
+        };
+        while let Some(queued) = self.egress.queue.pop_front() {
+            match self.egress.make(pool, now, queued.item, key) {
+                Ok((job, received)) => {
+                    released.jobs.push(job);
+                    released.timings.push(Timing { received, queued: queued.at });
+                }
+                Err(reason) => released.drops.count(reason),
+            }
+        }
+    }
+
+    /// Sees the packets that [`Session::release`] made, sealed: those that a peer without RTX may ask for again are kept.
+    pub fn sealed(&mut self, pool: &Pool, jobs: &[Job]) {
+        if !self.egress.keeps_sealed {
+            return;
+        }
+        for job in jobs.iter().filter(|j| j.result.is_ok()) {
+            let packet = pool.bytes(&job.buf);
+            let Ok(ssrc) = plenum_wire::rtp::ssrc(packet) else { continue };
+            let slot = self.egress.slots.iter_mut().find(|s| s.ssrc == ssrc);
+            if let Some(sealed) = slot.and_then(|s| s.sealed.as_mut()) {
+                sealed.push(job.index, packet);
+            }
+        }
+    }
+
+    /// When [`Session::release`] has something to do; [`Time::NEVER`] when nothing waits.
+    pub fn poll_release(&self) -> Time {
+        if self.egress.queue.is_empty() { Time::NEVER } else { Time::ZERO }
+    }
+
+    /// The sequence number that continues a slot's stream, so that routing can go on where an m-line was switched off;
+    /// `None` when the slot has sent nothing.
+    pub fn next_sequence(&self, media: u16) -> Option<u16> {
+        self.egress.slot_of(media).and_then(|s| self.egress.slots[s].index.next_sequence())
+    }
+}

@@ -1,0 +1,200 @@
+//! ICE lite (RFC 8445 §2.5): answers checks, learns the paths, follows the peer's nomination, watches consent.
+//!
+//! A responder of our own over the STUN codec of `is`. The agent of that crate is made for the full role: it keeps a candidate
+//! for every source address, may change to the controlling role, chooses among nominated pairs by priority instead of following
+//! the last nomination, holds one set of credentials, and wakes up for each session many times a second. A lite server needs
+//! none of this: it sends no checks, has no timers but consent, and its state is at most [`MAX_PATHS`] paths.
+//!
+//! An ICE restart adds credentials. The old ones hold until a pair of the new ones is nominated.
+
+use crate::events::Outbox;
+use is::stun::StunMessage;
+use is::{DefaultSha1HmacProvider, Sha1HmacProvider};
+use plenum_contract::spec::IceSpec;
+use plenum_packet::{DropReason, Path, Time};
+use std::time::Duration;
+
+/// Longest STUN message that is looked at (RFC 8489 §6.1: it must fit an MTU).
+pub const MAX_STUN: usize = 1500;
+/// Paths that one peer may prove. More than its interfaces times ours; at the limit the one checked longest ago goes.
+pub const MAX_PATHS: usize = 16;
+/// No authenticated check for this long: sending stops. Peers check every 2.5 s (Chromium) to 5 s (RFC 7675), so this is three
+/// lost checks in a row.
+pub const SILENT_AFTER: Duration = Duration::from_secs(15);
+/// No authenticated check for this long: the session ends. RFC 7675 §5.1.
+pub const CONSENT_LOST_AFTER: Duration = Duration::from_secs(30);
+/// Longest answer: header, XOR-MAPPED-ADDRESS of IPv6, integrity, fingerprint, and an error phrase.
+const MAX_ANSWER: usize = 128;
+
+/// What a check changed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Checked {
+    /// The path is new.
+    pub(crate) added: bool,
+    /// A path that was forgotten to make room.
+    pub(crate) gone: Option<Path>,
+    /// The nominated path changed.
+    pub(crate) moved: bool,
+    /// The check was of the newest credentials, and older ones were given up by it.
+    pub(crate) restarted: bool,
+}
+
+/// How alive the peer is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Liveness {
+    /// No check yet.
+    Unheard,
+    /// Checks arrive.
+    Live,
+    /// None for [`SILENT_AFTER`].
+    Silent,
+    /// None for [`CONSENT_LOST_AFTER`].
+    Lost,
+}
+
+#[derive(Debug)]
+struct Known {
+    path: Path,
+    last_check: Time,
+}
+
+/// The ICE side of a session.
+#[derive(Debug)]
+pub(crate) struct IceLite {
+    /// Newest last; the one before it is kept until the newest is nominated.
+    credentials: Vec<IceSpec>,
+    paths: Vec<Known>,
+    nominated: Option<Path>,
+    last_check: Option<Time>,
+}
+
+impl IceLite {
+    pub(crate) fn new(credentials: IceSpec) -> IceLite {
+        IceLite { credentials: vec![credentials], paths: Vec::new(), nominated: None, last_check: None }
+    }
+
+    /// New credentials: an ICE restart. The ones in use stay valid until the peer nominates with the new ones.
+    pub(crate) fn restart(&mut self, credentials: IceSpec) {
+        if self.credentials.last() == Some(&credentials) {
+            return;
+        }
+        self.credentials.truncate(1);
+        if self.nominated.is_none() {
+            self.credentials.clear();
+        }
+        self.credentials.push(credentials);
+    }
+
+    /// Where media goes: the pair that the peer nominated last.
+    pub(crate) fn nominated(&self) -> Option<Path> {
+        self.nominated
+    }
+
+    /// Where an answer of DTLS may go before there is a nomination.
+    pub(crate) fn any_path(&self) -> Option<Path> {
+        self.nominated.or_else(|| self.paths.iter().max_by_key(|k| k.last_check).map(|k| k.path))
+    }
+
+    /// Every path that the peer proved.
+    pub(crate) fn paths(&self) -> impl Iterator<Item = Path> + '_ {
+        self.paths.iter().map(|k| k.path)
+    }
+
+    /// How alive the peer is at `now`.
+    pub(crate) fn liveness(&self, now: Time) -> Liveness {
+        match self.last_check {
+            None => Liveness::Unheard,
+            Some(t) if now.since(t) >= CONSENT_LOST_AFTER => Liveness::Lost,
+            Some(t) if now.since(t) >= SILENT_AFTER => Liveness::Silent,
+            Some(_) => Liveness::Live,
+        }
+    }
+
+    /// When [`IceLite::liveness`] may change next.
+    pub(crate) fn deadline(&self, silent: bool) -> Time {
+        match self.last_check {
+            Some(t) => t + if silent { CONSENT_LOST_AFTER } else { SILENT_AFTER },
+            None => Time::NEVER,
+        }
+    }
+
+    /// A STUN message that arrived on `path`. Only an authenticated binding request changes anything.
+    ///
+    /// # Errors
+    /// [`DropReason::BadStun`] for everything else: nothing is answered.
+    pub(crate) fn handle(
+        &mut self,
+        now: Time,
+        path: Path,
+        bytes: &[u8],
+        out: &mut Outbox<'_>,
+    ) -> Result<Checked, DropReason> {
+        if bytes.len() > MAX_STUN {
+            return Err(DropReason::BadStun);
+        }
+        let message = StunMessage::parse(bytes).map_err(|_| DropReason::BadStun)?;
+        if !message.is_binding_request() {
+            return Err(DropReason::BadStun);
+        }
+        let (local, remote) = message.split_username().ok_or(DropReason::BadStun)?;
+        let index = self
+            .credentials
+            .iter()
+            .position(|c| c.local_ufrag == local && c.remote_ufrag == remote)
+            .ok_or(DropReason::BadStun)?;
+        let password = self.credentials[index].local_pwd.as_bytes();
+        if !message.verify(password, hmac) {
+            return Err(DropReason::BadStun);
+        }
+        // Lite is always controlled (RFC 8445 §6.1.1): a peer that thinks so of itself is told, and changes its role.
+        let conflict = message.ice_controlled().is_some();
+        let answer = match conflict {
+            true => StunMessage::binding_role_conflict_reply(message.trans_id()),
+            false => StunMessage::binding_reply(message.trans_id(), path.remote),
+        };
+        let mut buf = [0; MAX_ANSWER];
+        let len = answer.to_bytes(Some(password), &mut buf, hmac).map_err(|_| DropReason::BadStun)?;
+        out.push(path, &buf[..len]);
+        if conflict {
+            return Ok(Checked::default());
+        }
+        Ok(self.note_check(now, path, index, message.use_candidate()))
+    }
+
+    fn note_check(&mut self, now: Time, path: Path, credentials: usize, use_candidate: bool) -> Checked {
+        let mut checked = Checked::default();
+        self.last_check = Some(now);
+        match self.paths.iter_mut().find(|k| k.path == path) {
+            Some(known) => known.last_check = now,
+            None => {
+                if self.paths.len() >= MAX_PATHS {
+                    checked.gone = self.forget_oldest();
+                }
+                self.paths.push(Known { path, last_check: now });
+                checked.added = true;
+            }
+        }
+        if use_candidate {
+            let newest = credentials + 1 == self.credentials.len();
+            if newest && self.credentials.len() > 1 {
+                self.credentials.drain(..credentials);
+                checked.restarted = true;
+            }
+            // A late nomination with old credentials must not undo that of new ones: those are gone by then.
+            checked.moved = self.nominated != Some(path);
+            self.nominated = Some(path);
+        }
+        checked
+    }
+
+    fn forget_oldest(&mut self) -> Option<Path> {
+        let nominated = self.nominated;
+        let oldest = self.paths.iter().enumerate().filter(|(_, k)| Some(k.path) != nominated);
+        let index = oldest.min_by_key(|(_, k)| k.last_check).map(|(i, _)| i)?;
+        Some(self.paths.swap_remove(index).path)
+    }
+}
+
+fn hmac(key: &[u8], parts: &[&[u8]]) -> [u8; 20] {
+    DefaultSha1HmacProvider.sha1_hmac(key, parts)
+}

@@ -1,0 +1,185 @@
+//! A media packet's way in. The order is the cost: parse, replay check, crypto, then everything that needs trust.
+//!
+//! ```text
+//!  parse header ─► open (replay, then tag) ─► extensions ─► TWCC arrival ─► SSRC ─► statistics
+//!                                                                                      │
+//!     Incoming ◄── pool slot ◄── seen before? ◄── padding only? ◄── RTX unwrapped ◄────┘
+//! ```
+//!
+//! The packet is opened in the receive buffer and copied into a pool slot afterwards, so bogus packets cost neither a slot
+//! nor a copy. Nothing is bound, counted as received or acknowledged before the tag is right.
+
+use crate::binding::Bindings;
+use crate::events::{Incoming, SessionEvent};
+use crate::media::PayloadKind;
+use crate::session::{Session, State};
+use plenum_packet::{DropReason, HEADROOM, Path, Pool, Time};
+use plenum_wire::{ext, rtp};
+
+/// Sequence numbers of which each source remembers whether they came. 512 are two seconds of a video of 3 Mbit/s, longer than
+/// any retransmission is asked for.
+const SEEN: u64 = 512;
+
+/// Which packets of a source came already, whether on their own SSRC or by RTX.
+#[derive(Debug)]
+pub(crate) struct Seen {
+    highest: Option<u64>,
+    bits: [u64; SEEN as usize / 64],
+}
+
+impl Default for Seen {
+    fn default() -> Self {
+        Seen { highest: None, bits: [0; SEEN as usize / 64] }
+    }
+}
+
+impl Seen {
+    /// Notes `sequence`; the unwrapped number, or `None` when it came before or is too old to tell.
+    fn note(&mut self, sequence: u16) -> Option<u64> {
+        let Some(highest) = self.highest else {
+            // Away from zero, so that an older packet has a number too.
+            let first = u64::from(sequence) | 1 << 16;
+            self.highest = Some(first);
+            self.set(first);
+            return Some(first);
+        };
+        let delta = sequence.wrapping_sub(highest as u16) as i16;
+        let index = highest.checked_add_signed(i64::from(delta))?;
+        if index > highest {
+            // A jump over the whole window clears it; a smaller one clears what lies between.
+            for i in 0..(index - highest).min(SEEN) {
+                self.clear(index - i);
+            }
+            self.highest = Some(index);
+        } else if highest - index >= SEEN || self.has(index) {
+            return None;
+        }
+        self.set(index);
+        Some(index)
+    }
+
+    fn slot(index: u64) -> (usize, u64) {
+        ((index % SEEN / 64) as usize, 1 << (index % 64))
+    }
+    fn has(&self, index: u64) -> bool {
+        let (word, bit) = Seen::slot(index);
+        self.bits[word] & bit != 0
+    }
+    fn set(&mut self, index: u64) {
+        let (word, bit) = Seen::slot(index);
+        self.bits[word] |= bit;
+    }
+    fn clear(&mut self, index: u64) {
+        let (word, bit) = Seen::slot(index);
+        self.bits[word] &= !bit;
+    }
+}
+
+/// What the receiving side remembers of each bound SSRC; beside [`Bindings::streams`], with the same indices.
+#[derive(Debug, Default)]
+pub(crate) struct Ingress {
+    seen: Vec<Seen>,
+}
+
+impl Ingress {
+    pub(crate) fn new() -> Ingress {
+        Ingress::default()
+    }
+
+    /// After the bindings were made anew: their indices may have moved, so what was seen is forgotten.
+    pub(crate) fn apply(&mut self, _bindings: &Bindings) {
+        self.seen.clear();
+    }
+
+    fn seen(&mut self, stream: usize) -> &mut Seen {
+        if self.seen.len() <= stream {
+            self.seen.resize_with(stream + 1, Seen::default);
+        }
+        &mut self.seen[stream]
+    }
+}
+
+impl Session {
+    /// An RTP packet that arrived on `path`. The slot in [`Incoming`] belongs to the caller.
+    ///
+    /// # Errors
+    /// A [`DropReason`]; [`DropReason::Padding`] and [`DropReason::Duplicate`] were acknowledged all the same.
+    pub fn handle_rtp(
+        &mut self,
+        now: Time,
+        received: Time,
+        _path: Path,
+        bytes: &mut [u8],
+        pool: &mut Pool,
+    ) -> Result<Incoming, DropReason> {
+        if self.state == State::Ended {
+            return Err(DropReason::SessionGone);
+        }
+        let keys = self.keys.as_mut().ok_or(DropReason::NoKeys)?;
+        let mut header = rtp::parse(bytes).map_err(|_| DropReason::MalformedRtp)?;
+        let header_len = usize::from(header.payload_start);
+        let opened = keys.opener.open_rtp(header.ssrc, header.sequence, header_len, bytes)?;
+        let packet = &bytes[..opened.len];
+        let values = ext::read(&self.bindings.map, &header, packet);
+        let stream = match self.bindings.find(header.ssrc) {
+            Some(stream) => stream,
+            None => self.bindings.bind(now, &header, &values, packet)?,
+        };
+        self.note(now, stream);
+        let (start, len) = rtp::payload_range(&header, packet).map_err(|_| DropReason::MalformedRtp)?;
+        let mut payload = (start as u16, len as u16);
+        let bound = &self.bindings.streams[stream];
+        let source = &self.bindings.sources[usize::from(bound.source)];
+        let (media, encoding) = (bound.media, bound.encoding);
+        let kind = source.payloads.get(header.payload_type).ok_or(DropReason::UnknownPayloadType)?;
+        let (codec_index, original) = match kind {
+            PayloadKind::Media(codec) => (codec, stream),
+            PayloadKind::Rtx(codec) => {
+                if payload.1 == 0 {
+                    return Err(DropReason::Padding);
+                }
+                let osn = packet.get(start..start + 2).filter(|_| payload.1 >= 2).ok_or(DropReason::MalformedRtp)?;
+                header.sequence = u16::from_be_bytes([osn[0], osn[1]]);
+                header.payload_type = source.codecs[usize::from(codec)].payload_type;
+                payload = (payload.0 + 2, payload.1 - 2);
+                let primary = self.bindings.primary(media, encoding).ok_or(DropReason::UnknownSsrc)?;
+                header.ssrc = self.bindings.streams[primary].ssrc;
+                (codec, primary)
+            }
+        };
+        if payload.1 == 0 {
+            return Err(DropReason::Padding);
+        }
+        self.ingress.seen(original).note(header.sequence).ok_or(DropReason::Duplicate)?;
+        let buf = pool.copy_in(HEADROOM, packet).ok_or(DropReason::NoBuffer)?;
+        let retransmitted = matches!(kind, PayloadKind::Rtx(_));
+        Ok(Incoming { media, encoding, codec_index, header, values, buf, payload, received, retransmitted })
+    }
+
+    /// A packet of a bound SSRC was authenticated.
+    fn note(&mut self, now: Time, stream: usize) {
+        let bound = &mut self.bindings.streams[stream];
+        bound.last = now;
+        if !bound.heard {
+            bound.heard = true;
+            self.events.push_back(SessionEvent::Bound(bound.binding()));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_packet_is_new_once_whatever_the_order() {
+        let mut seen = Seen::default();
+        assert!(seen.note(65_535).is_some());
+        assert!(seen.note(1).is_some());
+        assert!(seen.note(0).is_some(), "late");
+        assert!(seen.note(0).is_none() && seen.note(1).is_none() && seen.note(65_535).is_none());
+        assert!(seen.note(1 + SEEN as u16).is_some());
+        assert!(seen.note(1).is_none(), "too old to tell");
+        assert!(seen.note(2).is_some());
+    }
+}

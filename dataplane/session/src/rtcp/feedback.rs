@@ -1,0 +1,92 @@
+//! What the peer's control packets mean for us; what they mean for others leaves as [`Feedback`].
+
+use crate::events::{Feedback, Outbox};
+use crate::session::{Session, State};
+use plenum_packet::{DropReason, Time};
+use plenum_wire::rtcp::{self, Nack, Packet, ReportBlock};
+use std::time::Duration;
+
+/// Packets of one datagram that are looked at: a compound of ours has far fewer, and a hostile one costs no more.
+const MAX_PACKETS: usize = 64;
+/// Lost packets of one datagram that are answered; the rest is asked for again.
+const MAX_NACKED: usize = 256;
+
+impl Session {
+    /// An RTCP datagram. What concerns others is appended to `feedback`.
+    ///
+    /// # Errors
+    /// A [`DropReason`] for the datagram as a whole; one that is partly broken is used as far as it goes.
+    pub fn handle_rtcp(
+        &mut self,
+        now: Time,
+        bytes: &mut [u8],
+        out: &mut Outbox<'_>,
+        feedback: &mut Vec<Feedback>,
+    ) -> Result<(), DropReason> {
+        if self.state == State::Ended {
+            return Err(DropReason::SessionGone);
+        }
+        let keys = self.keys.as_mut().ok_or(DropReason::NoKeys)?;
+        let len = keys.opener.open_rtcp(bytes)?;
+        let packets = rtcp::parse(&bytes[..len]).map_err(|_| DropReason::MalformedRtcp)?;
+        for packet in packets.take(MAX_PACKETS) {
+            match packet {
+                Packet::SenderReport(report) => {
+                    if let Some((media, encoding)) = self.source_of(report.ssrc) {
+                        let (ntp, rtp) = (report.ntp, report.rtp_timestamp);
+                        feedback.push(Feedback::SenderReport { media, encoding, ntp, rtp });
+                    }
+                    report.reports().for_each(|block| self.reported(now, &block));
+                }
+                Packet::ReceiverReport(report) => report.reports().for_each(|block| self.reported(now, &block)),
+                Packet::Bye(bye) => {
+                    for (media, encoding) in bye.sources().filter_map(|s| self.source_of(s)) {
+                        feedback.push(Feedback::Bye { media, encoding });
+                    }
+                }
+                Packet::Nack(nack) => self.nacked(now, &nack, out),
+                Packet::Pli(pli) => self.wants_key_frame(pli.media_ssrc, feedback),
+                Packet::Fir(fir) => fir.entries().for_each(|e| self.wants_key_frame(e.ssrc, feedback)),
+                Packet::Remb(_) | Packet::TransportFeedback(_) => {}
+                Packet::Sdes(_) | Packet::Unknown { .. } | Packet::Broken { .. } => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn source_of(&mut self, ssrc: u32) -> Option<(u16, u8)> {
+        let stream = self.bindings.find(ssrc)?;
+        let stream = &self.bindings.streams[stream];
+        (!stream.rtx).then_some((stream.media, stream.encoding))
+    }
+
+    fn wants_key_frame(&self, ssrc: u32, feedback: &mut Vec<Feedback>) {
+        if let Some(slot) = self.egress.by_ssrc(ssrc) {
+            let wanted = Feedback::KeyFrame { media: self.egress.slots()[slot].media };
+            if !feedback.contains(&wanted) {
+                feedback.push(wanted);
+            }
+        }
+    }
+
+    fn nacked(&mut self, now: Time, nack: &Nack<'_>, out: &mut Outbox<'_>) {
+        let Some(slot) = self.egress.by_ssrc(nack.media_ssrc) else { return };
+        let path = self.path();
+        for sequence in nack.sequences().take(MAX_NACKED) {
+            let _ = self.egress.nack(now, slot, sequence, path, out);
+        }
+    }
+
+    /// A report block about a slot: the round trip (RFC 3550 §6.4.1).
+    fn reported(&mut self, now: Time, block: &ReportBlock) {
+        if self.egress.by_ssrc(block.ssrc).is_none() || block.last_sender_report == 0 {
+            return;
+        }
+        let now = (self.env.anchor.ntp(now) >> 16) as u32;
+        let units = now.wrapping_sub(block.last_sender_report).wrapping_sub(block.delay_since_last);
+        // Half a minute is no round trip but a forged or wrapped report.
+        if units < 30 << 16 {
+            self.egress.rtt = Some(Duration::from_nanos((u64::from(units) * 1_000_000_000) >> 16));
+        }
+    }
+}
