@@ -32,6 +32,15 @@ pub fn pin_to_core(core: usize) -> io::Result<()> {
     if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
+/// Names the calling thread for `top` and `perf`; what is beyond 15 bytes, or behind a NUL, is cut off.
+pub fn name_thread(name: &str) {
+    let mut bytes = [0u8; 16];
+    let wanted = name.bytes().take_while(|&b| b != 0).take(15);
+    bytes.iter_mut().zip(wanted).for_each(|(to, from)| *to = from);
+    // SAFETY: a NUL-terminated string of at most 16 bytes, as PR_SET_NAME reads it.
+    unsafe { libc::prctl(libc::PR_SET_NAME, bytes.as_ptr()) };
+}
+
 /// The vector extensions that kernels may use, best first, for the log and for benchmark reports.
 pub fn cpu_features() -> Vec<&'static str> {
     let mut features = Vec::new();
@@ -70,5 +79,13 @@ mod tests {
         .join()
         .unwrap();
         assert!(pin_to_core(100_000).is_err());
+    }
+    #[test]
+    fn a_thread_carries_the_name_it_was_given() {
+        let name = || {
+            name_thread("shard 3 of very many");
+            std::fs::read_to_string("/proc/thread-self/comm").unwrap()
+        };
+        assert_eq!(std::thread::spawn(name).join().unwrap().trim_end(), "shard 3 of very");
     }
 }

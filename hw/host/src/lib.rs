@@ -11,10 +11,10 @@ mod memory;
 
 pub use addresses::interface_addresses;
 pub use clock::{Anchor, anchor, now};
-pub use cores::{cpu_features, pin_to_core, usable_cores};
+pub use cores::{cpu_features, name_thread, pin_to_core, usable_cores};
 pub use files::{effective_uid, poll, with_umask};
 pub use limits::{PeerCredentials, peer_credentials, raise_open_files};
-pub use memory::memory_bytes;
+pub use memory::{advise_huge_pages, lock_memory, memory_bytes, resident_bytes};
 
 /// The error of a system call that returned less than zero.
 fn check(result: libc::c_int) -> std::io::Result<libc::c_int> {

@@ -11,7 +11,7 @@ use core::str::FromStr;
 use plenum_packet::io::IoStats;
 use plenum_packet::{Datagram, PacketIo, Pool, Time, TxBatch};
 use std::io;
-use std::os::fd::RawFd;
+use std::os::fd::{AsRawFd, RawFd};
 
 /// Which UDP back-end.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -83,7 +83,7 @@ impl Io {
         let waker = Waker::new()?;
         let sockets = udp.iter().map(|a| UdpSocket::open(*a, &options)).collect::<io::Result<Vec<_>>>()?;
         let mut mmsg = Mmsg::new(sockets, &options)?;
-        mmsg.watch(waker.fd())?;
+        mmsg.watch(waker.as_raw_fd())?;
         Ok(Io { udp: Udp::Mmsg(Box::new(mmsg)), waker, tcp_addrs: Vec::new() })
     }
 
@@ -129,7 +129,7 @@ impl PacketIo for Io {
             Udp::Mmsg(io) => (io.receive(pool, deadline, sink)?, io.fired()),
         };
         if fired {
-            self.waker.drain();
+            self.waker.clear();
         }
         Ok(shown)
     }

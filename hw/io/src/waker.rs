@@ -10,7 +10,12 @@ use std::sync::Arc;
 pub struct Waker(Arc<OwnedFd>);
 
 impl Waker {
-    pub(crate) fn new() -> io::Result<Waker> {
+    /// A waker of one's own, to be watched with [`PacketIo::watch`](plenum_packet::PacketIo::watch); a back-end brings one
+    /// already ([`Io::waker`](crate::Io::waker)).
+    ///
+    /// # Errors
+    /// If the process has no descriptor left.
+    pub fn new() -> io::Result<Waker> {
         // SAFETY: no pointers are involved.
         let fd = unsafe { libc::eventfd(0, libc::EFD_NONBLOCK | libc::EFD_CLOEXEC) };
         if fd < 0 {
@@ -27,14 +32,16 @@ impl Waker {
         unsafe { libc::write(self.0.as_raw_fd(), (&raw const one).cast(), 8) };
     }
 
-    pub(crate) fn fd(&self) -> RawFd {
-        self.0.as_raw_fd()
-    }
-
-    /// Makes the descriptor quiet again.
-    pub(crate) fn drain(&self) {
+    /// Makes the descriptor quiet again. A back-end does it for the waker that it brings.
+    pub fn clear(&self) {
         let mut count = 0u64;
         // SAFETY: eight writable bytes. EAGAIN (nobody woke us) leaves them alone.
         unsafe { libc::read(self.0.as_raw_fd(), (&raw mut count).cast(), 8) };
+    }
+}
+
+impl AsRawFd for Waker {
+    fn as_raw_fd(&self) -> RawFd {
+        self.0.as_raw_fd()
     }
 }
