@@ -27,11 +27,17 @@ pub struct Voice {
     pub loudness: f32,
 }
 
+#[derive(Clone, Copy, Debug)]
+struct Entry {
+    key: ParticipantKey,
+    spoke: bool,
+}
+
 /// The order of one conference.
 #[derive(Clone, Debug, Default)]
 pub struct Speakers {
     /// Main holder first.
-    order: Vec<ParticipantKey>,
+    order: Vec<Entry>,
     /// Who dominates, and since when.
     challenger: Option<(ParticipantKey, u64)>,
     changed: Option<u64>,
@@ -39,25 +45,30 @@ pub struct Speakers {
 
 impl Speakers {
     /// Everybody, main holder first.
-    pub fn order(&self) -> &[ParticipantKey] {
-        &self.order
+    pub fn order(&self) -> impl Iterator<Item = ParticipantKey> + Clone + '_ {
+        self.order.iter().map(|e| e.key)
+    }
+
+    /// Those who ever spoke, in the same order.
+    pub fn spoke(&self) -> impl Iterator<Item = ParticipantKey> + '_ {
+        self.order.iter().filter(|e| e.spoke).map(|e| e.key)
     }
 
     /// Who holds the main tile.
     pub fn main(&self) -> Option<ParticipantKey> {
-        self.order.first().copied()
+        self.order.first().map(|e| e.key)
     }
 
     /// Somebody comes: last in order.
     pub fn join(&mut self, key: ParticipantKey) {
-        if !self.order.contains(&key) {
-            self.order.push(key);
+        if self.position(key).is_none() {
+            self.order.push(Entry { key, spoke: false });
         }
     }
 
     /// Somebody leaves; the next in order takes their place.
     pub fn leave(&mut self, key: ParticipantKey) {
-        self.order.retain(|&k| k != key);
+        self.order.retain(|e| e.key != key);
         if self.challenger.is_some_and(|(k, _)| k == key) {
             self.challenger = None;
         }
@@ -65,6 +76,9 @@ impl Speakers {
 
     /// Somebody began to speak: first behind the main holder. Returns whether the order changed.
     pub fn began(&mut self, key: ParticipantKey) -> bool {
+        if let Some(index) = self.position(key) {
+            self.order[index].spoke = true;
+        }
         self.move_to(key, 1)
     }
 
@@ -103,11 +117,24 @@ impl Speakers {
         }
         self.challenger = None;
         self.changed = Some(now);
-        self.move_to(loudest.key, 0)
+        self.move_to(loudest.key, 0);
+        // A former holder who only came first, and never spoke, stands behind those who did.
+        if let Some(former) = self.order.get(1).filter(|e| !e.spoke) {
+            let (former, last) = (former.key, self.order.iter().rposition(|e| e.spoke).unwrap_or(0));
+            if last > 1 {
+                self.order[1..=last].rotate_left(1);
+                debug_assert_eq!(self.order[last].key, former);
+            }
+        }
+        true
+    }
+
+    fn position(&self, key: ParticipantKey) -> Option<usize> {
+        self.order.iter().position(|e| e.key == key)
     }
 
     fn move_to(&mut self, key: ParticipantKey, to: usize) -> bool {
-        let Some(from) = self.order.iter().position(|&k| k == key).filter(|&from| from > to) else { return false };
+        let Some(from) = self.position(key).filter(|&from| from > to) else { return false };
         self.order[to..=from].rotate_right(1);
         true
     }
@@ -149,7 +176,7 @@ mod tests {
         let mut s = three();
         assert_eq!(run(&mut s, 0, 1500, &[voice(B, 90.0)]), []);
         assert_eq!(run(&mut s, 1500, 1600, &[voice(B, 90.0)]), [(1500, B)]);
-        assert_eq!(s.order(), [B, A, C]);
+        assert_eq!(s.order().collect::<Vec<_>>(), [B, A, C]);
     }
 
     #[test]
@@ -178,10 +205,10 @@ mod tests {
     fn who_begins_to_speak_stands_behind_the_main_holder() {
         let mut s = three();
         assert!(s.began(C));
-        assert_eq!(s.order(), [A, C, B]);
+        assert_eq!(s.order().collect::<Vec<_>>(), [A, C, B]);
         assert!(!s.began(C) && !s.began(A));
         s.leave(A);
-        assert_eq!(s.order(), [C, B]);
+        assert_eq!(s.order().collect::<Vec<_>>(), [C, B]);
     }
 
     #[test]

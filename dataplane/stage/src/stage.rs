@@ -49,7 +49,6 @@ struct Member {
     key: ParticipantKey,
     flags: Flags,
     meter: Meter,
-    spoke: bool,
 }
 
 /// What a tick changed.
@@ -110,7 +109,7 @@ impl Stage {
             }
             Err(_) if self.members.len() >= MAX_MEMBERS => return false,
             Err(index) => {
-                self.members.insert(index, Member { key, flags, meter: Meter::default(), spoke: false });
+                self.members.insert(index, Member { key, flags, meter: Meter::default() });
                 self.speakers.join(key);
             }
         }
@@ -121,9 +120,9 @@ impl Stage {
     /// Removes a member.
     pub fn remove_member(&mut self, key: ParticipantKey) {
         let Ok(index) = self.find(key) else { return };
-        let member = self.members.remove(index);
+        self.members.remove(index);
+        self.pending.speakers |= self.speakers.spoke().any(|k| k == key);
         self.speakers.leave(key);
-        self.pending.speakers |= member.spoke;
         self.pending.seats = true;
     }
 
@@ -195,7 +194,6 @@ impl Stage {
             // Audio slots follow speech, whatever becomes of the pictures.
             changes.seats = true;
             if member.meter.is_speaking() {
-                member.spoke = true;
                 self.speakers.began(member.key);
             }
         }
@@ -212,8 +210,8 @@ impl Stage {
 
     /// Who spoke, the main holder first, then the most recent, with whether they speak now; at most [`MAX_SPEAKERS`].
     pub fn speakers(&self) -> impl Iterator<Item = (ParticipantKey, bool)> + '_ {
-        let members = self.speakers.order().iter().filter_map(|&key| self.member(key));
-        members.filter(|m| m.spoke).map(|m| (m.key, m.meter.is_speaking())).take(MAX_SPEAKERS)
+        let members = self.speakers.spoke().filter_map(|key| self.member(key));
+        members.map(|m| (m.key, m.meter.is_speaking())).take(MAX_SPEAKERS)
     }
 
     /// Who stands first among the speakers; before anybody spoke, who came first.
@@ -229,7 +227,7 @@ impl Stage {
         let may_see =
             |key: ParticipantKey| admitted && key != viewer && self.member(key).is_some_and(|m| m.flags.seen());
         let pinned = self.pinned.iter().copied().filter(|&key| may_see(key));
-        let others = self.speakers.order().iter().copied().filter(|key| may_see(*key) && !self.pinned.contains(key));
+        let others = self.speakers.order().filter(|key| may_see(*key) && !self.pinned.contains(key));
         let candidates = pinned.chain(others.take(self.last_n));
         let pin = |key: ParticipantKey| match self.member(key) {
             Some(_) if may_see(key) => Pin::Seat(key),
@@ -249,7 +247,7 @@ impl Stage {
             let member = self.member(key).filter(|m| admitted && key != viewer && m.flags.heard())?;
             Some(Heard { key, speaking: member.meter.is_speaking(), loudness: member.meter.loudness() })
         };
-        seats.update(count, self.speakers.order().iter().copied(), look)
+        seats.update(count, self.speakers.order(), look)
     }
 
     fn find(&self, key: ParticipantKey) -> Result<usize, usize> {
