@@ -1,0 +1,135 @@
+//! What happened, for whoever may see it. Every API family makes its own messages from these.
+
+use crate::ids::{CallId, ConferenceKey, ParticipantId, ParticipantKey};
+use crate::layout::LayoutName;
+use crate::participant::ParticipantView;
+
+/// One entry of a conference's log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Event {
+    /// Where.
+    pub conference: ConferenceKey,
+    /// For whom.
+    pub audience: Audience,
+    /// What.
+    pub body: EventBody,
+}
+
+/// Who may see an event. Whoever waits is not admitted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Audience {
+    /// Everybody who is in.
+    Admitted,
+    /// Hosts who are in.
+    Hosts,
+    /// Guests who are in.
+    Guests,
+    /// One participant, waiting or not.
+    One(ParticipantKey),
+}
+
+/// Rights that decide what a viewer sees of the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Standing {
+    /// Whose.
+    pub viewer: ParticipantKey,
+    /// Sees who waits.
+    pub host: bool,
+    /// Does not wait.
+    pub admitted: bool,
+}
+
+impl Standing {
+    /// Whether this viewer may see what is for `audience`.
+    pub fn sees(&self, audience: Audience) -> bool {
+        match audience {
+            Audience::Admitted => self.admitted,
+            Audience::Hosts => self.admitted && self.host,
+            Audience::Guests => self.admitted && !self.host,
+            Audience::One(key) => key == self.viewer,
+        }
+    }
+}
+
+/// What happened.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum EventBody {
+    /// Who is there, whole: at the start of a stream and when somebody is let in (MGMT-50).
+    Roster(Vec<ParticipantView>),
+    /// MGMT-47.
+    Created(Box<ParticipantView>),
+    /// MGMT-48.
+    Updated(Box<ParticipantView>),
+    /// MGMT-49.
+    Deleted(ParticipantId),
+    /// The receiver's own rights changed. Not shown: it steers what a stream lets through.
+    Standing(Standing),
+    /// MGMT-51.
+    Status(Status),
+    /// MGMT-53.
+    Message {
+        /// Sender's name.
+        origin: String,
+        /// Sender; `None` = an operator.
+        from: Option<ParticipantId>,
+        /// To one participant only.
+        direct: bool,
+        /// MIME type.
+        content_type: String,
+        /// Text.
+        payload: String,
+    },
+    /// Speakers, most recent first, with whether they speak now (MGMT-54).
+    Stage(Vec<(ParticipantId, bool)>),
+    /// Who is on the receiver's screen (MGMT-52).
+    Layout(SeatView),
+    /// MGMT-44.
+    PresentationStarted {
+        /// Name.
+        name: String,
+        /// Address.
+        uri: String,
+        /// Who.
+        id: ParticipantId,
+    },
+    /// MGMT-45.
+    PresentationStopped,
+    /// A call of the receiver ended, not by their own doing (MGMT-55).
+    CallEnded {
+        /// Which.
+        call: CallId,
+        /// Why.
+        reason: String,
+    },
+    /// The receiver is out; the stream ends (MGMT-56).
+    Disconnected {
+        /// Why.
+        reason: String,
+    },
+}
+
+/// State of a conference that everybody may see (MGMT-19).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Status {
+    /// New guests wait.
+    pub locked: bool,
+    /// Guests who join are muted.
+    pub guests_muted: bool,
+    /// Guests are let in.
+    pub started: bool,
+    /// Chat is passed on.
+    pub chat: bool,
+}
+
+/// Who fills the tiles of a viewer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SeatView {
+    /// The call whose slots these are.
+    pub call: CallId,
+    /// The layout.
+    pub layout: LayoutName,
+    /// Holders by slot; slot 0 is the main tile.
+    pub slots: Vec<Option<ParticipantId>>,
+    /// Who fills the presentation slot.
+    pub presentation: Option<ParticipantId>,
+}

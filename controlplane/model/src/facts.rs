@@ -1,0 +1,114 @@
+//! What media tells. A fact about something that is gone meanwhile is no error: it changes nothing.
+
+use crate::event::{Audience, EventBody};
+use crate::ids::{ConferenceKey, LegKey, ParticipantKey};
+use crate::limits::{SEATS, STAGE};
+use crate::model::{Fx, Model};
+use crate::participant::Purpose;
+
+/// One thing that media found out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Fact {
+    /// A leg's transport is up.
+    LegConnected(LegKey),
+    /// A leg is over.
+    LegEnded {
+        /// Which.
+        leg: LegKey,
+        /// Why, as clients are told.
+        reason: String,
+    },
+    /// Media restarted: every leg is over. Participants and tokens stay.
+    EveryLegEnded {
+        /// Why, as clients are told.
+        reason: String,
+    },
+    /// Speakers, most recent first, with whether they speak now.
+    Speakers {
+        /// Where.
+        conference: ConferenceKey,
+        /// Who.
+        order: Vec<(ParticipantKey, bool)>,
+    },
+    /// Who fills the slots of a leg.
+    Seats {
+        /// The leg.
+        leg: LegKey,
+        /// Holders by slot.
+        seats: Vec<Option<ParticipantKey>>,
+        /// Who fills the presentation slot.
+        presentation: Option<ParticipantKey>,
+    },
+}
+
+impl Model {
+    pub(crate) fn fact(&mut self, fx: &mut Fx, fact: Fact) {
+        match fact {
+            Fact::LegConnected(leg) => self.leg_connected(fx, leg),
+            Fact::LegEnded { leg, reason } => self.leg_ended(fx, leg, &reason),
+            Fact::EveryLegEnded { reason } => {
+                let legs: Vec<LegKey> = self.legs().map(|(leg, _)| leg).collect();
+                for leg in legs {
+                    self.leg_ended(fx, leg, &reason);
+                }
+            }
+            Fact::Speakers { conference, order } => self.speakers(fx, conference, order),
+            Fact::Seats { leg, seats, presentation } => self.seats(fx, leg, seats, presentation),
+        }
+    }
+
+    fn leg_connected(&mut self, fx: &mut Fx, leg: LegKey) {
+        let Some((place, key, call)) = self.call_of(leg) else { return };
+        if self.change_call(fx, place, key, call, |call| call.connected = true) == Some(Purpose::Main) {
+            self.start_if_a_host_has_media(fx, place);
+        }
+    }
+
+    fn leg_ended(&mut self, fx: &mut Fx, leg: LegKey, reason: &str) {
+        let Some((place, key, call)) = self.call_of(leg) else { return };
+        self.end_call(fx, place, key, call, Some(reason));
+    }
+
+    fn speakers(&mut self, fx: &mut Fx, place: ConferenceKey, mut order: Vec<(ParticipantKey, bool)>) {
+        let Some(conference) = self.conference(place) else { return };
+        order.truncate(STAGE);
+        order.retain(|(key, _)| conference.members.contains_key(key));
+        if conference.stage == order {
+            return;
+        }
+        let before = conference.stage_view();
+        let Some(conference) = self.conference_mut(place) else { return };
+        conference.stage = order;
+        let after = conference.stage_view();
+        if before != after {
+            fx.event(place, Audience::Admitted, EventBody::Stage(after));
+        }
+    }
+
+    fn seats(
+        &mut self,
+        fx: &mut Fx,
+        leg: LegKey,
+        mut seats: Vec<Option<ParticipantKey>>,
+        presentation: Option<ParticipantKey>,
+    ) {
+        let Some((place, key, id)) = self.call_of(leg) else { return };
+        seats.truncate(SEATS);
+        let Some(conference) = self.conference(place) else { return };
+        let before = conference.layout_event(key);
+        let Some(member) = self.conference_mut(place).and_then(|conference| conference.member_mut(key)) else { return };
+        let Some(call) = member.calls.iter_mut().find(|call| call.id == id) else { return };
+        call.seats = seats;
+        call.presentation = presentation;
+        let after = self.conference(place).and_then(|conference| conference.layout_event(key));
+        if let Some(layout) = after.filter(|layout| before.as_ref() != Some(layout)) {
+            fx.event(place, Audience::One(key), layout);
+        }
+    }
+
+    fn call_of(&self, leg: LegKey) -> Option<(ConferenceKey, ParticipantKey, crate::ids::CallId)> {
+        let (place, key) = self.owner_of(leg)?;
+        let call = self.conference(place)?.member(key)?.calls.iter().find(|call| call.leg == leg)?;
+        Some((place, key, call.id))
+    }
+}

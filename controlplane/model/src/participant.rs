@@ -1,0 +1,175 @@
+//! A participant and what others are shown of them.
+
+use crate::access::Role;
+use crate::ids::{CallId, LegKey, ParticipantId, ParticipantKey};
+
+/// Where a participant is on the way in (MGMT-57 `service_type`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ServiceState {
+    /// Being called.
+    Connecting,
+    /// Waits for a host.
+    WaitingRoom,
+    /// In the conference.
+    Conference,
+}
+
+/// What a media connection is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Purpose {
+    /// Camera and microphone, and what the others send.
+    Main,
+    /// The participant's screen comes to us.
+    PresentationSend,
+    /// Only shows the presentation.
+    PresentationReceive,
+}
+
+/// A media connection.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Call {
+    /// Outside name.
+    pub id: CallId,
+    /// Inside name.
+    pub leg: LegKey,
+    /// What for.
+    pub purpose: Purpose,
+    /// Whether it carries pictures.
+    pub video: bool,
+    /// Whether the client acknowledged the answer (MGMT-40): media may flow.
+    pub started: bool,
+    /// Whether transport is up.
+    pub connected: bool,
+    /// Who fills its video slots, as media last told.
+    pub seats: Vec<Option<ParticipantKey>>,
+    /// Who fills its presentation slot.
+    pub presentation: Option<ParticipantKey>,
+}
+
+/// A member of a conference.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Participant {
+    /// Inside name.
+    pub key: ParticipantKey,
+    /// Outside name.
+    pub id: ParticipantId,
+    /// Grows with each change that media must know.
+    pub revision: u64,
+    /// Shown to people.
+    pub display_name: String,
+    /// Text on the tile; the name unless a host chose another.
+    pub overlay_text: String,
+    /// Rights.
+    pub role: Role,
+    /// Not in the list (MGMT-8 `hideme`).
+    pub hidden: bool,
+    /// Waiting or in.
+    pub state: ServiceState,
+    /// Address of the participant, as far as known.
+    pub uri: String,
+    /// The alias they entered by.
+    pub local_alias: String,
+    /// Terminal or browser.
+    pub vendor: String,
+    /// Unix seconds of joining.
+    pub start_time: u64,
+    /// Muted at the server.
+    pub audio_muted: bool,
+    /// Their own wish to be silent; a host's unmute does not undo it.
+    pub self_muted: bool,
+    /// Picture stopped at the server.
+    pub video_muted: bool,
+    /// May not be given the presentation (MGMT-33).
+    pub presentation_denied: bool,
+    /// Unix seconds of being spotlighted, 0 = not.
+    pub spotlight: u64,
+    /// Tells spotlights of the same second apart.
+    pub spotlight_order: u64,
+    /// No smoothing of what they are sent (MGMT-32).
+    pub low_latency: bool,
+    /// Unix seconds of raising the hand, 0 = not.
+    pub buzz_time: u64,
+    /// Media connections.
+    pub calls: Vec<Call>,
+}
+
+impl Participant {
+    /// Whether sound or picture flows between them and us.
+    pub fn has_media(&self) -> bool {
+        self.calls.iter().any(|call| call.purpose == Purpose::Main && (call.started || call.connected))
+    }
+
+    /// The call with this outside name.
+    pub fn call(&self, id: CallId) -> Option<&Call> {
+        self.calls.iter().find(|call| call.id == id)
+    }
+
+    /// What others are shown.
+    pub fn view(&self, presenting: bool) -> ParticipantView {
+        let main = self.calls.iter().find(|call| call.purpose == Purpose::Main && (call.started || call.connected));
+        ParticipantView {
+            key: self.key,
+            id: self.id,
+            display_name: self.display_name.clone(),
+            overlay_text: self.overlay_text.clone(),
+            role: self.role,
+            state: self.state,
+            uri: self.uri.clone(),
+            local_alias: self.local_alias.clone(),
+            vendor: self.vendor.clone(),
+            start_time: self.start_time,
+            has_media: self.has_media(),
+            video: main.is_some_and(|call| call.video),
+            presenting,
+            audio_muted: self.audio_muted,
+            self_muted: self.self_muted,
+            video_muted: self.video_muted,
+            presentation_denied: self.presentation_denied,
+            spotlight: self.spotlight,
+            buzz_time: self.buzz_time,
+        }
+    }
+}
+
+/// A participant as others see them (MGMT-57, CMS-22).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ParticipantView {
+    /// Inside name.
+    pub key: ParticipantKey,
+    /// Outside name.
+    pub id: ParticipantId,
+    /// Shown to people.
+    pub display_name: String,
+    /// Text on the tile.
+    pub overlay_text: String,
+    /// Rights.
+    pub role: Role,
+    /// Waiting or in.
+    pub state: ServiceState,
+    /// Address.
+    pub uri: String,
+    /// The alias they entered by.
+    pub local_alias: String,
+    /// Terminal or browser.
+    pub vendor: String,
+    /// Unix seconds of joining.
+    pub start_time: u64,
+    /// Whether media flows.
+    pub has_media: bool,
+    /// Whether their call has pictures.
+    pub video: bool,
+    /// Whether they hold the presentation floor.
+    pub presenting: bool,
+    /// Muted at the server.
+    pub audio_muted: bool,
+    /// Their own wish to be silent.
+    pub self_muted: bool,
+    /// Picture stopped at the server.
+    pub video_muted: bool,
+    /// May not be given the presentation.
+    pub presentation_denied: bool,
+    /// Unix seconds, 0 = not spotlighted.
+    pub spotlight: u64,
+    /// Unix seconds, 0 = hand not raised.
+    pub buzz_time: u64,
+}
