@@ -1,15 +1,17 @@
-//! One shard's I/O: a UDP back-end chosen at start, and the waker.
+//! One shard's I/O: a UDP back-end chosen at start, the TCP connections beside it, and the waker.
 //!
 //! Dispatch is by enum: the compiler sees both back-ends, and a shard holds one value whatever was chosen.
 
+use crate::clock;
 use crate::mmsg::Mmsg;
 use crate::socket::{Options, UdpSocket};
+use crate::tcp::Tcp;
 use crate::waker::Waker;
 use core::fmt;
 use core::net::SocketAddr;
 use core::str::FromStr;
 use plenum_packet::io::IoStats;
-use plenum_packet::{Datagram, PacketIo, Pool, Time, TxBatch};
+use plenum_packet::{Datagram, PacketIo, Pool, Time, Transport, TxBatch};
 use std::io;
 use std::os::fd::{AsRawFd, RawFd};
 
@@ -66,25 +68,48 @@ enum Udp {
 /// A shard's sockets.
 pub struct Io {
     udp: Udp,
+    tcp: Option<Box<Tcp>>,
     waker: Waker,
-    tcp_addrs: Vec<SocketAddr>,
+    /// Packets that nothing here could send.
+    unroutable: u64,
 }
+
+/// How often other ports are tried, where the kernel chooses the UDP port and TCP has its number taken.
+const PORT_TRIES: usize = 16;
 
 impl Io {
     /// Opens a UDP socket for every address of `udp` and a TCP listener for every address of `tcp`. Port 0 lets the kernel
-    /// choose; a TCP address with port 0 takes the port of the UDP socket on the same IP address.
+    /// choose; a TCP address with port 0 takes the port of the UDP socket on the same IP address, where there is one.
     ///
     /// # Errors
-    /// If an address cannot be bound, a limit of the process is reached, or `kind` is not possible here.
+    /// If an address cannot be bound (the message names it), a limit of the process is reached, or `kind` is not possible
+    /// here ([`io::ErrorKind::Unsupported`]).
     pub fn open(kind: Kind, udp: &[SocketAddr], tcp: &[SocketAddr], options: Options) -> io::Result<Io> {
-        if kind == Kind::Uring || !tcp.is_empty() {
-            return Err(io::Error::new(io::ErrorKind::Unsupported, "not supported yet: uring, TCP"));
-        }
+        let mut tries = 0;
+        let (sockets, tcp) = loop {
+            tries += 1;
+            let sockets = udp.iter().map(|a| UdpSocket::open(*a, &options)).collect::<io::Result<Vec<_>>>()?;
+            let same_port = |a: &SocketAddr| match sockets.iter().find(|s| s.local.ip() == a.ip()) {
+                Some(s) if a.port() == 0 => SocketAddr::new(a.ip(), s.local.port()),
+                _ => *a,
+            };
+            let listen_at: Vec<_> = tcp.iter().map(same_port).collect();
+            if listen_at.is_empty() {
+                break (sockets, None);
+            }
+            match Tcp::open(&listen_at, &options) {
+                Ok(tcp) => break (sockets, Some(Box::new(tcp))),
+                Err(e) if e.kind() == io::ErrorKind::AddrInUse && listen_at != tcp && tries < PORT_TRIES => {}
+                Err(e) => return Err(e),
+            }
+        };
         let waker = Waker::new()?;
-        let sockets = udp.iter().map(|a| UdpSocket::open(*a, &options)).collect::<io::Result<Vec<_>>>()?;
-        let mut mmsg = Mmsg::new(sockets, &options)?;
-        mmsg.watch(waker.as_raw_fd())?;
-        Ok(Io { udp: Udp::Mmsg(Box::new(mmsg)), waker, tcp_addrs: Vec::new() })
+        let mut udp = Udp::open(kind, sockets, &options)?;
+        udp.watch(waker.as_raw_fd())?;
+        if let Some(tcp) = &tcp {
+            udp.watch(tcp.as_raw_fd())?;
+        }
+        Ok(Io { udp, tcp, waker, unroutable: 0 })
     }
 
     /// The back-end in use: `uring` or `mmsg`.
@@ -96,7 +121,12 @@ impl Io {
 
     /// The addresses of the TCP listeners, with their real ports.
     pub fn tcp_addrs(&self) -> &[SocketAddr] {
-        &self.tcp_addrs
+        self.tcp.as_ref().map_or(&[], |tcp| tcp.local_addrs())
+    }
+
+    /// How many TCP connections there are now.
+    pub fn tcp_connections(&self) -> usize {
+        self.tcp.as_ref().map_or(0, |tcp| tcp.connections())
     }
 
     /// A handle with which other threads end a wait.
@@ -108,6 +138,35 @@ impl Io {
     pub fn unwatch(&mut self, fd: RawFd) {
         match &mut self.udp {
             Udp::Mmsg(io) => io.unwatch(fd),
+        }
+    }
+
+    /// Sends the trains to TCP peers, and takes them out of the batch.
+    fn transmit_tcp(&mut self, pool: &mut Pool, batch: &mut TxBatch) {
+        for train in batch.trains.iter().filter(|t| t.path.transport == Transport::Tcp) {
+            let first = train.first as usize;
+            let packets = &mut batch.packets[first..first + usize::from(train.count)];
+            match &mut self.tcp {
+                Some(tcp) => tcp.transmit(pool, &train.path, packets),
+                None => self.unroutable += packets.len() as u64,
+            }
+            packets.iter_mut().filter_map(Option::take).for_each(|buf| pool.free(buf));
+        }
+        batch.trains.retain(|t| t.path.transport == Transport::Udp);
+    }
+}
+
+impl Udp {
+    fn open(kind: Kind, sockets: Vec<UdpSocket>, options: &Options) -> io::Result<Udp> {
+        if kind == Kind::Uring {
+            return Err(io::Error::new(io::ErrorKind::Unsupported, "not supported yet: uring"));
+        }
+        Ok(Udp::Mmsg(Box::new(Mmsg::new(sockets, options)?)))
+    }
+
+    fn watch(&mut self, fd: RawFd) -> io::Result<()> {
+        match self {
+            Udp::Mmsg(io) => io.watch(fd),
         }
     }
 }
@@ -125,30 +184,48 @@ impl PacketIo for Io {
         deadline: Time,
         sink: &mut dyn FnMut(&mut Pool, Datagram<'_>),
     ) -> io::Result<usize> {
-        let (shown, fired) = match &mut self.udp {
+        let tcp_deadline = self.tcp.as_ref().map_or(Time::NEVER, |tcp| tcp.next_timeout());
+        let deadline = deadline.min(tcp_deadline);
+        let (mut shown, fired) = match &mut self.udp {
             Udp::Mmsg(io) => (io.receive(pool, deadline, sink)?, io.fired()),
         };
         if fired {
             self.waker.clear();
         }
+        if let Some(tcp) = &mut self.tcp
+            && (fired || tcp_deadline != Time::NEVER && clock::now() >= tcp_deadline)
+        {
+            shown += tcp.receive(pool, sink)?;
+        }
         Ok(shown)
     }
 
     fn transmit(&mut self, pool: &mut Pool, batch: &mut TxBatch) -> io::Result<()> {
+        if batch.trains.iter().any(|t| t.path.transport == Transport::Tcp) {
+            self.transmit_tcp(pool, batch);
+        }
         match &mut self.udp {
             Udp::Mmsg(io) => io.transmit(pool, batch),
         }
     }
 
     fn watch(&mut self, fd: RawFd) -> io::Result<()> {
-        match &mut self.udp {
-            Udp::Mmsg(io) => io.watch(fd),
-        }
+        self.udp.watch(fd)
     }
 
     fn stats(&self) -> IoStats {
-        match &self.udp {
+        let udp = match &self.udp {
             Udp::Mmsg(io) => io.stats(),
+        };
+        let tcp = self.tcp.as_ref().map_or_else(IoStats::default, |tcp| tcp.stats());
+        IoStats {
+            rx_packets: udp.rx_packets + tcp.rx_packets,
+            rx_bytes: udp.rx_bytes + tcp.rx_bytes,
+            tx_packets: udp.tx_packets + tcp.tx_packets,
+            tx_bytes: udp.tx_bytes + tcp.tx_bytes,
+            tx_failed: udp.tx_failed + tcp.tx_failed + self.unroutable,
+            rx_truncated: udp.rx_truncated + tcp.rx_truncated,
+            syscalls: udp.syscalls + tcp.syscalls,
         }
     }
 }

@@ -13,6 +13,7 @@ mod mmsg;
 mod outbox;
 mod show;
 mod socket;
+mod tcp;
 mod waker;
 
 pub use dispatch::{Io, Kind, UnknownKind};

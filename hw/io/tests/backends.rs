@@ -357,7 +357,7 @@ fn auto_takes_a_back_end_that_works() {
 
 #[test]
 fn an_address_in_use_is_an_error_that_names_it() {
-    let Some(io) = open(Kind::Mmsg, &[V4], Options::default()) else { return };
+    let Some(io) = open(Kind::Mmsg, &[V4], &[], Options::default()) else { return };
     let taken = io.local_addrs()[0];
     let error = Io::open(Kind::Mmsg, &[taken], &[], Options::default()).err().unwrap();
     assert_eq!(error.kind(), std::io::ErrorKind::AddrInUse);

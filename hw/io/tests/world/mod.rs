@@ -46,9 +46,9 @@ pub(crate) struct Side {
 }
 
 /// Opens a back-end; `None`, with a line, where this machine has not got io_uring.
-pub(crate) fn open(kind: Kind, addrs: &[&str], options: Options) -> Option<Io> {
-    let addrs: Vec<SocketAddr> = addrs.iter().map(|a| a.parse().unwrap()).collect();
-    match Io::open(kind, &addrs, &[], options) {
+pub(crate) fn open(kind: Kind, udp: &[&str], tcp: &[&str], options: Options) -> Option<Io> {
+    let parse = |addrs: &[&str]| addrs.iter().map(|a| a.parse().unwrap()).collect::<Vec<SocketAddr>>();
+    match Io::open(kind, &parse(udp), &parse(tcp), options) {
         Ok(io) => Some(io),
         Err(e) if kind == Kind::Uring && e.kind() == std::io::ErrorKind::Unsupported => {
             println!("SKIPPED: no io_uring here: {e}");
@@ -60,7 +60,11 @@ pub(crate) fn open(kind: Kind, addrs: &[&str], options: Options) -> Option<Io> {
 
 impl Side {
     pub(crate) fn new(kind: Kind, addrs: &[&str], options: Options) -> Option<Side> {
-        Some(Side { io: open(kind, addrs, options)?, pool: Pool::new(2048), got: Vec::new() })
+        Some(Side { io: open(kind, addrs, &[], options)?, pool: Pool::new(2048), got: Vec::new() })
+    }
+
+    pub(crate) fn with_tcp(kind: Kind, addr: &str, options: Options) -> Option<Side> {
+        Some(Side { io: open(kind, &[addr], &[addr], options)?, pool: Pool::new(2048), got: Vec::new() })
     }
 
     pub(crate) fn pair(kind: Kind, addr: &str) -> Option<(Side, Side)> {
