@@ -4,8 +4,11 @@
 //! call was decided before.
 
 use plenum_contract::event::ShardInfo;
-use plenum_contract::spec::Fingerprint;
-use plenum_contract::{Codec, LegKey, ParticipantKey, SessionSpec, TrackKey};
+use plenum_contract::spec::{Binding, Fingerprint, IceSpec, local_ufrag};
+use plenum_contract::{Codec, Kind, LegKey, MediaSpec, ParticipantKey, SessionSpec, TrackKey};
+use plenum_sdp::{AnswerError, Answered, Candidate, Session, Terms};
+use sha2::{Digest, Sha256};
+use std::net::SocketAddr;
 
 /// Which way a presentation call goes (MGMT-39 `present`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,15 +32,15 @@ pub struct AnswerContext<'a> {
     pub first_track: TrackKey,
     /// Index of the shard that owns the leg.
     pub shard: u16,
-    /// Its addresses.
+    /// Its addresses, as clients are told them: the link has put advertised ones in the place of those behind 1:1 NAT.
     pub shard_info: &'a ShardInfo,
     /// Fingerprints of media's certificates, the preferred one first.
     pub fingerprints: &'a [Fingerprint],
-    /// From a CSPRNG; the ICE credentials and SSRCs are made of it.
+    /// From a CSPRNG, fresh for each call of [`answer`] and [`update`]; the ICE credentials and SSRCs are made of it.
     pub seed: [u8; 32],
     /// CNAME of all that we send.
     pub cname: &'a str,
-    /// Codecs that the conference allows, the preferred one first.
+    /// Codecs that the conference allows, the preferred one first; see [`usable_codecs`].
     pub codecs: &'a [Codec],
     /// Set when the whole call is a presentation.
     pub present: Option<Present>,
@@ -49,6 +52,7 @@ pub struct AnswerContext<'a> {
 
 /// How many track keys a leg owns; more m-lines than this are refused.
 pub const TRACKS_PER_LEG: u64 = 256;
+const _: () = assert!(plenum_sdp::MAX_MEDIA as u64 <= TRACKS_PER_LEG);
 
 /// An answer and the session that it promises.
 #[derive(Clone, Debug)]
@@ -70,12 +74,344 @@ pub enum CallError {
     NothingInCommon(String),
 }
 
+impl From<AnswerError> for CallError {
+    fn from(error: AnswerError) -> CallError {
+        match error {
+            AnswerError::NoCodec(_) | AnswerError::NoMedia => CallError::NothingInCommon(error.to_string()),
+            _ => CallError::Malformed(error.to_string()),
+        }
+    }
+}
+
 /// Answers a first offer.
-pub fn answer(_offer: &str, _context: &AnswerContext<'_>) -> Result<Answer, CallError> {
-    Err(CallError::NothingInCommon("no media plane".into()))
+///
+/// # Errors
+/// [`CallError`], with words for the client.
+pub fn answer(offer: &str, context: &AnswerContext<'_>) -> Result<Answer, CallError> {
+    build(offer, None, context)
 }
 
 /// Answers a later offer of the same call: an ICE restart or changed media.
-pub fn update(offer: &str, _previous: &SessionSpec, context: &AnswerContext<'_>) -> Result<Answer, CallError> {
-    answer(offer, context)
+///
+/// Our credentials change when the peer's did (RFC 8839 section 4.4.3.1.1) or when another shard owns the leg. SSRCs and
+/// tracks stay where MID and kind do. `previous.bindings` go on into the new spec, so that a session that is reopened on a
+/// new media plane knows its sources at once: put what media reported there. The new media plane's fingerprint comes with
+/// the context.
+///
+/// # Errors
+/// As [`answer`]; an offer with fewer m-lines than before is malformed.
+pub fn update(offer: &str, previous: &SessionSpec, context: &AnswerContext<'_>) -> Result<Answer, CallError> {
+    build(offer, Some(previous), context)
+}
+
+/// The codecs of a conference's next answer: those of `set` and then of `optional` that every leg of `legs` with a
+/// receiving m-line of that kind can decode. `optional` ones are for conferences in which everybody has them.
+pub fn usable_codecs<'a>(
+    set: &[Codec],
+    optional: &[Codec],
+    legs: impl Iterator<Item = &'a SessionSpec> + Clone,
+) -> Vec<Codec> {
+    let decodes = |spec: &SessionSpec, codec: Codec| {
+        let mut slots = spec.media.iter().filter(|m| m.slot.is_some() && m.kind == codec.kind()).peekable();
+        slots.peek().is_none() || slots.any(|m| m.codecs.iter().any(|c| c.codec == codec))
+    };
+    // RED and DTMF are left out towards those who do not have them, so nobody has to.
+    let free = |codec| matches!(codec, Codec::Red | Codec::TelephoneEvent);
+    let all = set.iter().chain(optional.iter().filter(|c| !set.contains(c)));
+    all.copied().filter(|codec| free(*codec) || legs.clone().all(|leg| decodes(leg, *codec))).collect()
+}
+
+fn build(offer: &str, previous: Option<&SessionSpec>, context: &AnswerContext<'_>) -> Result<Answer, CallError> {
+    let offer = Session::parse(offer).map_err(|e| CallError::Malformed(e.to_string()))?;
+    let mut random = Random::new(context.seed);
+    let local = match previous {
+        Some(p) if p.shard == context.shard && p.key == context.leg && !restarts(&offer, p) => {
+            (p.ice.local_ufrag.clone(), p.ice.local_pwd.clone())
+        }
+        _ => (local_ufrag(context.shard, context.leg, &random.text(12, LETTERS)), random.text(32, ICE_CHARS)),
+    };
+    let former = previous.map_or(&[][..], |p| &p.media);
+    let answered = answered(&offer, former, context, &local, &mut random)?;
+    let bindings = previous.map_or_else(Vec::new, |p| kept_bindings(p, &answered.media));
+    let spec = SessionSpec {
+        key: context.leg,
+        revision: context.revision,
+        participant: context.participant,
+        shard: context.shard,
+        ice: IceSpec {
+            local_ufrag: local.0,
+            local_pwd: local.1,
+            remote_ufrag: answered.ice_ufrag,
+            remote_pwd: answered.ice_pwd,
+        },
+        fingerprints: answered.fingerprints,
+        media: answered.media,
+        max_bitrate: context.max_bitrate.into_iter().chain(offered_limit(&offer)).min(),
+        cname: context.cname.to_owned(),
+        bindings,
+    };
+    Ok(Answer { sdp: answered.sdp.to_string(), spec })
+}
+
+fn answered(
+    offer: &Session,
+    former: &[MediaSpec],
+    context: &AnswerContext<'_>,
+    local: &(String, String),
+    random: &mut Random,
+) -> Result<Answered, CallError> {
+    let mut given: Vec<u32> =
+        former.iter().filter_map(|m| m.slot.as_ref()).flat_map(|s| [Some(s.ssrc), s.rtx_ssrc]).flatten().collect();
+    let mut new_ssrc = || {
+        loop {
+            let ssrc = random.u32();
+            if ssrc != 0 && !given.contains(&ssrc) {
+                given.push(ssrc);
+                return ssrc;
+            }
+        }
+    };
+    let mut terms = Terms {
+        // Chromium wants 63 bits.
+        session_id: context.leg.0 & (u64::MAX >> 1),
+        session_version: context.revision,
+        ice_ufrag: &local.0,
+        ice_pwd: &local.1,
+        fingerprints: context.fingerprints,
+        candidates: &candidates(context.shard_info),
+        cname: context.cname,
+        codecs: context.codecs,
+        presentation: context.present.is_some(),
+        max_media: context.max_media as usize,
+        max_bitrate: context.max_bitrate,
+        track_key: &|index| TrackKey(context.first_track.0 + index as u64),
+        new_ssrc: &mut new_ssrc,
+        previous: former,
+    };
+    Ok(plenum_sdp::answer(offer, &mut terms)?)
+}
+
+/// Whether the offer has other ICE credentials than the ones known: an ICE restart (RFC 8839 section 4.4.1.1.1).
+fn restarts(offer: &Session, previous: &SessionSpec) -> bool {
+    let known = |a: &plenum_sdp::Attribute| match a {
+        plenum_sdp::Attribute::IceUfrag(ufrag) => *ufrag != previous.ice.remote_ufrag,
+        plenum_sdp::Attribute::IcePwd(pwd) => *pwd != previous.ice.remote_pwd,
+        _ => false,
+    };
+    let offered = offer.media.iter().filter(|m| m.is_offered()).flat_map(|m| &m.attributes);
+    offered.chain(&offer.attributes).any(known)
+}
+
+/// UDP before TCP and IPv4 before IPv6; addresses that nobody can send to are left out.
+fn candidates(shard: &ShardInfo) -> Vec<Candidate> {
+    let mut out: Vec<Candidate> = Vec::new();
+    for (addresses, tcp) in [(&shard.udp, false), (&shard.tcp, true)] {
+        let mut sorted: Vec<SocketAddr> = addresses.iter().copied().filter(|a| !a.ip().is_unspecified()).collect();
+        sorted.sort_by_key(|a| a.is_ipv6());
+        sorted.dedup();
+        let count = sorted.len();
+        out.extend(sorted.into_iter().enumerate().map(|(i, a)| Candidate::host(a, tcp, (count - i) as u16)));
+    }
+    out
+}
+
+/// What the peer says it can take in all.
+fn offered_limit(offer: &Session) -> Option<u64> {
+    offer.bandwidth.iter().filter_map(plenum_sdp::Bandwidth::bits_per_second).filter(|b| *b > 0).min()
+}
+
+/// Bindings whose m-line still has the same source.
+fn kept_bindings(previous: &SessionSpec, media: &[MediaSpec]) -> Vec<Binding> {
+    let same = |b: &&Binding| {
+        let (old, new) = (previous.media.get(usize::from(b.media)), media.get(usize::from(b.media)));
+        old.zip(new).is_some_and(|(o, n)| {
+            let track = |m: &MediaSpec| m.source.as_ref().map(|s| (s.track, s.rids.clone()));
+            o.mid == n.mid && n.kind != Kind::Data && track(o).is_some() && track(o) == track(n)
+        })
+    };
+    previous.bindings.iter().filter(same).cloned().collect()
+}
+
+/// Characters of our ufrag's tail: no `/`, which separates its parts. A power of two, so that no letter is favoured.
+const LETTERS: &[u8; 32] = b"abcdefghijkmnpqrstuvwxyz23456789";
+/// RFC 8839 ice-chars.
+const ICE_CHARS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+
+/// A seed stretched with SHA-256 in counter mode.
+struct Random {
+    seed: [u8; 32],
+    counter: u64,
+    block: [u8; 32],
+    used: usize,
+}
+
+impl Random {
+    fn new(seed: [u8; 32]) -> Random {
+        Random { seed, counter: 0, block: [0; 32], used: 32 }
+    }
+
+    fn byte(&mut self) -> u8 {
+        if self.used == self.block.len() {
+            self.block =
+                Sha256::new().chain_update(self.seed).chain_update(self.counter.to_be_bytes()).finalize().into();
+            self.counter += 1;
+            self.used = 0;
+        }
+        self.used += 1;
+        self.block[self.used - 1]
+    }
+
+    fn u32(&mut self) -> u32 {
+        u32::from_be_bytes([self.byte(), self.byte(), self.byte(), self.byte()])
+    }
+
+    fn text<const N: usize>(&mut self, len: usize, alphabet: &[u8; N]) -> String {
+        const { assert!(N.is_power_of_two() && N <= 256) };
+        (0..len).map(|_| char::from(alphabet[usize::from(self.byte()) & (N - 1)])).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use plenum_contract::spec::parse_local_ufrag;
+
+    const ROOM: &str = include_str!("../../sdp/tests/fixtures/chromium_room.sdp");
+    const SIMPLE: &str = include_str!("../../sdp/tests/fixtures/chromium_simple.sdp");
+    const CODECS: &[Codec] = &[Codec::Opus, Codec::Red, Codec::Vp8, Codec::H264];
+
+    fn shard() -> ShardInfo {
+        let at = |text: &[&str]| text.iter().map(|a| a.parse().unwrap()).collect();
+        ShardInfo {
+            udp: at(&["[2001:db8::1]:40003", "0.0.0.0:40003", "192.0.2.1:40003"]),
+            tcp: at(&["192.0.2.1:40003"]),
+            back_end: "mmsg".into(),
+        }
+    }
+
+    fn context(shard_info: &ShardInfo) -> AnswerContext<'_> {
+        AnswerContext {
+            leg: LegKey(0x2_0000_0007),
+            participant: ParticipantKey(5),
+            revision: 1,
+            first_track: TrackKey(512),
+            shard: 3,
+            shard_info,
+            fingerprints: &[Fingerprint([0xaa; 32])],
+            seed: [7; 32],
+            cname: "plenum",
+            codecs: CODECS,
+            present: None,
+            max_bitrate: None,
+            max_media: 64,
+        }
+    }
+
+    #[test]
+    fn an_answer_names_the_shard_in_its_ufrag_and_all_reachable_addresses() {
+        let shard = shard();
+        let a = answer(ROOM, &context(&shard)).unwrap();
+        assert_eq!(parse_local_ufrag(&a.spec.ice.local_ufrag), Some((3, LegKey(0x2_0000_0007))));
+        assert!(a.spec.ice.local_pwd.len() >= 22);
+        let candidates: Vec<&str> = a.sdp.lines().filter(|l| l.starts_with("a=candidate:")).collect();
+        assert_eq!(candidates.len(), 3, "{candidates:?}");
+        assert!(candidates[0].contains(" udp ") && candidates[0].contains("192.0.2.1 40003 typ host"));
+        assert!(candidates[1].contains("2001:db8::1 40003 typ host"));
+        assert!(candidates[2].contains(" tcp ") && candidates[2].contains("tcptype passive"));
+        assert_eq!(a.spec.media[1].source.as_ref().unwrap().track, TrackKey(513));
+        assert_eq!((a.spec.ice.remote_ufrag.as_str(), a.spec.media.len(), a.spec.revision), ("Yk2b", 7, 1));
+    }
+
+    #[test]
+    fn other_seeds_give_other_secrets_and_the_same_seed_the_same_answer() {
+        let shard = shard();
+        let first = answer(SIMPLE, &context(&shard)).unwrap();
+        assert_eq!(answer(SIMPLE, &context(&shard)).unwrap().sdp, first.sdp);
+        let other = answer(SIMPLE, &AnswerContext { seed: [8; 32], ..context(&shard) }).unwrap();
+        assert_ne!(other.spec.ice, first.spec.ice);
+        assert_ne!(other.spec.media[1].slot, first.spec.media[1].slot);
+    }
+
+    #[test]
+    fn a_later_offer_keeps_everything_and_an_ice_restart_changes_the_credentials_alone() {
+        let shard = shard();
+        let first = answer(SIMPLE, &context(&shard)).unwrap().spec;
+        let next = AnswerContext { revision: 2, seed: [9; 32], ..context(&shard) };
+        let kept = update(SIMPLE, &first, &next).unwrap();
+        assert_eq!((&kept.spec.ice, &kept.spec.media), (&first.ice, &first.media));
+        assert!(kept.sdp.contains(" 2 IN IP4 127.0.0.1\r\n"));
+        let restarted = update(&SIMPLE.replace("ice-ufrag:Yk2b", "ice-ufrag:Zz9q"), &first, &next).unwrap().spec;
+        assert_eq!(restarted.ice.remote_ufrag, "Zz9q");
+        assert_ne!(restarted.ice.local_ufrag, first.ice.local_ufrag);
+        assert_ne!(restarted.ice.local_pwd, first.ice.local_pwd);
+        assert_eq!(restarted.media, first.media);
+    }
+
+    #[test]
+    fn after_a_media_restart_bindings_go_on_and_another_shard_gets_another_ufrag() {
+        let shard = shard();
+        let mut first = answer(SIMPLE, &context(&shard)).unwrap().spec;
+        let bound = |media| Binding { ssrc: 1001, media, encoding: 0, rtx: false };
+        first.bindings = vec![bound(1), bound(9)];
+        let next = AnswerContext { revision: 2, shard: 0, fingerprints: &[Fingerprint([0xcc; 32])], ..context(&shard) };
+        let a = update(SIMPLE, &first, &next).unwrap();
+        assert_eq!(a.spec.bindings, [bound(1)]);
+        assert_eq!(parse_local_ufrag(&a.spec.ice.local_ufrag).map(|(s, _)| s), Some(0));
+        assert!(a.sdp.contains("CC:CC:CC"));
+    }
+
+    #[test]
+    fn added_m_lines_get_new_ssrcs_and_known_ones_keep_theirs() {
+        let shard = shard();
+        let first = answer(SIMPLE, &context(&shard)).unwrap().spec;
+        // The same seed again must not give the same SSRCs again.
+        let more = update(ROOM, &first, &AnswerContext { revision: 2, ..context(&shard) }).unwrap().spec;
+        assert_eq!(more.media[1].slot, first.media[1].slot);
+        let mut ssrcs: Vec<u32> = more
+            .media
+            .iter()
+            .filter_map(|m| m.slot.as_ref())
+            .flat_map(|s| [Some(s.ssrc), s.rtx_ssrc])
+            .flatten()
+            .collect();
+        let all = ssrcs.len();
+        ssrcs.sort_unstable();
+        ssrcs.dedup();
+        assert_eq!((all, ssrcs.len()), (11, 11));
+    }
+
+    #[test]
+    fn a_presentation_call_is_marked_and_limits_go_into_offer_and_answer() {
+        let shard = shard();
+        let limited = AnswerContext { present: Some(Present::Send), max_bitrate: Some(800_000), ..context(&shard) };
+        let a = answer(SIMPLE, &limited).unwrap();
+        assert!(a.spec.media.iter().all(|m| m.presentation));
+        assert_eq!(a.spec.max_bitrate, Some(800_000));
+        assert!(a.sdp.contains("b=AS:800\r\n") && a.sdp.contains("a=content:slides"));
+        let narrow = SIMPLE.replacen("t=0 0\r\n", "b=AS:500\r\nt=0 0\r\n", 1);
+        assert_eq!(answer(&narrow, &limited).unwrap().spec.max_bitrate, Some(500_000));
+    }
+
+    #[test]
+    fn refusals_say_why() {
+        let shard = shard();
+        let why = |offer: &str| answer(offer, &context(&shard)).unwrap_err().to_string();
+        assert_eq!(why("nonsense"), "The offer cannot be used: line 1: no line of SDP");
+        let none = AnswerContext { codecs: &[Codec::Opus], ..context(&shard) };
+        assert_eq!(
+            answer(SIMPLE, &none).unwrap_err().to_string(),
+            "The offer has no media that this conference can use: no offered video codec may be used here"
+        );
+    }
+
+    #[test]
+    fn a_codec_that_a_receiver_lacks_is_not_offered_to_the_next_and_optional_ones_need_everybody() {
+        let shard = shard();
+        let all = [Codec::Opus, Codec::Red, Codec::Vp8, Codec::H264, Codec::Av1];
+        let with = |codecs: &[Codec]| answer(SIMPLE, &AnswerContext { codecs, ..context(&shard) }).unwrap().spec;
+        let (full, vp8) = (with(&all), with(&[Codec::Opus, Codec::Vp8]));
+        assert_eq!(usable_codecs(CODECS, &[Codec::Av1], [].iter()), all);
+        assert_eq!(usable_codecs(CODECS, &[Codec::Av1], [full.clone()].iter()), all);
+        assert_eq!(usable_codecs(CODECS, &[Codec::Av1], [full, vp8].iter()), [Codec::Opus, Codec::Red, Codec::Vp8]);
+    }
 }
