@@ -5,6 +5,10 @@
 //! that only detection makes: so holding one is the proof that the instructions exist.
 
 #[cfg(target_arch = "x86_64")]
+pub(crate) mod aes;
+#[cfg(target_arch = "x86_64")]
+pub(crate) mod gcm;
+#[cfg(target_arch = "x86_64")]
 pub(crate) mod sha1_x16;
 
 /// Proof that the processor and the system support AVX-512 (F, BW, VL), VAES and VPCLMULQDQ.

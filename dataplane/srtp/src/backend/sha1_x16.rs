@@ -91,8 +91,12 @@ fn to_lanes(vector: __m512i) -> [u32; LANES] {
 #[inline]
 fn words(rows: &[&[u8; BLOCK]; LANES]) -> [__m512i; 16] {
     let swap = _mm512_broadcast_i32x4(_mm_set_epi8(12, 13, 14, 15, 8, 9, 10, 11, 4, 5, 6, 7, 0, 1, 2, 3));
-    // SAFETY: a row is 64 readable bytes; the load wants no alignment.
-    let r = rows.map(|row| _mm512_shuffle_epi8(unsafe { _mm512_loadu_si512(row.as_ptr().cast()) }, swap));
+    let mut r = [_mm512_setzero_si512(); 16];
+    for (r, row) in r.iter_mut().zip(rows) {
+        // SAFETY: a row is 64 readable bytes; the load wants no alignment.
+        let bytes = unsafe { _mm512_loadu_si512(row.as_ptr().cast()) };
+        *r = _mm512_shuffle_epi8(bytes, swap);
+    }
     let mut a = [_mm512_setzero_si512(); 16];
     for i in 0..8 {
         a[2 * i] = _mm512_unpacklo_epi32(r[2 * i], r[2 * i + 1]);
