@@ -1,0 +1,192 @@
+//! Dependency descriptors: an L2T2 structure written by hand, frames that refer to it, and arbitrary bytes.
+
+use super::*;
+
+/// Writes bits, most significant first.
+#[derive(Default)]
+struct Bits(Vec<bool>);
+
+impl Bits {
+    fn put(&mut self, value: u32, width: u32) -> &mut Self {
+        self.0.extend((0..width).rev().map(|i| value >> i & 1 == 1));
+        self
+    }
+
+    fn bytes(&self) -> Vec<u8> {
+        self.0.chunks(8).map(|c| c.iter().enumerate().fold(0, |b, (i, &bit)| b | u8::from(bit) << (7 - i))).collect()
+    }
+}
+
+fn mandatory(start: u32, end: u32, template: u32, number: u32) -> Bits {
+    let mut bits = Bits::default();
+    bits.put(start, 1).put(end, 1).put(template, 6).put(number, 16);
+    bits
+}
+
+/// Two spatial and two temporal layers, four decode targets (S0T0, S0T1, S1T0, S1T1), two chains. Templates from id 60:
+/// key S0T0, delta S0T0, S0T1, key S1T0, delta S1T0, S1T1.
+fn key_frame(template: u32, number: u32) -> Bits {
+    let mut bits = mandatory(1, 1, template, number);
+    bits.put(0b10000, 5).put(60, 6).put(3, 5);
+    for idc in [0, 1, 2, 0, 1, 3] {
+        bits.put(idc, 2);
+    }
+    let dtis = [[2, 2, 2, 2], [3, 3, 3, 3], [0, 1, 0, 3], [0, 0, 2, 2], [0, 0, 3, 3], [0, 0, 0, 1]];
+    dtis.as_flattened().iter().for_each(|&dti| {
+        bits.put(dti, 2);
+    });
+    for fdiffs in [&[][..], &[4], &[2], &[1], &[4, 1], &[2, 1]] {
+        fdiffs.iter().for_each(|fdiff| {
+            bits.put(1, 1).put(fdiff - 1, 4);
+        });
+        bits.put(0, 1);
+    }
+    // chain_cnt = ns(5) = 2, then ns(2) for each target, then four bits for each template and chain.
+    bits.put(2, 2).put(0, 1).put(0, 1).put(1, 1).put(1, 1);
+    for fdiff in [0, 0, 4, 3, 2, 1, 1, 1, 1, 1, 3, 2] {
+        bits.put(fdiff, 4);
+    }
+    bits.put(1, 1).put(639, 16).put(359, 16).put(1279, 16).put(719, 16);
+    bits
+}
+
+fn parser() -> Parser {
+    let mut parser = Parser::new();
+    parser.parse(&key_frame(60, 100).bytes()).unwrap();
+    parser
+}
+
+#[test]
+fn a_structure_describes_layers_targets_and_sizes() {
+    let mut parser = Parser::new();
+    let frame = parser.parse(&key_frame(60, 100).bytes()).unwrap();
+    assert!(frame.has_structure && frame.is_key_frame());
+    assert_eq!((frame.spatial, frame.temporal, frame.decode_targets, frame.chains), (0, 0, 4, 2));
+    assert_eq!((frame.active_decode_targets, frame.own, frame.chain_fdiffs()), (Some(15), Dti::Switch, &[0, 0][..]));
+    let structure = parser.structure().unwrap();
+    let layers: Vec<_> = (0..5).map(|t| structure.target_layer(t)).collect();
+    assert_eq!(layers, [Some((0, 0)), Some((0, 1)), Some((1, 0)), Some((1, 1)), None]);
+    assert_eq!((structure.dimensions(0), structure.dimensions(1)), (Some((640, 360)), Some((1280, 720))));
+    assert_eq!((structure.protected_by(1), structure.protected_by(3)), (Some(0), Some(1)));
+}
+
+#[test]
+fn frames_take_what_their_template_says() {
+    let mut parser = parser();
+    let frame = parser.parse(&mandatory(1, 0, 63, 101).bytes()).unwrap();
+    assert_eq!((frame.spatial, frame.temporal, frame.fdiffs(), frame.own), (1, 0, &[1][..], Dti::Switch));
+    // Template ids wrap at 64: 65 is 1.
+    let frame = parser.parse(&mandatory(1, 1, 1, 107).bytes()).unwrap();
+    assert_eq!((frame.spatial, frame.temporal, frame.fdiffs(), frame.own), (1, 1, &[2, 1][..], Dti::Discardable));
+    assert_eq!((frame.dti(3), frame.dti(2), frame.dti(40)), (Dti::Discardable, Dti::NotPresent, Dti::NotPresent));
+    assert_eq!((frame.chain_fdiffs(), frame.has_structure), (&[3, 2][..], false));
+}
+
+#[test]
+fn switch_points_are_told_apart() {
+    let mut parser = parser();
+    let mut info = |bits: Bits| {
+        let mut info = FrameInfo::default();
+        parser.parse(&bits.bytes()).unwrap().amend(&mut info);
+        info
+    };
+    // The upper layer of the key picture: only a reference inside the picture.
+    let upper = info(mandatory(1, 1, 63, 101));
+    assert!(upper.spatial_sync && upper.temporal_sync && upper.spatial == 1);
+    // The upper layer of a later picture.
+    let later = info(mandatory(1, 1, 0, 105));
+    assert!(!later.spatial_sync && !later.temporal_sync && later.frame_number == Some(105));
+    let leaf = info(mandatory(0, 1, 62, 102));
+    assert!(leaf.discardable && leaf.temporal == 1 && !leaf.start_of_frame && leaf.end_of_frame);
+}
+
+#[test]
+fn a_frame_may_differ_from_its_template() {
+    let mut bits = mandatory(1, 1, 61, 104);
+    // Active targets, custom DTIs, fdiffs and chains.
+    bits.put(0b01111, 5).put(0b0011, 4).put(2, 2).put(2, 2).put(0, 2).put(0, 2);
+    bits.put(1, 2).put(0, 4).put(3, 2).put(299, 12).put(0, 2).put(200, 8).put(7, 8);
+    let frame = parser().parse(&bits.bytes()).unwrap();
+    assert_eq!((frame.active_decode_targets, frame.own, frame.dti(2)), (Some(3), Dti::Switch, Dti::NotPresent));
+    assert_eq!((frame.fdiffs(), frame.chain_fdiffs()), (&[1, 300][..], &[200, 7][..]));
+}
+
+#[test]
+fn without_its_structure_a_frame_is_not_read() {
+    assert_eq!(Parser::new().parse(&mandatory(1, 1, 60, 1).bytes()), Err(Malformed::MissingState));
+    assert_eq!(parser().parse(&mandatory(1, 1, 2, 101).bytes()), Err(Malformed::Value));
+    assert_eq!(parser().parse(&[0x80, 0]), Err(Malformed::Truncated));
+    assert_eq!(Mandatory::parse(&[0xbc, 1, 2]).unwrap().frame_number, 0x0102);
+}
+
+#[test]
+fn a_structure_that_ends_early_or_comes_late_does_not_replace_the_kept_one() {
+    let whole = key_frame(60, 200).bytes();
+    let mut parser = parser();
+    for cut in 4..whole.len() - 1 {
+        assert!(parser.parse(&whole[..cut]).is_err());
+    }
+    assert_eq!(parser.since, 100);
+    parser.parse(&whole).unwrap();
+    assert_eq!(parser.since, 200);
+    assert!(parser.parse(&key_frame(60, 100).bytes()).unwrap().is_key_frame());
+    assert_eq!(parser.since, 200);
+}
+
+#[test]
+fn limits_are_kept() {
+    let mut layers = mandatory(1, 1, 0, 1);
+    layers.put(0b10000, 5).put(0, 6).put(0, 5);
+    for _ in 0..80 {
+        layers.put(0, 2);
+    }
+    assert_eq!(Parser::new().parse(&layers.bytes()), Err(Malformed::TooLarge));
+    let mut spatial = mandatory(1, 1, 0, 1);
+    spatial.put(0b10000, 5).put(0, 6).put(0, 5);
+    for _ in 0..4 {
+        spatial.put(2, 2);
+    }
+    assert_eq!(Parser::new().parse(&spatial.bytes()), Err(Malformed::TooLarge));
+    let mut references = mandatory(1, 1, 61, 101);
+    references.put(0b00010, 5);
+    for _ in 0..=MAX_FDIFFS {
+        references.put(1, 2).put(0, 4);
+    }
+    assert_eq!(parser().parse(&references.bytes()), Err(Malformed::TooLarge));
+}
+
+#[test]
+fn a_frame_number_is_written_in_place() {
+    let mut bytes = mandatory(1, 0, 61, 7).bytes();
+    set_frame_number(&mut bytes, 0xfffe);
+    assert_eq!(bytes, mandatory(1, 0, 61, 0xfffe).bytes());
+    set_frame_number(&mut bytes[..2], 1);
+}
+
+proptest::proptest! {
+    #[test]
+    fn any_bytes_give_a_value_or_an_error(
+        first in proptest::collection::vec(proptest::num::u8::ANY, 0..80),
+        second in proptest::collection::vec(proptest::num::u8::ANY, 0..20),
+    ) {
+        for mut parser in [Parser::new(), parser()] {
+            for bytes in [&first, &second] {
+                if let Ok(frame) = parser.parse(bytes) {
+                    proptest::prop_assert!(frame.fdiffs().iter().all(|&f| f > 0));
+                    proptest::prop_assert!(frame.spatial < MAX_SPATIAL && frame.temporal < MAX_TEMPORAL);
+                    frame.amend(&mut FrameInfo::default());
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn any_structure_gives_a_value_or_an_error(bytes in proptest::collection::vec(proptest::num::u8::ANY, 0..300)) {
+        let mut descriptor = vec![0xc0, 0, 1, 0x80];
+        descriptor.extend(bytes);
+        descriptor[3] |= descriptor.get(4).map_or(0, |b| b & 7);
+        if let Ok(frame) = Parser::new().parse(&descriptor) {
+            proptest::prop_assert!(frame.has_structure && usize::from(frame.decode_targets) <= MAX_DECODE_TARGETS);
+        }
+    }
+}
