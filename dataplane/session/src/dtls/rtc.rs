@@ -13,7 +13,7 @@ use rtc_dtls::extension::extension_use_srtp::SrtpProtectionProfile;
 use std::collections::VecDeque;
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// The one peer's key in the endpoint.
 const PEER: SocketAddr = SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::LOCALHOST, 1));
@@ -46,7 +46,8 @@ impl Configuration {
                 SrtpProtectionProfile::Srtp_Aead_Aes_256_Gcm,
                 SrtpProtectionProfile::Srtp_Aes128_Cm_Hmac_Sha1_80,
             ])
-            .with_flight_interval(super::FLIGHT_RTO)
+            // Its interval does not grow and it gives up after seven: a shorter one would give up in four seconds.
+            .with_flight_interval(Duration::from_secs(1))
             .with_mtu(super::MTU)
             .build(false, None)
             .map_err(|e| failed(&e))?;

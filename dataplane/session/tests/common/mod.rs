@@ -5,6 +5,9 @@
 
 #![allow(dead_code, unreachable_pub)]
 
+mod client;
+
+pub use client::{Client, Output};
 use is::stun::{StunMessage, StunPacket};
 use is::{Candidate, IceAgent, IceAgentEvent, IceCreds, Protocol};
 use plenum_contract::spec::{CodecSpec, Fingerprint, IceSpec, MediaSpec, SlotSpec, SourceSpec, local_ufrag};
@@ -40,7 +43,7 @@ pub const RRID_ID: u8 = 5;
 /// The peer: what a browser is to a session.
 pub struct Peer {
     pub ice: IceAgent,
-    pub dtls: dimpl::Dtls,
+    pub dtls: Client,
     pub fingerprint: Fingerprint,
     /// What the session's certificate was, as DTLS showed it.
     pub seen_fingerprint: Option<Fingerprint>,
@@ -85,6 +88,17 @@ pub fn addr(s: &str) -> SocketAddr {
 
 pub fn udp4() -> Path {
     Path { transport: Transport::Udp, local: addr("192.0.2.1:40000"), remote: addr("198.51.100.7:5000") }
+}
+
+/// A network that loses one DTLS packet in `n`, in no pattern.
+pub fn loses_dtls(n: u64) -> Box<dyn FnMut(bool, &Path, &[u8]) -> bool> {
+    let mut state = 0x9e37_79b9_7f4a_7c15u64;
+    Box::new(move |_, _, bytes| {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        classify(bytes) == PacketKind::Dtls && state % n == 0
+    })
 }
 
 fn creds(ice: &IceSpec) -> (IceCreds, IceCreds) {
@@ -181,8 +195,7 @@ impl Peer {
         let mut agent = IceAgent::new(own);
         agent.set_remote_credentials(theirs);
         agent.set_controlling(true);
-        let mut dtls = dimpl::Dtls::new_auto(Arc::new(dimpl::Config::default()), certificate, anchor.instant(Time::ZERO));
-        dtls.set_active(true);
+        let dtls = Client::dimpl(anchor, certificate);
         let mut peer = Peer {
             ice: agent,
             dtls,
@@ -248,28 +261,20 @@ impl Peer {
             return;
         }
         self.started_dtls = true;
-        let _ = self.dtls.handle_timeout(instant);
-        let mut buf = [0; 4096];
-        loop {
-            match self.dtls.poll_output(&mut buf) {
-                dimpl::Output::Packet(p) => out.push((self.local, p.to_vec())),
-                dimpl::Output::PeerCert(der) => {
-                    self.seen_fingerprint = Some(Certificates::new(der.to_vec(), vec![]).fingerprint());
+        for output in self.dtls.poll(instant) {
+            match output {
+                Output::Packet(p) => out.push((self.local, p)),
+                Output::Certificate(der) => {
+                    self.seen_fingerprint = Some(Certificates::new(der, vec![]).fingerprint());
                 }
-                dimpl::Output::KeyingMaterial(material, profile) => self.install(&material, profile),
-                dimpl::Output::ApplicationData(data) => self.data.push(data.to_vec()),
-                dimpl::Output::Timeout(_) => break,
-                _ => {}
+                Output::Keys(material, profile) => self.install(&material, profile),
+                Output::Data(data) => self.data.push(data),
             }
         }
     }
 
-    fn install(&mut self, material: &[u8], profile: dimpl::SrtpProfile) {
-        let suite = match profile {
-            dimpl::SrtpProfile::AEAD_AES_128_GCM => Suite::AeadAes128Gcm,
-            dimpl::SrtpProfile::AEAD_AES_256_GCM => Suite::AeadAes256Gcm,
-            _ => Suite::AesCm128HmacSha1_80,
-        };
+    fn install(&mut self, material: &[u8], profile: u16) {
+        let suite = Suite::from_dtls_profile(profile).unwrap();
         let (client, server) = split_dtls_material(suite, material).unwrap();
         self.opener = Some(Opener::new(&server));
         self.key = Some(self.sealer.insert(&client));
@@ -285,8 +290,7 @@ impl Peer {
                 self.ice.handle_packet(anchor.instant(now), packet);
             }
             PacketKind::Dtls => {
-                let _ = self.dtls.handle_timeout(anchor.instant(now));
-                let _ = self.dtls.handle_packet(bytes);
+                self.dtls.handle(anchor.instant(now), bytes);
             }
             PacketKind::Rtp => {
                 let Some(opener) = self.opener.as_mut() else { return };
