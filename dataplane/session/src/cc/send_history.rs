@@ -33,6 +33,14 @@ struct Entry {
     state: State,
 }
 
+impl Entry {
+    fn sent(&self, now: Time) -> Time {
+        let now_us = now.nanos() / 1000;
+        let age = u64::from((now_us as u32).wrapping_sub(self.sent_us));
+        Time(now_us.saturating_sub(age) * 1000)
+    }
+}
+
 /// One packet that the peer received, with what we knew when it left.
 #[derive(Clone, Copy, Debug)]
 pub struct Acked {
@@ -120,21 +128,19 @@ impl SendHistory {
         }
         let recovered = entry.state == State::Lost;
         entry.state = State::Received;
-        let Entry { sent_us, cumulative, size, cluster, .. } = *entry;
-        let now_us = now.nanos() / 1000;
-        let age = u64::from((now_us as u32).wrapping_sub(sent_us));
-        let sent = Time(now_us.saturating_sub(age) * 1000);
+        let sent = entry.sent(now);
+        let Entry { cumulative, size, cluster, .. } = *entry;
         Some(Acked { sequence, sent, arrival_us, size, cumulative, cluster, recovered })
     }
 
-    /// The peer says that it has not received `sequence`. Its size, the first time that this is said.
-    pub fn lost(&mut self, sequence: u64) -> Option<u16> {
+    /// The peer says that it has not received `sequence`. Its size and when it left, the first time that this is said.
+    pub fn lost(&mut self, now: Time, sequence: u64) -> Option<(u16, Time)> {
         let entry = self.entry(sequence)?;
         if entry.state != State::InFlight {
             return None;
         }
         entry.state = State::Lost;
-        Some(entry.size)
+        Some((entry.size, entry.sent(now)))
     }
 
     fn entry(&mut self, sequence: u64) -> Option<&mut Entry> {
@@ -166,8 +172,9 @@ mod tests {
     fn a_late_packet_that_was_called_lost_is_recovered() {
         let mut history = SendHistory::default();
         let first = history.sent(Time::from_millis(1), 700, 3);
-        assert_eq!(history.lost(first), Some(700));
-        assert_eq!(history.lost(first), None, "lost once");
+        let now = Time::from_millis(40);
+        assert_eq!(history.lost(now, first), Some((700, Time::from_millis(1))));
+        assert_eq!(history.lost(now, first), None, "lost once");
         let acked = history.received(Time::from_millis(50), first, 1).unwrap();
         assert!(acked.recovered && acked.cluster == 3);
     }

@@ -1,0 +1,356 @@
+//! The bandwidth estimate of one peer: everything that is known of the path joins here.
+//!
+//! Call [`BandwidthEstimator::on_sent`] for every packet that leaves and stamp the number it gives; pass feedback in; read
+//! [`BandwidthEstimator::target`]. Fill [`BandwidthEstimator::next_probe`] with retransmissions or padding. Nothing is
+//! allocated after [`BandwidthEstimator::new`]. Feedback is authenticated but not trusted: any values are taken, none
+//! moves the estimate outside of its [`Limits`].
+
+use super::arrival::ArrivalClock;
+use super::gcc::aimd::Aimd;
+use super::gcc::loss::{LossBased, Verdict};
+use super::gcc::throughput::Throughput;
+use super::gcc::{DelayBased, Usage};
+use super::probe::Prober;
+use super::remb::RembEstimator;
+use super::send_history::SendHistory;
+use core::time::Duration;
+use plenum_packet::{Bitrate, Time};
+use plenum_wire::rtcp::Status;
+
+/// Round trip that is assumed before one was measured.
+const DEFAULT_RTT: Duration = Duration::from_millis(100);
+/// Packets are out and no feedback came for this long: the path, or the way back, is gone or full. Longer: a queue of that
+/// length builds up at a path that vanished. Shorter: lost feedback looks like it.
+const SILENCE: Duration = Duration::from_secs(1);
+/// In silence the rate falls to this part in every [`SILENCE_STEP`].
+const SILENCE_FACTOR: f64 = 0.8;
+/// See [`SILENCE_FACTOR`].
+const SILENCE_STEP: Duration = Duration::from_millis(500);
+/// A fall below this part of the rate is followed by a probe of where it was, as soon as the path is quiet.
+const DEEP_FALL: f64 = 0.66;
+/// The rate before a deep fall is worth a probe for this long.
+const REMEMBER: Duration = Duration::from_secs(5);
+/// How long the path must be quiet before that probe.
+const QUIET: Duration = Duration::from_millis(700);
+/// Without transport-wide feedback for this long, REMB and loss decide.
+const TWCC_GONE: Duration = Duration::from_secs(10);
+/// Released packets may leave this much faster than the estimate. Larger: key frames fill the queue of a narrow path at
+/// once. Smaller: they wait here.
+const PACING: f64 = 1.5;
+
+/// Where the estimate may move.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Before anything is known.
+    pub start: Bitrate,
+    /// Never below: audio must pass.
+    pub min: Bitrate,
+    /// Never above.
+    pub max: Bitrate,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Limits { start: Bitrate::kbps(500), min: Bitrate::kbps(50), max: Bitrate::kbps(30_000) }
+    }
+}
+
+/// What metrics and the quality event show.
+#[derive(Clone, Copy, Debug)]
+pub struct Snapshot {
+    /// The estimate.
+    pub target: Bitrate,
+    /// What reached the peer in the last half second.
+    pub delivered: Bitrate,
+    /// Round trip, smallest recent.
+    pub rtt: Duration,
+    /// The loss that the path has anyway, 0 to 1.
+    pub inherent_loss: f64,
+    /// Delay above its recent floor, milliseconds.
+    pub queue_ms: f64,
+    /// The peer sends transport-wide feedback.
+    pub transport_wide: bool,
+}
+
+/// The estimator.
+pub struct BandwidthEstimator {
+    limits: Limits,
+    wanted: Bitrate,
+    history: SendHistory,
+    clock: ArrivalClock,
+    delay: DelayBased,
+    loss: LossBased,
+    throughput: Throughput,
+    aimd: Aimd,
+    prober: Prober,
+    remb: RembEstimator,
+    rtt: Option<Duration>,
+    rtt_given: bool,
+    last_feedback: Option<Time>,
+    /// When the oldest packet left that no feedback came after.
+    unanswered: Option<Time>,
+    newest_acked: u64,
+    silence: Option<Silence>,
+    fall: Option<Fall>,
+    quiet_since: Option<Time>,
+    now: Time,
+}
+
+#[derive(Clone, Copy)]
+struct Silence {
+    before: Bitrate,
+    next_step: Time,
+}
+
+#[derive(Clone, Copy)]
+struct Fall {
+    from: Bitrate,
+    at: Time,
+}
+
+impl BandwidthEstimator {
+    /// An estimator whose first packet gets transport-wide number `first_sequence` (random by RFC 3550's advice).
+    pub fn new(limits: Limits, first_sequence: u16) -> BandwidthEstimator {
+        let Limits { start, min, max } = limits;
+        BandwidthEstimator {
+            limits,
+            wanted: Bitrate::MAX,
+            history: SendHistory::starting_at(first_sequence),
+            clock: ArrivalClock::default(),
+            delay: DelayBased::default(),
+            loss: LossBased::default(),
+            throughput: Throughput::default(),
+            aimd: Aimd::new(start, min, max),
+            prober: Prober::default(),
+            remb: RembEstimator::new(start, min, max),
+            rtt: None,
+            rtt_given: false,
+            last_feedback: None,
+            unanswered: None,
+            newest_acked: 0,
+            silence: None,
+            fall: None,
+            quiet_since: None,
+            now: Time::ZERO,
+        }
+    }
+
+    /// Changes the limits; the estimate moves inside.
+    pub fn set_limits(&mut self, limits: Limits) {
+        self.limits = limits;
+        self.aimd.set_bounds(limits.min, limits.max);
+        self.remb.set_bounds(limits.min, limits.max);
+    }
+
+    /// What would be sent if bandwidth were no matter: nothing is probed for beyond it. [`Bitrate::MAX`] at first.
+    pub fn set_wanted(&mut self, wanted: Bitrate) {
+        self.wanted = wanted;
+    }
+
+    /// A packet of `size` bytes leaves. The transport-wide number to stamp.
+    pub fn on_sent(&mut self, now: Time, size: usize) -> u16 {
+        self.now = now;
+        self.prober.start(now, self.limits.start);
+        self.unanswered.get_or_insert(now);
+        let size = size.min(usize::from(u16::MAX)) as u16;
+        let cluster = self.prober.on_sent(now, self.history.next_sequence(), size);
+        self.history.sent(now, size, cluster) as u16
+    }
+
+    /// A transport-wide feedback message: its statuses, in order.
+    pub fn on_feedback(&mut self, now: Time, statuses: impl IntoIterator<Item = Status>) {
+        self.now = now;
+        let mut news = None;
+        for status in statuses {
+            let Some(sequence) = self.history.unwrap(status.sequence) else { continue };
+            match status.arrival {
+                Some(ticks) => {
+                    let arrival_us = self.clock.unwrap(ticks);
+                    if let Some(acked) = self.history.received(now, sequence, arrival_us) {
+                        self.acked(&acked);
+                        news = Some(acked.sent);
+                    }
+                }
+                None => {
+                    if let Some((_, sent)) = self.history.lost(now, sequence) {
+                        self.loss.packet(sent, true);
+                    }
+                }
+            }
+        }
+        let Some(newest_sent) = news else { return };
+        self.answered(now, newest_sent);
+        self.update(now);
+    }
+
+    /// A measured round trip (RFC 3550 section 6.4.1).
+    pub fn on_rtt(&mut self, rtt: Duration) {
+        self.rtt = Some(rtt);
+        self.rtt_given = true;
+    }
+
+    /// A report block about one of our streams: fraction lost in 1/256. Counts only without transport-wide feedback.
+    pub fn on_rtcp_loss(&mut self, now: Time, fraction_lost: u8) {
+        self.now = now;
+        self.remb.on_loss(now, fraction_lost);
+    }
+
+    /// The peer's own estimate. Counts only without transport-wide feedback.
+    pub fn on_remb(&mut self, now: Time, rate: Bitrate) {
+        self.now = now;
+        self.remb.on_remb(now, rate);
+    }
+
+    /// What may be sent on average.
+    pub fn target(&self) -> Bitrate {
+        if !self.is_transport_wide() {
+            // Who gave transport-wide feedback and stopped is not believed to have become a REMB peer.
+            return if self.last_feedback.is_none() { self.remb.target(self.now) } else { self.aimd.rate() };
+        }
+        let limit = self.loss.limit().unwrap_or(Bitrate::MAX);
+        self.aimd.rate().min(limit).clamp(self.limits.min, self.limits.max.max(self.limits.min))
+    }
+
+    /// How fast the pacer lets packets go: above the target, and at a probe's rate while one is sent.
+    pub fn pacing_rate(&self) -> Bitrate {
+        let paced = self.target().scale(PACING);
+        self.prober.rate().map_or(paced, |rate| rate.max(paced))
+    }
+
+    /// Bytes that should leave now, beside what the pacer releases anyway, as retransmissions or padding. Pass what leaves to
+    /// [`BandwidthEstimator::on_sent`] as ever.
+    pub fn next_probe(&mut self, now: Time) -> Option<u32> {
+        self.prober.due(now)
+    }
+
+    /// When [`BandwidthEstimator::handle_timeout`] or [`BandwidthEstimator::next_probe`] has something to do.
+    pub fn poll_timeout(&self) -> Time {
+        let silence = match (self.silence, self.unanswered) {
+            (Some(silence), Some(_)) => silence.next_step,
+            (None, Some(since)) if self.last_feedback.is_some() => since + SILENCE,
+            _ => Time::NEVER,
+        };
+        self.prober.poll_timeout().min(silence)
+    }
+
+    /// Time has passed.
+    pub fn handle_timeout(&mut self, now: Time) {
+        self.now = now;
+        self.prober.handle_timeout(now);
+        self.fall_silent(now);
+        if self.silence.is_none() && self.loss.limit().is_none() {
+            let ceiling = self.limits.max.min(self.wanted.scale(1.2));
+            let jitter = Duration::from_micros((self.delay.jitter_ms().clamp(0.0, 1000.0) * 1e3) as u64);
+            self.prober.begin(now, self.target(), ceiling, jitter);
+        }
+    }
+
+    /// Values for metrics.
+    pub fn snapshot(&self) -> Snapshot {
+        Snapshot {
+            target: self.target(),
+            delivered: self.throughput.long().unwrap_or_default(),
+            rtt: self.rtt.unwrap_or(DEFAULT_RTT),
+            inherent_loss: self.loss.inherent(),
+            queue_ms: self.delay.queue_ms(),
+            transport_wide: self.is_transport_wide(),
+        }
+    }
+
+    fn is_transport_wide(&self) -> bool {
+        self.last_feedback.is_some_and(|last| self.now.since(last) < TWCC_GONE)
+    }
+
+    fn acked(&mut self, acked: &super::send_history::Acked) {
+        if self.clock.jumped(acked.sent, acked.arrival_us) {
+            self.delay.reset();
+            self.throughput.reset();
+            self.prober.reset();
+        }
+        self.newest_acked = self.newest_acked.max(acked.sequence);
+        self.throughput.packet(acked.arrival_us, acked.size);
+        self.delay.packet(acked);
+        self.prober.on_acked(acked);
+        if acked.recovered {
+            self.loss.recovered();
+        } else {
+            self.loss.packet(acked.sent, false);
+        }
+    }
+
+    fn answered(&mut self, now: Time, newest_sent: Time) {
+        let sample = now.since(newest_sent);
+        if !self.rtt_given {
+            // The smallest, forgotten slowly: feedback waits at the peer, more or less.
+            let known = self.rtt.unwrap_or(sample);
+            self.rtt = Some(if sample < known { sample } else { known + (sample - known) / 64 });
+        }
+        self.last_feedback = Some(now);
+        self.unanswered = (self.history.last_sent() > newest_sent).then_some(now);
+        if let Some(silence) = self.silence.take() {
+            // What was lost meanwhile says nothing about rates; where we were is worth a question.
+            self.loss.forget(now);
+            self.fall = None;
+            self.prober.request(now, silence.before);
+        }
+    }
+
+    fn update(&mut self, now: Time) {
+        let before = self.target();
+        let usage = self.delay.usage();
+        let inherent = self.loss.inherent();
+        let passing = |rate: Option<Bitrate>| rate.map(|rate| rate.scale(1.0 / (1.0 - inherent)));
+        let rtt = self.rtt.unwrap_or(DEFAULT_RTT);
+        let outcome = self.prober.outcome(now, self.newest_acked, inherent);
+        if usage != Usage::Over
+            && let Some(outcome) = outcome
+        {
+            self.aimd.raise(outcome.rate);
+        }
+        let delivered = if usage == Usage::Over { self.throughput.short() } else { self.throughput.long() };
+        if usage == Usage::Normal && self.loss.limit().is_some() {
+            self.aimd.hold(now);
+        } else {
+            self.aimd.update(now, usage, passing(delivered), rtt);
+        }
+        if let Verdict::Congested(rate) = self.loss.update(now, before, self.throughput.long()) {
+            self.aimd.set(rate.min(self.aimd.rate()));
+        }
+        self.recover(now, usage, before);
+    }
+
+    /// After a deep fall and some quiet, asks whether the path is as wide as before.
+    fn recover(&mut self, now: Time, usage: Usage, before: Bitrate) {
+        if self.target() < before {
+            let from = self.fall.filter(|fall| now.since(fall.at) < REMEMBER).map_or(before, |fall| fall.from);
+            self.fall = Some(Fall { from, at: now });
+        }
+        if usage != Usage::Normal {
+            self.quiet_since = None;
+            return;
+        }
+        let quiet = now.since(*self.quiet_since.get_or_insert(now));
+        if let Some(fall) = self.fall
+            && quiet >= QUIET
+        {
+            self.fall = None;
+            if now.since(fall.at) < REMEMBER && self.target() < fall.from.scale(DEEP_FALL) {
+                self.prober.request(now, fall.from.scale(0.85));
+            }
+        }
+    }
+
+    fn fall_silent(&mut self, now: Time) {
+        let Some(since) = self.unanswered.filter(|_| self.last_feedback.is_some()) else { return };
+        let patience = SILENCE + self.rtt.unwrap_or(DEFAULT_RTT);
+        if self.silence.is_none() && now.since(since) >= patience {
+            self.silence = Some(Silence { before: self.target(), next_step: now });
+        }
+        if let Some(silence) = &mut self.silence
+            && now >= silence.next_step
+        {
+            silence.next_step = now + SILENCE_STEP;
+            self.aimd.set(self.aimd.rate().scale(SILENCE_FACTOR));
+        }
+    }
+}
