@@ -63,7 +63,7 @@ impl Opener {
     }
 
     /// Opens the SRTP packet `packet` in place. `ssrc`, `sequence` and `header_len` (all in front of the payload: fixed
-    /// header, CSRCs, extension) are what its RTP header says.
+    /// header, CSRCs, extension) are what its RTP header says. A new source's first packet is taken to have ROC zero.
     ///
     /// # Errors
     /// [`DropReason::MalformedRtp`] when header and tag do not fit, [`DropReason::TooManySources`] for a new SSRC at

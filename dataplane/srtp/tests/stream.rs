@@ -240,6 +240,14 @@ fn nothing_that_holds_keys_shows_them() {
     );
 }
 
+#[test]
+fn contexts_may_move_to_their_shards_thread() {
+    fn movable<T: Send>() {}
+    movable::<Sealer>();
+    movable::<Opener>();
+    movable::<Job>();
+}
+
 /// What an opener does with any bytes; shared with fuzzing.
 fn open_anything(opener: &mut Opener, bytes: &[u8], header_len: usize) {
     let mut packet = bytes.to_vec();
