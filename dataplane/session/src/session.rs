@@ -94,7 +94,7 @@ impl Session {
     pub fn new(spec: &SessionSpec, env: &Arc<Env>, seed: [u8; 32], now: Time) -> Result<Session, SpecError> {
         check(spec, env)?;
         let has_data = spec.media.iter().any(|m| m.kind == Kind::Data);
-        let mut egress = Egress::new(env, &seed);
+        let mut egress = Egress::new(&seed);
         egress.apply(spec, env)?;
         let bindings = Bindings::new(spec);
         Ok(Session {

@@ -50,8 +50,8 @@ impl History {
         self.entries.get_mut(place)?.as_mut().filter(|e| e.index == index)
     }
 
-    /// The newest packet at or before `index`: what a probe may send again.
-    pub(crate) fn newest(&self, index: u64) -> Option<&Sent> {
+    /// As [`History::get`], to read.
+    pub(crate) fn get_ref(&self, index: u64) -> Option<&Sent> {
         let place = index as usize & (self.capacity - 1);
         self.entries.get(place)?.as_ref().filter(|e| e.index == index)
     }

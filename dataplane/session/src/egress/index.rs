@@ -47,6 +47,11 @@ impl Indexer {
         Some(index)
     }
 
+    /// The highest index given.
+    pub(crate) fn highest(&self) -> Option<u64> {
+        self.highest
+    }
+
     /// The number that continues the stream; `None` before its first packet.
     pub(crate) fn next_sequence(&self) -> Option<u16> {
         self.highest.map(|h| (h as u16).wrapping_add(1))

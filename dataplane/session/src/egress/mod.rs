@@ -16,15 +16,17 @@ mod slot;
 mod stats;
 mod write;
 
+use crate::cc::pacer::{Paced, Pacer};
+use crate::cc::{BandwidthEstimator, Limits};
 use crate::env::Env;
 use crate::events::Outbox;
 use crate::session::{Session, SpecError};
 use plenum_contract::SessionSpec;
-use plenum_packet::{DropCounts, DropReason, Path, Pool, Time};
+use plenum_packet::{Bitrate, DropCounts, DropReason, Path, Pool, Time};
 use plenum_srtp::{Job, KeyId};
-use plenum_wire::Plan;
+use plenum_wire::{Class, Plan, ext};
 pub(crate) use slot::Slot;
-use std::collections::VecDeque;
+use std::fmt;
 use std::time::Duration;
 use write::{Rtx, Written};
 
@@ -33,6 +35,16 @@ use write::{Rtx, Written};
 const MAX_PARKED: usize = 256;
 /// A packet is sent again at most once in this time when no round trip was measured yet.
 const DEFAULT_RTT: Duration = Duration::from_millis(100);
+
+/// Packets of a probe in one tick.
+const MAX_PROBE_PACKETS: usize = 32;
+
+/// The key that packets are sealed with, and the bytes of its tag.
+#[derive(Clone, Copy, Debug)]
+struct Sealing {
+    id: KeyId,
+    tag: usize,
+}
 
 /// When a released packet was received from its sender, and when it was queued here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,44 +71,72 @@ pub struct Released {
 enum Item {
     Plan(Plan),
     /// A packet that the peer asked for again.
-    Resend { slot: u16, index: u64 },
+    Resend {
+        /// The slot's m-line.
+        media: u16,
+        index: u64,
+        size: u16,
+    },
 }
 
-#[derive(Clone, Copy, Debug)]
-struct Queued {
-    item: Item,
-    at: Time,
+impl Paced for Item {
+    fn class(&self) -> Class {
+        match self {
+            Item::Plan(plan) => plan.class,
+            Item::Resend { .. } => Class::Retransmission,
+        }
+    }
+    fn slot(&self) -> u16 {
+        match self {
+            Item::Plan(plan) => plan.media,
+            Item::Resend { media, .. } => *media,
+        }
+    }
+    fn frame(&self) -> u32 {
+        match self {
+            Item::Plan(plan) => plan.timestamp,
+            Item::Resend { index, .. } => *index as u32,
+        }
+    }
+    fn size(&self) -> usize {
+        match self {
+            Item::Plan(plan) => plan.size(),
+            Item::Resend { size, .. } => usize::from(*size),
+        }
+    }
 }
 
 /// The sending side of a session.
-#[derive(Debug)]
 pub(crate) struct Egress {
     slots: Vec<Slot>,
     /// Index in `slots` of each m-line; `u16::MAX` for those that do not receive.
     by_media: Vec<u16>,
     parked: Vec<Slot>,
-    queue: VecDeque<Queued>,
+    pacer: Pacer<Item>,
     first_rtx: u16,
     /// Whether some slot keeps sealed packets.
     keeps_sealed: bool,
     pub(crate) rtt: Option<Duration>,
+    pub(crate) cc: BandwidthEstimator,
 }
 
 impl Egress {
-    pub(crate) fn new(_env: &Env, seed: &[u8; 32]) -> Egress {
+    pub(crate) fn new(seed: &[u8; 32]) -> Egress {
+        let cc = BandwidthEstimator::new(Limits::default(), u16::from_be_bytes([seed[2], seed[3]]));
         Egress {
             slots: Vec::new(),
             by_media: Vec::new(),
             parked: Vec::new(),
-            queue: VecDeque::new(),
+            pacer: Pacer::new(cc.target(), cc.pacing_rate()),
             first_rtx: u16::from_be_bytes([seed[0], seed[1]]),
             keeps_sealed: false,
             rtt: None,
+            cc,
         }
     }
 
     /// Slots of a newer spec. Slots are known by their SSRC: numbering goes on wherever the m-line moved.
-    pub(crate) fn apply(&mut self, spec: &SessionSpec, _env: &Env) -> Result<(), SpecError> {
+    pub(crate) fn apply(&mut self, spec: &SessionSpec, env: &Env) -> Result<(), SpecError> {
         let wanted = |ssrc: u32| spec.media.iter().filter_map(|m| m.slot.as_ref()).any(|s| s.ssrc == ssrc);
         let ssrcs = spec.media.iter().filter_map(|m| m.slot.as_ref()).flat_map(|s| [Some(s.ssrc), s.rtx_ssrc]).flatten();
         let mut ssrcs: Vec<u32> = ssrcs.collect();
@@ -124,10 +164,14 @@ impl Egress {
             self.by_media[index] = self.slots.len() as u16;
             self.slots.push(new);
         }
-        // Entries of the queue name slots by index: what waits is planned again soon enough.
-        self.queue.retain(|q| matches!(q.item, Item::Plan(_)));
+        for index in (0..spec.media.len()).filter(|&i| self.by_media[i] == u16::MAX) {
+            self.pacer.clear_slot(index as u16, |_| {});
+        }
         self.parked = old;
         self.keeps_sealed = self.slots.iter().any(|s| s.sealed.is_some());
+        let max = Bitrate(spec.max_bitrate.unwrap_or(u64::MAX).min(env.limits.max_bitrate));
+        let defaults = Limits::default();
+        self.cc.set_limits(Limits { start: defaults.start.min(max), min: defaults.min.min(max), max });
         Ok(())
     }
 
@@ -172,8 +216,8 @@ impl Egress {
         sent.resent = now;
         match (&entry.sealed, entry.rtx_ssrc) {
             (_, Some(_)) => {
-                self.queue.push_back(Queued { item: Item::Resend { slot: slot as u16, index }, at: now });
-                Ok(())
+                let size = sent.plan.size() as u16;
+                self.pacer.push(now, Item::Resend { media: entry.media, index, size }, |_| {})
             }
             (Some(sealed), None) => {
                 let bytes = sealed.get(index).ok_or(DropReason::Evicted)?;
@@ -184,7 +228,7 @@ impl Egress {
         }
     }
 
-    fn make(&mut self, pool: &mut Pool, now: Time, item: Item, key: KeyId) -> Result<(Job, Time), DropReason> {
+    fn make(&mut self, pool: &mut Pool, now: Time, item: Item, key: Sealing) -> Result<(Job, Time), DropReason> {
         match item {
             Item::Plan(plan) => {
                 let at = self.slot_of(plan.media).ok_or(DropReason::UnknownSsrc)?;
@@ -199,10 +243,12 @@ impl Egress {
                     slot.history.push(index, plan);
                 }
                 slot.stats.sent(plan.timestamp, plan.received, clock, written.payload_len);
+                slot.last_payload_type = Some(plan.payload_type);
                 Ok((self.job(pool, now, key, written, index), plan.received))
             }
-            Item::Resend { slot, index } => {
-                let slot = self.slots.get_mut(usize::from(slot)).ok_or(DropReason::UnknownSsrc)?;
+            Item::Resend { media, index, .. } => {
+                let at = self.slot_of(media).ok_or(DropReason::UnknownSsrc)?;
+                let slot = &mut self.slots[at];
                 let sent = *slot.history.get(index).ok_or(DropReason::Evicted)?;
                 let ssrc = slot.rtx_ssrc.ok_or(DropReason::Evicted)?;
                 let payload_type =
@@ -215,8 +261,37 @@ impl Egress {
         }
     }
 
-    fn job(&mut self, _pool: &mut Pool, _now: Time, key: KeyId, written: Written, index: u64) -> Job {
-        Job::new(key, written.buf, written.header_len, index)
+    /// Numbers the packet for transport-wide feedback, if the peer gives that, and hands it to the sealer.
+    fn job(&mut self, pool: &mut Pool, now: Time, key: Sealing, written: Written, index: u64) -> Job {
+        if let Some(at) = written.transport_sequence {
+            let sequence = self.cc.on_sent(now, written.buf.len() + key.tag);
+            ext::stamp_transport_sequence(pool.bytes_mut(&written.buf), at, sequence);
+        }
+        Job::new(key.id, written.buf, written.header_len, index)
+    }
+
+    /// Fills a probe on the RTX SSRC of a slot that has one: with the newest packets once more, else with padding. The index
+    /// is a new one in both cases.
+    fn probe(&mut self, pool: &mut Pool, now: Time, key: Sealing, released: &mut Released) {
+        for _ in 0..MAX_PROBE_PACKETS {
+            let Some(slot) = self.slots.iter().position(Slot::can_probe) else { return };
+            if self.cc.next_probe(now).is_none() {
+                return;
+            }
+            let slot = &mut self.slots[slot];
+            let Some((rtx, timestamp)) = slot.padding_header() else { return };
+            let newest = slot.newest_sent();
+            let written = match newest.map(|plan| write::write(pool, slot, &plan, Some(rtx), now)) {
+                Some(Ok(written)) => written,
+                _ => match write::write_padding(pool, slot, rtx, timestamp, now) {
+                    Ok(written) => written,
+                    Err(reason) => return released.drops.count(reason),
+                },
+            };
+            let index = slot.take_rtx_index();
+            released.jobs.push(self.job(pool, now, key, written, index));
+            released.timings.push(Timing { received: now, queued: now });
+        }
     }
 }
 
@@ -232,25 +307,30 @@ impl Session {
         }
         let slot = self.egress.slot_of(plan.media).ok_or(DropReason::UnknownSsrc)?;
         self.egress.slots[slot].clock(plan.payload_type).ok_or(DropReason::UnknownPayloadType)?;
-        self.egress.queue.push_back(Queued { item: Item::Plan(plan), at: now });
-        Ok(())
+        self.egress.pacer.push(now, Item::Plan(plan), |_| {})
     }
 
     /// Takes what may leave now out of the pacer and writes it into send slots. The shard seals the jobs, calls
     /// [`Session::sealed`] with those of this session, and sends them to [`Session::path`].
     pub fn release(&mut self, now: Time, pool: &mut Pool, released: &mut Released) {
-        let Some(key) = self.keys.as_ref().map(|k| k.sealing).filter(|_| self.path().is_some()) else {
-            return;
-        };
-        while let Some(queued) = self.egress.queue.pop_front() {
-            match self.egress.make(pool, now, queued.item, key) {
+        let (Some(_), Some(keys)) = (self.path(), self.keys.as_ref()) else { return };
+        let key = Sealing { id: keys.sealing, tag: keys.suite.tag_len() };
+        let egress = &mut self.egress;
+        if egress.cc.poll_timeout() <= now {
+            egress.cc.handle_timeout(now);
+        }
+        egress.pacer.set_rate(now, egress.cc.target(), egress.cc.pacing_rate());
+        while let Some(popped) = egress.pacer.pop(now, |_| {}) {
+            match egress.make(pool, now, popped.item, key) {
                 Ok((job, received)) => {
                     released.jobs.push(job);
-                    released.timings.push(Timing { received, queued: queued.at });
+                    released.timings.push(Timing { received, queued: popped.queued });
                 }
                 Err(reason) => released.drops.count(reason),
             }
         }
+        released.drops.add(DropReason::PacerFull, egress.pacer.take_dropped());
+        self.egress.probe(pool, now, key, released);
     }
 
     /// Sees the packets that [`Session::release`] made, sealed: those that a peer without RTX may ask for again are kept.
@@ -268,14 +348,34 @@ impl Session {
         }
     }
 
-    /// When [`Session::release`] has something to do; [`Time::NEVER`] when nothing waits.
+    /// When [`Session::release`] has something to do: packets that may leave, a probe, or congestion control itself.
+    /// [`Time::NEVER`] when nothing waits.
     pub fn poll_release(&self) -> Time {
-        if self.egress.queue.is_empty() { Time::NEVER } else { Time::ZERO }
+        if self.path().is_none() || self.keys.is_none() {
+            return Time::NEVER;
+        }
+        self.egress.pacer.poll_timeout().min(self.egress.cc.poll_timeout())
+    }
+
+    /// What may be sent to the peer on average, by congestion control and the limits.
+    pub fn target_bitrate(&self) -> Bitrate {
+        self.egress.cc.target()
+    }
+
+    /// What would be sent if bandwidth were no matter: congestion control does not probe beyond it.
+    pub fn set_wanted_bitrate(&mut self, wanted: Bitrate) {
+        self.egress.cc.set_wanted(wanted);
     }
 
     /// The sequence number that continues a slot's stream, so that routing can go on where an m-line was switched off;
     /// `None` when the slot has sent nothing.
     pub fn next_sequence(&self, media: u16) -> Option<u16> {
         self.egress.slot_of(media).and_then(|s| self.egress.slots[s].index.next_sequence())
+    }
+}
+
+impl fmt::Debug for Egress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Egress").field("slots", &self.slots.len()).field("target", &self.cc.target()).finish()
     }
 }

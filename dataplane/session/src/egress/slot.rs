@@ -7,10 +7,11 @@ use super::history::History;
 use super::index::Indexer;
 use super::resend::SealedRing;
 use super::stats::SentStats;
+use super::write::Rtx;
 use crate::media::{MAX_MID, PayloadKind, PayloadTable, extension_map};
 use plenum_contract::spec::{MediaSpec, SlotSpec};
 use plenum_contract::Kind;
-use plenum_wire::ext;
+use plenum_wire::{Plan, ext};
 
 /// A MID in place.
 #[derive(Clone, Copy, Debug)]
@@ -54,8 +55,8 @@ pub(crate) struct Slot {
     /// Sealed packets, for a peer that wants lost packets again but has no RTX.
     pub(crate) sealed: Option<SealedRing>,
     pub(crate) stats: SentStats,
-    /// Whether the spec in force has it.
-    pub(crate) active: bool,
+    /// Of the latest packet; `None` before the first.
+    pub(crate) last_payload_type: Option<u8>,
 }
 
 impl Slot {
@@ -76,7 +77,7 @@ impl Slot {
             history: History::new(spec.kind == Kind::Video),
             sealed: None,
             stats: SentStats::default(),
-            active: true,
+            last_payload_type: None,
         };
         new.apply(media, spec, slot);
         new
@@ -97,7 +98,6 @@ impl Slot {
             (false, Some(_)) => self.sealed = None,
             _ => {}
         }
-        self.active = true;
     }
 
     /// RTX payload type of `payload_type`.
@@ -114,6 +114,23 @@ impl Slot {
             PayloadKind::Media(index) => self.codecs.get(usize::from(index)).map(|c| c.1),
             PayloadKind::Rtx(_) => None,
         }
+    }
+
+    /// Whether probes can go out here: a peer takes packets on an RTX SSRC only after the stream itself began.
+    pub(crate) fn can_probe(&self) -> bool {
+        self.video && self.rtx_ssrc.is_some() && self.last_payload_type.is_some()
+    }
+
+    /// How a packet that is nothing but a probe looks: its RTX header and its RTP timestamp.
+    pub(crate) fn padding_header(&self) -> Option<(Rtx, u32)> {
+        let payload_type = self.rtx_payload_type(self.last_payload_type?)?;
+        let rtx = Rtx { ssrc: self.rtx_ssrc?, payload_type, sequence: self.rtx_index as u16 };
+        Some((rtx, self.stats.latest_timestamp()?))
+    }
+
+    /// The newest packet, if it is remembered.
+    pub(crate) fn newest_sent(&self) -> Option<Plan> {
+        self.history.get_ref(self.index.highest()?).map(|sent| sent.plan)
     }
 
     /// The next number on the RTX SSRC.

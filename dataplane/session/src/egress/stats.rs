@@ -25,6 +25,11 @@ impl SentStats {
         }
     }
 
+    /// The RTP timestamp of the newest packet.
+    pub(crate) fn latest_timestamp(&self) -> Option<u32> {
+        self.latest.map(|(timestamp, _, _)| timestamp)
+    }
+
     /// The RTP timestamp of `now`; `None` before the first packet. It counts on from the newest packet, by the time when that
     /// one reached us: close to its capture, and untouched by the pacer.
     pub(crate) fn rtp_at(&self, now: Time) -> Option<u32> {

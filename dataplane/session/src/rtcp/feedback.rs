@@ -47,7 +47,8 @@ impl Session {
                 Packet::Nack(nack) => self.nacked(now, &nack, out),
                 Packet::Pli(pli) => self.wants_key_frame(pli.media_ssrc, feedback),
                 Packet::Fir(fir) => fir.entries().for_each(|e| self.wants_key_frame(e.ssrc, feedback)),
-                Packet::Remb(_) | Packet::TransportFeedback(_) => {}
+                Packet::Remb(remb) => self.egress.cc.on_remb(now, remb.bitrate),
+                Packet::TransportFeedback(twcc) => self.egress.cc.on_feedback(now, twcc.statuses()),
                 Packet::Sdes(_) | Packet::Unknown { .. } | Packet::Broken { .. } => {}
             }
         }
@@ -77,16 +78,22 @@ impl Session {
         }
     }
 
-    /// A report block about a slot: the round trip (RFC 3550 §6.4.1).
+    /// A report block about a slot: loss, and the round trip (RFC 3550 §6.4.1).
     fn reported(&mut self, now: Time, block: &ReportBlock) {
-        if self.egress.by_ssrc(block.ssrc).is_none() || block.last_sender_report == 0 {
+        if self.egress.by_ssrc(block.ssrc).is_none() {
+            return;
+        }
+        self.egress.cc.on_rtcp_loss(now, block.fraction_lost);
+        if block.last_sender_report == 0 {
             return;
         }
         let now = (self.env.anchor.ntp(now) >> 16) as u32;
         let units = now.wrapping_sub(block.last_sender_report).wrapping_sub(block.delay_since_last);
         // Half a minute is no round trip but a forged or wrapped report.
         if units < 30 << 16 {
-            self.egress.rtt = Some(Duration::from_nanos((u64::from(units) * 1_000_000_000) >> 16));
+            let rtt = Duration::from_nanos((u64::from(units) * 1_000_000_000) >> 16);
+            self.egress.rtt = Some(rtt);
+            self.egress.cc.on_rtt(rtt);
         }
     }
 }

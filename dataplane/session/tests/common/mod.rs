@@ -406,6 +406,15 @@ impl World {
         world
     }
 
+    /// A connected world whose peer knows no transport-wide feedback: nothing is probed.
+    pub fn plain() -> World {
+        let mut world = World::with(udp4(), |spec| {
+            spec.media.iter_mut().for_each(|m| m.extensions.retain(|e| e.1 != Extension::TransportSequence));
+        });
+        world.connect();
+        world
+    }
+
     pub fn connect(&mut self) {
         for _ in 0..400 {
             self.step(Duration::from_millis(5));
