@@ -185,8 +185,11 @@ class Room {
     if (!tiles || this.state === 'ended') return;
     const me = this.session.uuid;
     Tiles.attach(tiles.self, devices.cameraOn ? devices.video : null);
+    // Slots hold those whose picture flows; whoever has none stands in the tiles that are left, as an avatar.
+    const seats = tiles.slots.map((_, i) => this.seats[i] ?? null);
+    const unseated = [...this.people.values()].filter((p) => p.uuid !== me && p.has_media && !seats.includes(p.uuid));
     tiles.show({
-      seats: tiles.slots.map((_, i) => this.seats[i] ? this.describe(this.seats[i]) : null),
+      seats: seats.map((uuid) => uuid ? this.describe(uuid) : unseated.length ? { ...this.describe(unseated.shift().uuid), picture: false } : null),
       presentation: this.presentationBy && this.presentationBy !== me ? this.describe(this.presentationBy) : null,
       self: { name: t('you'), muted: !devices.microphoneOn, speaking: this.speaking.has(me), picture: devices.cameraOn },
     });

@@ -114,10 +114,11 @@ export class Tiles {
     });
   }
 
-  // Physical pixels of every slot, then of the presentation; 0×0 where nothing is shown.
+  // Physical pixels of every slot, then of the presentation. A tile that is empty is wanted small: it appears when somebody
+  // is seated in it, and tells its real size then.
   sizes() {
     const scale = Math.min(window.devicePixelRatio || 1, 2);
-    return [...this.slots, this.presentation].map((el) => el.hidden || el.dataset.noPicture ? { width: 0, height: 0 }
+    return [...this.slots, this.presentation].map((el) => el.hidden ? { width: 320, height: 180 }
       : { width: Math.round(el.offsetWidth * scale) & ~1, height: Math.round(el.offsetHeight * scale) & ~1 });
   }
 }

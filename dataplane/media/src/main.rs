@@ -1,2 +1,157 @@
-//! The data plane program.
-fn main() {}
+//! The data plane program: parses its options, opens the sockets, starts a thread for each shard, serves the control socket.
+//!
+//! Everything it holds is made at start and sized then; what each shard may use is printed. It ends when control says so, or
+//! on SIGTERM, after saying goodbye to every peer.
+
+mod control;
+mod event_loop;
+mod journal;
+mod options;
+mod shards;
+
+use clap::Parser;
+use control::Control;
+use event_loop::EventLoop;
+use options::Options;
+use plenum_contract::VERSION;
+use plenum_contract::event::{Hello, Limits, ShardInfo};
+use plenum_io::{Io, Options as IoOptions};
+use plenum_packet::{Pool, SLOT_SIZE, Time};
+use plenum_session::{Anchor, Certificates, Env, SessionLimits};
+use plenum_shard::{Shard, ShardConfig};
+use shards::ShardEnd;
+use std::error::Error;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// Most m-lines of a session.
+const MEDIA_PER_SESSION: usize = 128;
+
+fn main() -> ExitCode {
+    let options = Options::parse();
+    match run(&options) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(e) => {
+            eprintln!("plenum-media: {e}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(options: &Options) -> Result<(), Box<dyn Error>> {
+    plenum_host::raise_open_files()?;
+    plenum_host::handle_end_signals()?;
+    let certificates = Certificates::generate()?;
+    let env = make_env(options, &certificates)?;
+    let listener = control::bind(&options.socket)?;
+    let count = options.shard_count();
+    let (shards, from_shards, ends) = shards::queues(usize::from(count))?;
+    let mut infos = Vec::new();
+    let mut loops = Vec::new();
+    for (index, end) in ends.into_iter().enumerate() {
+        let (event_loop, info) = make_shard(options, index as u16, &env, end)?;
+        loops.push(event_loop);
+        infos.push(info);
+    }
+    print_sizes(options, &infos);
+    let hello = Hello {
+        version: VERSION,
+        boot: boot_id()?,
+        fingerprints: vec![certificates.fingerprint()],
+        shards: infos,
+        limits: Limits {
+            sessions_per_shard: options.max_sessions,
+            media_per_session: MEDIA_PER_SESSION as u32,
+            max_bitrate: options.max_bitrate,
+        },
+    };
+    let cores = plenum_host::usable_cores();
+    let threads: Vec<_> = loops.into_iter().map(|l| spawn(l, options.pin, &cores)).collect::<Result<_, _>>()?;
+    let failed = || threads.iter().any(std::thread::JoinHandle::is_finished);
+    let mut control = Control::new(listener, shards, from_shards, hello);
+    control.run(&|| plenum_host::asked_to_end() || failed())?;
+    control.finish();
+    for thread in threads {
+        thread.join().map_err(|_| "a shard's thread panicked")??;
+    }
+    Ok(())
+}
+
+fn make_env(options: &Options, certificates: &Certificates) -> Result<Arc<Env>, Box<dyn Error>> {
+    let wall = plenum_host::anchor();
+    let anchor =
+        Anchor::new(Instant::now(), Time(plenum_host::now()), Duration::from_nanos(wall.unix_at(plenum_host::now())));
+    let limits = SessionLimits { media: MEDIA_PER_SESSION, max_bitrate: options.max_bitrate };
+    Ok(Env::new(anchor, certificates, limits)?)
+}
+
+fn make_shard(
+    options: &Options,
+    index: u16,
+    env: &Arc<Env>,
+    end: ShardEnd,
+) -> Result<(EventLoop, ShardInfo), Box<dyn Error>> {
+    let addresses = options.addresses(index);
+    let tcp = if options.tcp { addresses.clone() } else { Vec::new() };
+    let mut io = Io::open(options.io.into(), &addresses, &tcp, IoOptions::default())
+        .map_err(|e| format!("shard {index} cannot open {addresses:?}: {e}"))?;
+    plenum_packet::PacketIo::watch(&mut io, std::os::fd::AsRawFd::as_raw_fd(&end.waker))?;
+    let info = ShardInfo {
+        udp: plenum_packet::PacketIo::local_addrs(&io).to_vec(),
+        tcp: io.tcp_addrs().to_vec(),
+        back_end: io.back_end().to_owned(),
+    };
+    let shard = Shard::new(ShardConfig {
+        env: env.clone(),
+        max_sessions: options.max_sessions as usize,
+        random: Box::new(|seed| {
+            // The system's random source does not fail once the process runs.
+            if aws_lc_rs::rand::fill(seed).is_err() {
+                std::process::abort();
+            }
+        }),
+    });
+    let pool = Pool::new(options.slots_per_shard());
+    Ok((EventLoop { index, shard, io, pool, end }, info))
+}
+
+fn spawn(
+    event_loop: EventLoop,
+    pin: bool,
+    cores: &[usize],
+) -> std::io::Result<std::thread::JoinHandle<std::io::Result<()>>> {
+    let index = event_loop.index;
+    let core = cores[usize::from(index) % cores.len()];
+    std::thread::Builder::new().name(format!("shard-{index}")).spawn(move || {
+        if pin && let Err(e) = plenum_host::pin_to_core(core) {
+            eprintln!("shard {index} is not pinned to core {core}: {e}");
+        }
+        event_loop.run()
+    })
+}
+
+fn boot_id() -> Result<u128, Box<dyn Error>> {
+    let mut bytes = [0; 16];
+    aws_lc_rs::rand::fill(&mut bytes).map_err(|_| "the system gives no randomness")?;
+    Ok(u128::from_be_bytes(bytes))
+}
+
+fn print_sizes(options: &Options, infos: &[ShardInfo]) {
+    let slots = options.slots_per_shard();
+    let pool = (slots * SLOT_SIZE) >> 20;
+    eprintln!(
+        "plenum-media: {} shard(s), {slots} packet slots each ({pool} MiB, {} MiB in all), at most {} sessions each, io {}, cpu {}",
+        infos.len(),
+        pool * infos.len(),
+        options.max_sessions,
+        infos.first().map_or("none", |i| i.back_end.as_str()),
+        plenum_host::cpu_features().join("+"),
+    );
+    for (index, info) in infos.iter().enumerate() {
+        eprintln!("plenum-media: shard {index} receives at udp {:?}, tcp {:?}", info.udp, info.tcp);
+    }
+}

@@ -229,7 +229,7 @@ fn step() -> impl Strategy<Value = Step> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(64))]
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(64) })]
 
     /// Whatever happens: nobody sits twice, nobody sees themselves or who may not be seen, no slot stays empty while
     /// somebody stands outside, and who stays on screen stays in place (but for the main slot and its exchange).

@@ -8,6 +8,7 @@ mod cores;
 mod files;
 mod limits;
 mod memory;
+mod signals;
 
 pub use addresses::interface_addresses;
 pub use clock::{Anchor, anchor, now};
@@ -15,6 +16,7 @@ pub use cores::{cpu_features, name_thread, pin_to_core, usable_cores};
 pub use files::{effective_uid, poll, with_umask};
 pub use limits::{PeerCredentials, peer_credentials, raise_open_files};
 pub use memory::{advise_huge_pages, lock_memory, memory_bytes, resident_bytes};
+pub use signals::{asked_to_end, handle_end_signals};
 
 /// The error of a system call that returned less than zero.
 fn check(result: libc::c_int) -> std::io::Result<libc::c_int> {

@@ -1,0 +1,411 @@
+//! The control socket: one connection from the control plane at a time, commands in, messages out.
+//!
+//! Runs on the program's first thread and never makes a shard wait: shards put events into a bounded queue and count what
+//! did not fit; this thread numbers them, keeps the durable ones until control acknowledges them, and tells control to
+//! resync when any were lost. A newer connection replaces an older one, because a control plane that comes back after a
+//! kill must not wait for the kernel to notice that its former self is gone.
+
+use crate::journal::Journal;
+use crate::shards::{Shards, ToControl};
+use plenum_contract::event::{Hello, Metrics, ShardMetrics};
+use plenum_contract::frame::{self, Reader};
+use plenum_contract::{Command, Event, LegKey, Message, OLDEST_VERSION, Snapshot, VERSION};
+use std::collections::HashMap;
+use std::io::{self, Read, Write};
+use std::os::fd::{AsFd, AsRawFd};
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::Path;
+use std::sync::mpsc::Receiver;
+use std::time::Duration;
+
+/// Most bytes queued towards control. Beyond it control is too slow: the connection is closed, and it resyncs when it returns.
+const MAX_BACKLOG: usize = 16 << 20;
+/// Items of a kind in one part of a snapshot: a part of 2,000 legs stays below a frame.
+const SNAPSHOT_PART: usize = 2_000;
+
+/// Everything the control thread owns.
+pub(crate) struct Control {
+    listener: UnixListener,
+    connection: Option<Connection>,
+    shards: Shards,
+    from_shards: Receiver<ToControl>,
+    hello: Hello,
+    journal: Journal,
+    leg_shards: HashMap<LegKey, u16>,
+    metrics: Vec<ShardMetrics>,
+    bandwidth: HashMap<u64, (u16, u64)>,
+    gathering: Option<Gathering>,
+    dropped: u64,
+}
+
+/// A snapshot in the making: parts of shards so far, and the messages that must come after it.
+struct Gathering {
+    missing: usize,
+    snapshot: Snapshot,
+    held: Vec<Message>,
+}
+
+struct Connection {
+    stream: UnixStream,
+    reader: Reader,
+    out: Vec<u8>,
+    commands: u64,
+    greeted: bool,
+}
+
+/// Binds the control socket at `path` with mode 0600, replacing one that nobody answers.
+///
+/// # Errors
+/// When another media plane answers there, or the file system refuses.
+pub(crate) fn bind(path: &Path) -> io::Result<UnixListener> {
+    if UnixStream::connect(path).is_ok() {
+        return Err(io::Error::new(
+            io::ErrorKind::AddrInUse,
+            format!("{}: another media plane is running", path.display()),
+        ));
+    }
+    match std::fs::remove_file(path) {
+        Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
+        _ => {}
+    }
+    // The mode must hold from the first moment on, so it comes from the umask and not from a later chmod.
+    let listener = plenum_host::with_umask(0o177, || UnixListener::bind(path))?;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600))?;
+    listener.set_nonblocking(true)?;
+    Ok(listener)
+}
+
+impl Control {
+    pub(crate) fn new(
+        listener: UnixListener,
+        shards: Shards,
+        from_shards: Receiver<ToControl>,
+        hello: Hello,
+    ) -> Control {
+        let metrics = vec![ShardMetrics::default(); hello.shards.len()];
+        Control {
+            listener,
+            connection: None,
+            shards,
+            from_shards,
+            hello,
+            journal: Journal::default(),
+            leg_shards: HashMap::new(),
+            metrics,
+            bandwidth: HashMap::new(),
+            gathering: None,
+            dropped: 0,
+        }
+    }
+
+    /// Serves control until it says [`Command::Shutdown`] or `stop` becomes true.
+    pub(crate) fn run(&mut self, stop: &dyn Fn() -> bool) -> io::Result<()> {
+        loop {
+            self.wait()?;
+            if stop() {
+                return Ok(());
+            }
+            self.accept();
+            if self.read_commands() {
+                return Ok(());
+            }
+            self.collect();
+            self.flush();
+        }
+    }
+
+    /// Has every shard say goodbye and end, and sends what is left to control.
+    pub(crate) fn finish(&mut self) {
+        self.shards.send_all(&Command::Shutdown);
+        self.collect();
+        self.flush();
+    }
+
+    /// Waits for the listener, the connection, or a shard's wake-up.
+    fn wait(&self) -> io::Result<()> {
+        let mut fds = vec![(self.listener.as_fd().as_raw_fd(), false), (self.shards.control_wake_fd(), false)];
+        if let Some(connection) = &self.connection {
+            fds.push((connection.stream.as_raw_fd(), !connection.out.is_empty()));
+        }
+        plenum_host::poll(&fds, Duration::from_millis(250))?;
+        self.shards.clear_control_wake();
+        Ok(())
+    }
+
+    fn accept(&mut self) {
+        while let Ok((stream, _)) = self.listener.accept() {
+            let own = plenum_host::effective_uid();
+            match plenum_host::peer_credentials(stream.as_fd()) {
+                Ok(peer) if peer.uid == own || peer.uid == 0 => {}
+                other => {
+                    eprintln!("control connection refused: peer is {other:?}, not user {own}");
+                    continue;
+                }
+            }
+            if stream.set_nonblocking(true).is_err() {
+                continue;
+            }
+            self.gathering = None;
+            self.connection =
+                Some(Connection { stream, reader: Reader::default(), out: Vec::new(), commands: 0, greeted: false });
+        }
+    }
+
+    /// Reads and carries out what control sent; true when it asked for the end.
+    fn read_commands(&mut self) -> bool {
+        let Some(mut connection) = self.connection.take() else { return false };
+        let mut open = connection.fill();
+        let mut finish = false;
+        loop {
+            match connection.reader.next::<Command>() {
+                Ok(Some(command)) => {
+                    let index = connection.commands;
+                    connection.commands += 1;
+                    self.connection = Some(connection);
+                    finish |= matches!(command, Command::Shutdown);
+                    if let Err(reason) = self.carry_out(command) {
+                        self.send(&Message::Refused { index, reason });
+                    }
+                    match self.connection.take() {
+                        Some(c) => connection = c,
+                        None => return finish,
+                    }
+                }
+                Ok(None) => break,
+                Err(e) => {
+                    eprintln!("control connection closed: {e}");
+                    open = false;
+                    break;
+                }
+            }
+        }
+        if open {
+            self.connection = Some(connection);
+        } else {
+            self.gathering = None;
+        }
+        finish
+    }
+
+    fn carry_out(&mut self, command: Command) -> Result<(), String> {
+        match &command {
+            Command::Hello { version } => return self.greet(*version),
+            Command::Snapshot => self.start_snapshot(),
+            Command::Acknowledge { up_to } => self.journal.acknowledge(*up_to),
+            Command::Log { .. } | Command::Shutdown => {}
+            Command::Conference(_)
+            | Command::RemoveConference(_)
+            | Command::Participant(_)
+            | Command::RemoveParticipant(_) => self.shards.send_all(&command),
+            Command::Session(spec) => {
+                if usize::from(spec.shard) >= self.hello.shards.len() {
+                    return Err(format!("session {}: no shard {}", spec.key.0, spec.shard));
+                }
+                self.leg_shards.insert(spec.key, spec.shard);
+                self.shards.send(spec.shard, command.clone());
+            }
+            Command::RemoveSession(leg) | Command::Start(leg) => self.send_to_leg(*leg, &command)?,
+            Command::Subscription(spec) => self.send_to_leg(spec.leg, &command)?,
+        }
+        Ok(())
+    }
+
+    fn send_to_leg(&self, leg: LegKey, command: &Command) -> Result<(), String> {
+        let shard = self.leg_shards.get(&leg).ok_or_else(|| format!("leg {} is unknown", leg.0))?;
+        self.shards.send(*shard, command.clone());
+        Ok(())
+    }
+
+    fn greet(&mut self, version: u16) -> Result<(), String> {
+        if !(OLDEST_VERSION..=VERSION).contains(&version) {
+            return Err(format!("contract version {version} is not spoken; {OLDEST_VERSION} to {VERSION} are"));
+        }
+        if let Some(connection) = &mut self.connection {
+            connection.greeted = true;
+        }
+        let hello = Message::Hello(self.hello.clone());
+        self.send(&hello);
+        for event in self.journal.pending().cloned().collect::<Vec<_>>() {
+            self.send(&Message::Event(event));
+        }
+        Ok(())
+    }
+
+    fn start_snapshot(&mut self) {
+        let snapshot = Snapshot { last_event: self.journal.last(), ..Snapshot::default() };
+        self.gathering = Some(Gathering { missing: self.hello.shards.len(), snapshot, held: Vec::new() });
+        self.shards.send_all(&Command::Snapshot);
+    }
+
+    /// Takes what shards reported.
+    fn collect(&mut self) {
+        while let Ok(report) = self.from_shards.try_recv() {
+            match report {
+                ToControl::Event { durable, body } => {
+                    if let plenum_contract::EventBody::LegEnded { leg, .. } = &body {
+                        self.leg_shards.remove(leg);
+                        self.bandwidth.remove(&leg.0);
+                    }
+                    let event: Event = self.journal.number(durable, body);
+                    self.emit(Message::Event(event));
+                }
+                ToControl::Refused { reason } => self.emit(Message::Refused { index: u64::MAX, reason }),
+                ToControl::Snapshot(part) => self.add_part(part),
+                ToControl::Metrics { shard, metrics, bandwidth } => self.add_metrics(shard, metrics, bandwidth),
+            }
+        }
+        let dropped = self.shards.take_dropped();
+        if dropped > 0 {
+            self.dropped += dropped;
+            self.emit(Message::Resync { dropped });
+        }
+    }
+
+    fn add_part(&mut self, part: Snapshot) {
+        let Some(gathering) = &mut self.gathering else { return };
+        let whole = &mut gathering.snapshot;
+        whole.legs.extend(part.legs);
+        for c in part.conferences {
+            if !whole.conferences.contains(&c) {
+                whole.conferences.push(c);
+            }
+        }
+        for p in part.participants {
+            if !whole.participants.contains(&p) {
+                whole.participants.push(p);
+            }
+        }
+        gathering.missing -= 1;
+        if gathering.missing == 0
+            && let Some(done) = self.gathering.take()
+        {
+            for part in split(done.snapshot) {
+                self.send(&Message::Snapshot(part));
+            }
+            for message in done.held {
+                self.send(&message);
+            }
+        }
+    }
+
+    fn add_metrics(&mut self, shard: u16, metrics: ShardMetrics, bandwidth: Vec<(u64, u64)>) {
+        self.metrics[usize::from(shard)] = metrics;
+        self.bandwidth.retain(|_, (s, _)| *s != shard);
+        self.bandwidth.extend(bandwidth.into_iter().map(|(leg, bps)| (leg, (shard, bps))));
+        if usize::from(shard) + 1 == self.metrics.len() {
+            let bandwidth = self.bandwidth.iter().map(|(leg, (_, bps))| (*leg, *bps)).collect();
+            self.emit(Message::Metrics(Metrics { shards: self.metrics.clone(), bandwidth }));
+        }
+    }
+
+    /// Sends, or holds back while a snapshot is in the making: what happened later must be told later.
+    fn emit(&mut self, message: Message) {
+        match &mut self.gathering {
+            Some(gathering) => gathering.held.push(message),
+            None => self.send(&message),
+        }
+    }
+
+    fn send(&mut self, message: &Message) {
+        let Some(connection) = &mut self.connection else { return };
+        if !connection.greeted && !matches!(message, Message::Refused { .. }) {
+            return;
+        }
+        if let Err(e) = frame::write(message, &mut connection.out) {
+            eprintln!("a message to control was not sent: {e}");
+        }
+        if connection.out.len() > MAX_BACKLOG {
+            eprintln!("control reads too slowly: its connection is closed");
+            self.connection = None;
+            self.gathering = None;
+        }
+    }
+
+    fn flush(&mut self) {
+        if let Some(connection) = &mut self.connection
+            && !connection.drain()
+        {
+            self.connection = None;
+            self.gathering = None;
+        }
+    }
+}
+
+impl Connection {
+    /// Reads what is there; false when the peer is gone.
+    fn fill(&mut self) -> bool {
+        let mut chunk = [0; 65_536];
+        for _ in 0..64 {
+            match self.stream.read(&mut chunk) {
+                Ok(0) => return false,
+                Ok(n) => self.reader.push(&chunk[..n]),
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => return true,
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+                Err(_) => return false,
+            }
+        }
+        true
+    }
+
+    /// Writes what can be written; false when the peer is gone.
+    fn drain(&mut self) -> bool {
+        while !self.out.is_empty() {
+            match self.stream.write(&self.out) {
+                Ok(0) => return false,
+                Ok(n) => {
+                    self.out.drain(..n);
+                }
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => return true,
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+                Err(_) => return false,
+            }
+        }
+        true
+    }
+}
+
+/// Cuts a snapshot into parts that fit frames; the last one says so.
+fn split(mut whole: Snapshot) -> Vec<Snapshot> {
+    let mut parts = Vec::new();
+    loop {
+        let mut part = Snapshot { last_event: whole.last_event, ..Snapshot::default() };
+        part.conferences = take(&mut whole.conferences);
+        part.participants = take(&mut whole.participants);
+        part.legs = take(&mut whole.legs);
+        part.last = whole.conferences.is_empty() && whole.participants.is_empty() && whole.legs.is_empty();
+        let last = part.last;
+        parts.push(part);
+        if last {
+            return parts;
+        }
+    }
+}
+
+fn take<T>(from: &mut Vec<T>) -> Vec<T> {
+    let rest = from.split_off(from.len().min(SNAPSHOT_PART));
+    std::mem::replace(from, rest)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use plenum_contract::ConferenceKey;
+
+    #[test]
+    fn a_large_snapshot_goes_in_parts_and_loses_nothing() {
+        let conferences: Vec<_> = (0..4_500).map(|i| (ConferenceKey(i), i)).collect();
+        let whole = Snapshot { last_event: 9, conferences: conferences.clone(), ..Snapshot::default() };
+        let parts = split(whole);
+        assert_eq!(parts.iter().map(|p| p.last).collect::<Vec<_>>(), [false, false, true]);
+        let joined: Vec<_> = parts.into_iter().flat_map(|p| p.conferences).collect();
+        assert_eq!(joined, conferences);
+    }
+
+    #[test]
+    fn an_empty_snapshot_is_one_last_part() {
+        let parts = split(Snapshot::default());
+        assert_eq!(parts.len(), 1);
+        assert!(parts[0].last);
+    }
+}

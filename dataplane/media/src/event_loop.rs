@@ -1,0 +1,123 @@
+//! One shard's thread: reap, read the clock once, let the shard work, submit, wait for the next deadline.
+//!
+//! All that a packet meets is in here or in a crate without I/O. Nothing in this loop logs, locks or allocates per packet.
+
+use crate::shards::{ShardEnd, ToControl};
+use core::time::Duration;
+use plenum_contract::Command;
+use plenum_contract::event::ShardMetrics;
+use plenum_io::Io;
+use plenum_packet::{PacketIo, Pool, Time, TxBatch};
+use plenum_shard::Shard;
+
+/// How often counters are reported.
+const METRICS_EVERY: Duration = Duration::from_secs(1);
+
+/// What a shard's thread owns.
+pub(crate) struct EventLoop {
+    pub(crate) index: u16,
+    pub(crate) shard: Shard,
+    pub(crate) io: Io,
+    pub(crate) pool: Pool,
+    pub(crate) end: ShardEnd,
+}
+
+impl EventLoop {
+    /// Runs until control says [`Command::Shutdown`].
+    ///
+    /// # Errors
+    /// When the I/O back-end is unusable.
+    pub(crate) fn run(mut self) -> std::io::Result<()> {
+        let mut tx = TxBatch::default();
+        let mut next_metrics = now() + METRICS_EVERY;
+        let mut busy = Busy::default();
+        loop {
+            let deadline = self.shard.deadline().min(next_metrics);
+            let shard = &mut self.shard;
+            let mut woke = None;
+            self.io.receive(&mut self.pool, deadline, &mut |pool, datagram| {
+                let now = *woke.get_or_insert_with(now);
+                shard.handle(now, pool, datagram);
+            })?;
+            let now = woke.unwrap_or_else(now);
+            let finish = self.take_commands(now);
+            self.shard.tick(now, &mut self.pool, &mut tx);
+            self.io.transmit(&mut self.pool, &mut tx)?;
+            let end = &self.end;
+            self.shard.drain_events(|durable, body| end.report(ToControl::Event { durable, body }));
+            busy.add(now, self::now());
+            if now >= next_metrics {
+                next_metrics = now + METRICS_EVERY;
+                self.report_metrics(&busy);
+            }
+            if finish {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Carries out what control asked for; true when it asked for the end.
+    fn take_commands(&mut self, now: Time) -> bool {
+        self.end.waker.clear();
+        while let Ok(command) = self.end.inbox.try_recv() {
+            match command {
+                Command::Shutdown => {
+                    self.shard.close_all(now, &mut self.pool);
+                    return true;
+                }
+                Command::Snapshot => {
+                    let end = &self.end;
+                    self.shard.drain_events(|durable, body| end.report(ToControl::Event { durable, body }));
+                    self.end.report(ToControl::Snapshot(self.shard.snapshot()));
+                }
+                other => {
+                    if let Err(reason) = self.shard.command(now, &mut self.pool, other) {
+                        self.end.report(ToControl::Refused { reason });
+                    }
+                }
+            }
+        }
+        false
+    }
+
+    fn report_metrics(&self, busy: &Busy) {
+        let io = self.io.stats();
+        let mut metrics = ShardMetrics {
+            rx_packets: io.rx_packets,
+            rx_bytes: io.rx_bytes,
+            tx_packets: io.tx_packets,
+            tx_bytes: io.tx_bytes,
+            syscalls: io.syscalls,
+            pool_in_use: self.pool.in_use() as u64,
+            pool_capacity: self.pool.capacity() as u64,
+            busy_ns: busy.nanos,
+            turns: busy.turns,
+            ..ShardMetrics::default()
+        };
+        self.shard.add_metrics(&mut metrics);
+        if io.tx_failed > 0 {
+            *metrics.drops.entry(plenum_packet::DropReason::SendFailed.label().to_owned()).or_default() += io.tx_failed;
+        }
+        let bandwidth = self.shard.bandwidth();
+        self.end.report(ToControl::Metrics { shard: self.index, metrics, bandwidth });
+    }
+}
+
+/// Working time of the loop.
+#[derive(Default)]
+struct Busy {
+    nanos: u64,
+    turns: u64,
+}
+
+impl Busy {
+    fn add(&mut self, from: Time, to: Time) {
+        self.nanos += to.since(from).as_nanos() as u64;
+        self.turns += 1;
+    }
+}
+
+/// The clock of the data plane.
+pub(crate) fn now() -> Time {
+    Time(plenum_host::now())
+}

@@ -1,0 +1,125 @@
+//! The queues between the control thread and the shards' threads.
+//!
+//! Towards a shard: unbounded, because wanted state is small and control waits for answers. From the shards: bounded, and a
+//! shard never waits; what does not fit is counted, and control is told to resync.
+
+use plenum_contract::event::ShardMetrics;
+use plenum_contract::{Command, EventBody, Snapshot};
+use plenum_io::Waker;
+use std::os::fd::{AsRawFd, RawFd};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, Sender, SyncSender, TrySendError, channel, sync_channel};
+
+/// Reports of shards that may wait for the control thread: a burst in which every leg of a full machine changes.
+const MAX_REPORTS: usize = 65_536;
+
+/// What a shard tells the control thread.
+pub(crate) enum ToControl {
+    /// Something happened.
+    Event {
+        /// Whether it must reach control.
+        durable: bool,
+        /// What.
+        body: EventBody,
+    },
+    /// A command was refused.
+    Refused {
+        /// Why.
+        reason: String,
+    },
+    /// The shard's part of a snapshot.
+    Snapshot(Snapshot),
+    /// Counters.
+    Metrics {
+        /// Which shard.
+        shard: u16,
+        /// Its counters.
+        metrics: ShardMetrics,
+        /// Estimates by leg key.
+        bandwidth: Vec<(u64, u64)>,
+    },
+}
+
+/// The control thread's end.
+pub(crate) struct Shards {
+    inboxes: Vec<(Sender<Command>, Waker)>,
+    wake: Waker,
+    dropped: Arc<AtomicU64>,
+}
+
+/// A shard thread's end.
+pub(crate) struct ShardEnd {
+    /// Commands for the shard.
+    pub(crate) inbox: Receiver<Command>,
+    /// Ends the shard's wait; its descriptor must be watched.
+    pub(crate) waker: Waker,
+    reports: SyncSender<ToControl>,
+    control: Waker,
+    dropped: Arc<AtomicU64>,
+}
+
+/// Makes the queues for `count` shards.
+///
+/// # Errors
+/// When the kernel gives no eventfd.
+pub(crate) fn queues(count: usize) -> std::io::Result<(Shards, Receiver<ToControl>, Vec<ShardEnd>)> {
+    let (reports, from_shards) = sync_channel(MAX_REPORTS);
+    let wake = Waker::new()?;
+    let dropped = Arc::new(AtomicU64::new(0));
+    let mut inboxes = Vec::new();
+    let mut ends = Vec::new();
+    for _ in 0..count {
+        let (sender, inbox) = channel();
+        let waker = Waker::new()?;
+        inboxes.push((sender, waker.clone()));
+        ends.push(ShardEnd { inbox, waker, reports: reports.clone(), control: wake.clone(), dropped: dropped.clone() });
+    }
+    Ok((Shards { inboxes, wake, dropped }, from_shards, ends))
+}
+
+impl Shards {
+    /// Sends `command` to one shard.
+    pub(crate) fn send(&self, shard: u16, command: Command) {
+        let (inbox, waker) = &self.inboxes[usize::from(shard)];
+        if inbox.send(command).is_ok() {
+            waker.wake();
+        }
+    }
+
+    /// Sends `command` to every shard.
+    pub(crate) fn send_all(&self, command: &Command) {
+        for shard in 0..self.inboxes.len() {
+            self.send(shard as u16, command.clone());
+        }
+    }
+
+    /// The descriptor that shards make readable.
+    pub(crate) fn control_wake_fd(&self) -> RawFd {
+        self.wake.as_raw_fd()
+    }
+
+    /// Makes it unreadable again.
+    pub(crate) fn clear_control_wake(&self) {
+        self.wake.clear();
+    }
+
+    /// Reports that did not fit since the last call.
+    pub(crate) fn take_dropped(&self) -> u64 {
+        self.dropped.swap(0, Ordering::Relaxed)
+    }
+}
+
+impl ShardEnd {
+    /// Hands a report to the control thread, or counts it as dropped. Never waits.
+    pub(crate) fn report(&self, report: ToControl) {
+        match self.reports.try_send(report) {
+            Ok(()) => self.control.wake(),
+            Err(TrySendError::Full(_)) => {
+                self.dropped.fetch_add(1, Ordering::Relaxed);
+                self.control.wake();
+            }
+            Err(TrySendError::Disconnected(_)) => {}
+        }
+    }
+}

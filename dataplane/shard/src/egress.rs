@@ -1,0 +1,127 @@
+//! The end of a tick: sessions' timers, then everything that may leave is written, sealed in one batch, and put on trains.
+
+use crate::Shard;
+use crate::world::LegIndex;
+use plenum_packet::{Pool, Time, TxBatch};
+use plenum_session::{Outbox, Session};
+
+impl Shard {
+    /// Lets time pass up to `now` and puts what is to be sent into `tx`.
+    pub fn tick(&mut self, now: Time, pool: &mut Pool, tx: &mut TxBatch) {
+        while let Some(index) = self.timers.pop(now) {
+            // A leg that ended meanwhile left its entry behind.
+            let _ = self.with_session(now, pool, index, |session, out| {
+                session.handle_timeout(now, out);
+                Ok(())
+            });
+            self.mark(index);
+        }
+        self.tick_stages(now);
+        self.tick_layers(now, pool);
+        self.send_due_key_frame_requests(now);
+        while let Some(index) = self.timers.pop(now) {
+            let _ = self.with_session(now, pool, index, |session, out| {
+                session.handle_timeout(now, out);
+                Ok(())
+            });
+            self.mark(index);
+        }
+        self.release(now, pool);
+        self.send(now, pool, tx);
+    }
+
+    /// Says goodbye to every peer and forgets them.
+    pub fn close_all(&mut self, now: Time, pool: &mut Pool) {
+        for index in 0..self.world.legs.bound() {
+            if self.world.legs.get(index).is_some() {
+                self.end_leg(now, pool, index, plenum_contract::LegEnd::Removed);
+            }
+        }
+    }
+
+    pub(crate) fn close_session(&mut self, now: Time, pool: &mut Pool, session: &mut Session) {
+        session.close(now, &mut Outbox { pool, sealer: &mut self.sealer, packets: &mut self.control });
+    }
+
+    /// Puts a leg on the list of those with something to release.
+    pub(crate) fn mark(&mut self, index: LegIndex) {
+        if let Some(leg) = self.world.legs.get_mut(index)
+            && !leg.dirty
+        {
+            leg.dirty = true;
+            self.dirty.push(index);
+        }
+    }
+
+    /// Arms a session's next deadline.
+    pub(crate) fn rearm(&mut self, index: LegIndex) {
+        if let Some(leg) = self.world.legs.get(index) {
+            let at = leg.session.poll_timeout().min(if leg.dirty { Time::NEVER } else { leg.session.poll_release() });
+            self.timers.arm(index, at);
+        }
+    }
+
+    /// Has a session's timers run in this tick.
+    pub(crate) fn wake(&mut self, index: LegIndex, now: Time) {
+        self.timers.arm(index, now);
+    }
+
+    fn release(&mut self, now: Time, pool: &mut Pool) {
+        self.runs.clear();
+        let mut dirty = std::mem::take(&mut self.dirty);
+        for index in dirty.drain(..) {
+            let Some(leg) = self.world.legs.get_mut(index) else { continue };
+            leg.dirty = false;
+            let first = self.released.jobs.len();
+            leg.session.release(now, pool, &mut self.released);
+            if self.released.jobs.len() > first {
+                self.runs.push((index, first));
+            }
+            self.rearm(index);
+        }
+        self.dirty = dirty;
+        self.sealer.protect(pool, &mut self.released.jobs);
+        let end = self.released.jobs.len();
+        for (at, (index, first)) in self.runs.iter().enumerate() {
+            let next = self.runs.get(at + 1).map_or(end, |(_, next)| *next);
+            if let Some(leg) = self.world.legs.get_mut(*index) {
+                leg.session.sealed(pool, &self.released.jobs[*first..next]);
+            }
+        }
+        for (reason, count) in self.released.drops.iter() {
+            self.drops.add(reason, count);
+        }
+        self.released.drops = plenum_packet::DropCounts::default();
+    }
+
+    /// Control packets first, then the released ones, those of a peer side by side so that they form trains.
+    fn send(&mut self, now: Time, pool: &mut Pool, tx: &mut TxBatch) {
+        for (path, buf) in self.control.drain(..) {
+            tx.push(path, buf);
+        }
+        let mut runs = self.runs.iter().peekable();
+        let mut path = None;
+        let timings = self.released.timings.drain(..);
+        for (at, (job, timing)) in self.released.jobs.drain(..).zip(timings).enumerate() {
+            if let Some((index, _)) = runs.next_if(|(_, first)| *first == at) {
+                path = self.world.legs.get(*index).and_then(|l| l.session.path());
+            }
+            match (job.result, path) {
+                (Ok(()), Some(path)) => {
+                    self.pacer_wait.record(now.since(timing.queued));
+                    let waited = now.since(timing.queued);
+                    self.residence.record(now.since(timing.received).saturating_sub(waited));
+                    tx.push(path, job.buf);
+                }
+                (Err(reason), _) => {
+                    self.drops.count(reason);
+                    pool.free(job.buf);
+                }
+                (Ok(()), None) => {
+                    self.drops.count(plenum_packet::DropReason::NoPath);
+                    pool.free(job.buf);
+                }
+            }
+        }
+    }
+}

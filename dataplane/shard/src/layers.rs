@@ -1,0 +1,161 @@
+//! Layer decisions: five times a second, and at once when seats or wishes changed, every leg's budget is shared out over its
+//! slots, and key frames are asked for where a slot waits for one.
+
+use crate::Shard;
+use crate::world::{LegIndex, World};
+use core::time::Duration;
+use plenum_contract::{EventBody, Kind, VideoLayer};
+use plenum_packet::{Bitrate, Pool, Time};
+use plenum_route::keyframe::{Ask, Cause};
+use plenum_route::layers::{allocate, video_budget};
+use plenum_route::{Layer, Want};
+
+/// How often layers are decided. More often: estimates that wobble make pictures change; less often: queues build up.
+const EVERY: Duration = Duration::from_millis(200);
+/// The bandwidth event is sent when the estimate changed by more than this share.
+const TELL_CHANGE: f64 = 0.1;
+
+impl Shard {
+    pub(crate) fn tick_layers(&mut self, now: Time, pool: &mut Pool) {
+        if now < self.next_layers {
+            return;
+        }
+        self.next_layers = now + EVERY;
+        self.refresh_sources(now, pool);
+        for index in 0..self.world.legs.bound() {
+            self.decide_leg(now, index);
+        }
+        self.send_due_key_frame_requests(now);
+    }
+
+    /// Looks at what every source sends now, and lets old packets go.
+    fn refresh_sources(&mut self, now: Time, pool: &mut Pool) {
+        let mut changed = Vec::new();
+        for (index, source) in self.world.sources.iter_mut() {
+            source.track.expire(now, pool);
+            if source.track.kind() == plenum_route::Kind::Video {
+                source.track.layers(now, &mut source.layers);
+            }
+            let active = source.track.is_active(now);
+            if active != source.active {
+                source.active = active;
+                changed.push(index);
+            }
+        }
+        for index in changed {
+            let Some(source) = self.world.sources.get(index) else { continue };
+            let (leg, track, active) = (source.leg, source.key, source.active);
+            self.settle_leg(leg);
+            if let Some(leg) = self.world.legs.get(leg).map(|l| l.session.key()) {
+                self.tell(false, EventBody::TrackActive { leg, track, active });
+            }
+        }
+    }
+
+    /// Shares one leg's budget out.
+    fn decide_leg(&mut self, now: Time, index: LegIndex) {
+        let World { legs, sources, .. } = &mut self.world;
+        let Some(leg) = legs.get_mut(index) else { return };
+        if !leg.started || !leg.session.is_connected() {
+            return;
+        }
+        let estimate = leg.session.target_bitrate();
+        let audio = leg.slots.iter().filter(|s| s.kind == Kind::Audio && s.subscriber.source().is_some()).count();
+        let mut order: Vec<usize> = (0..leg.slots.len()).filter(|&i| leg.slots[i].kind == Kind::Video).collect();
+        // The main tile, then a presentation, then the others.
+        order.sort_by_key(|&i| match (leg.slots[i].presentation, leg.slots[i].index) {
+            (false, 0) => 0,
+            (true, _) => 1,
+            (false, n) => 2 + usize::from(n),
+        });
+        let wants: Vec<_> = order
+            .iter()
+            .map(|&i| {
+                let slot = &leg.slots[i];
+                let source = slot.subscriber.source().and_then(|s| sources.get(s));
+                Want {
+                    width: slot.wish.width,
+                    height: slot.wish.height,
+                    max_fps: slot.wish.max_fps,
+                    presentation: slot.presentation,
+                    layers: source.map_or(&[], |s| s.layers.as_slice()),
+                    current: slot.subscriber.target(),
+                    may_rise: slot.subscriber.may_rise(now),
+                }
+            })
+            .collect();
+        let mut targets = Vec::new();
+        allocate(video_budget(estimate, audio), &wants, &mut targets);
+        let shown: Vec<bool> = wants.iter().map(|w| !w.layers.is_empty() || w.width == 0 || w.height == 0).collect();
+        leg.session.set_wanted_bitrate(wanted_rate(&wants));
+        let mut events = Vec::new();
+        let mut asks = Vec::new();
+        for ((slot, target), known) in order.into_iter().zip(targets).zip(shown) {
+            let slot = &mut leg.slots[slot];
+            // A source whose layers are not measured yet keeps its first target: its smallest encoding.
+            if known {
+                slot.subscriber.set_target(target, now);
+            }
+            if let (Some(source), Some(encoding)) = (slot.subscriber.source(), slot.subscriber.wants_key_frame()) {
+                asks.push((source, encoding));
+            }
+            let layer = slot.subscriber.current().map(told);
+            if layer != slot.told_layer {
+                slot.told_layer = layer;
+                events.push(EventBody::Layer { leg: leg.session.key(), mid: slot.mid.clone(), layer });
+            }
+        }
+        let (before, bitrate) = (leg.told_bitrate as f64, estimate.bps());
+        if (bitrate as f64 - before).abs() > before * TELL_CHANGE {
+            leg.told_bitrate = bitrate;
+            events.push(EventBody::Bandwidth { leg: leg.session.key(), bitrate });
+        }
+        for (source, encoding) in asks {
+            self.ask_key_frame(now, source, encoding, Cause::Switch);
+        }
+        for event in events {
+            self.tell(false, event);
+        }
+    }
+
+    /// Asks a source for a key frame of one encoding, not more often than its throttle allows.
+    pub(crate) fn ask_key_frame(&mut self, now: Time, source: u32, encoding: u8, cause: Cause) {
+        let Some(entry) = self.world.sources.get_mut(source) else { return };
+        match entry.track.key_frames.request(encoding, cause, now) {
+            Ask::Now => self.due_key_frames.push((source, encoding)),
+            Ask::At(at) => self.next_key_frames = self.next_key_frames.min(at),
+        }
+    }
+
+    /// Sends the requests that are due, those that a throttle held back included.
+    pub(crate) fn send_due_key_frame_requests(&mut self, now: Time) {
+        if now >= self.next_key_frames {
+            self.next_key_frames = Time::NEVER;
+            for (index, source) in self.world.sources.iter_mut() {
+                while let Some(encoding) = source.track.key_frames.due(now) {
+                    self.due_key_frames.push((index, encoding));
+                }
+                self.next_key_frames = self.next_key_frames.min(source.track.key_frames.deadline());
+            }
+        }
+        while let Some((source, encoding)) = self.due_key_frames.pop() {
+            let Some(entry) = self.world.sources.get(source) else { continue };
+            let (leg, media) = (entry.leg, entry.media);
+            if let Some(leg) = self.world.legs.get_mut(leg) {
+                leg.session.request_key_frame(media, encoding);
+            }
+            self.wake(leg, now);
+        }
+    }
+}
+
+/// What the slots would take if there were no limit: what the estimator probes for.
+fn wanted_rate(wants: &[Want<'_>]) -> Bitrate {
+    let mut out = Vec::new();
+    let unlimited: Vec<_> = wants.iter().map(|w| Want { may_rise: true, ..*w }).collect();
+    allocate(Bitrate(u64::MAX / 4), &unlimited, &mut out)
+}
+
+fn told(layer: Layer) -> VideoLayer {
+    VideoLayer { encoding: layer.encoding, spatial: layer.spatial, temporal: layer.temporal }
+}

@@ -1,0 +1,131 @@
+//! From the stage to the slots: who may be seen and heard, who fills what, and telling control about it.
+
+use crate::Shard;
+use crate::world::{ConferenceIndex, LegIndex, Slot, World};
+use core::time::Duration;
+use plenum_contract::{EventBody, Kind, ParticipantKey};
+use plenum_packet::Time;
+use plenum_stage::{Flags, SlotWant};
+
+/// How often speakers are judged. Longer delays who is heard; shorter costs time for each member.
+pub(crate) const TICK: Duration = Duration::from_millis(60);
+
+impl Shard {
+    /// Marks a conference: its seats are filled again by the next tick.
+    pub(crate) fn settle(&mut self, conference: ConferenceIndex) {
+        if !self.unsettled.contains(&conference) {
+            self.unsettled.push(conference);
+        }
+    }
+
+    /// Marks the conference of a leg.
+    pub(crate) fn settle_leg(&mut self, leg: LegIndex) {
+        if let Some(conference) = self.world.conference_of(leg) {
+            self.settle(conference);
+        }
+    }
+
+    /// Judges the speakers of every conference that is due and fills seats where something changed.
+    pub(crate) fn tick_stages(&mut self, now: Time) {
+        while let Some(index) = self.unsettled.pop() {
+            update_flags(&mut self.world, index);
+            self.fill_seats(index);
+        }
+        if now < self.next_stage {
+            return;
+        }
+        self.next_stage = now + TICK;
+        for index in 0..self.world.conferences.bound() {
+            let Some(conference) = self.world.conferences.get_mut(index) else { continue };
+            let changes = conference.stage.tick(now.nanos());
+            if changes.speakers {
+                let order = conference.stage.speakers().collect();
+                let conference = conference.spec.key;
+                self.tell(false, EventBody::Speakers { conference, order });
+            }
+            if changes.seats {
+                self.fill_seats(index);
+            }
+        }
+    }
+
+    fn fill_seats(&mut self, index: ConferenceIndex) {
+        let Some(conference) = self.world.conferences.get(index) else { return };
+        for member in conference.members.clone() {
+            let Some(participant) = self.world.participants.get(member) else { continue };
+            let viewer = participant.spec.key;
+            for leg in participant.legs.clone() {
+                self.fill_leg(index, leg, viewer);
+            }
+        }
+    }
+
+    /// Fills the slots of one leg.
+    fn fill_leg(&mut self, conference: ConferenceIndex, index: LegIndex, viewer: ParticipantKey) {
+        let World { conferences, legs, .. } = &mut self.world;
+        let (Some(conference), Some(leg)) = (conferences.get(conference), legs.get_mut(index)) else { return };
+        let flows = leg.started && leg.session.is_connected();
+        leg.seat_wants.clear();
+        for slot in leg.slots.iter().filter(|s| s.kind == Kind::Video && !s.presentation) {
+            let at = usize::from(slot.index);
+            if leg.seat_wants.len() <= at {
+                leg.seat_wants.resize(at + 1, SlotWant { shown: false, pinned: None });
+            }
+            leg.seat_wants[at] = SlotWant { shown: flows && slot.wish.width > 0, pinned: slot.wish.pinned };
+        }
+        let sounds = leg.slots.iter().filter(|s| s.kind == Kind::Audio).count();
+        conference.stage.seat_video(&mut leg.video_seats, viewer, &leg.seat_wants);
+        conference.stage.seat_audio(&mut leg.audio_seats, viewer, if flows { sounds } else { 0 });
+        let presenter = leg.video_seats.presentation().filter(|_| flows);
+        let holder = |slot: &Slot| match (slot.presentation, slot.kind) {
+            (true, _) => presenter,
+            (false, Kind::Audio) => leg.audio_seats.slots().get(usize::from(slot.index)).copied().flatten(),
+            (false, _) => leg.video_seats.slots().get(usize::from(slot.index)).copied().flatten(),
+        };
+        let wanted: Vec<_> = leg.slots.iter().map(|s| (holder(s).filter(|_| flows), s.kind, s.presentation)).collect();
+        let has_presentation = leg.slots.iter().any(|s| s.presentation);
+        let told = (leg.video_seats.slots().to_vec(), presenter.filter(|_| has_presentation));
+        if leg.told_seats.as_ref() != Some(&told) && !leg.slots.is_empty() && flows {
+            leg.told_seats = Some(told.clone());
+            let leg = leg.session.key();
+            self.tell(false, EventBody::Seats { leg, seats: told.0, presentation: told.1 });
+        }
+        let mut changed = false;
+        for (slot, (holder, kind, presentation)) in wanted.into_iter().enumerate() {
+            let source = holder.and_then(|p| self.world.source_of(p, kind, presentation));
+            changed |= self.world.assign(index, slot as u16, source);
+        }
+        if changed {
+            self.next_layers = Time::ZERO;
+        }
+    }
+}
+
+/// Tells a conference's stage what its members send and may do.
+fn update_flags(world: &mut World, index: ConferenceIndex) {
+    let Some(members) = world.conferences.get(index).map(|c| c.members.clone()) else { return };
+    for member in members {
+        let Some(participant) = world.participants.get(member) else { continue };
+        let spec = &participant.spec;
+        let key = spec.key;
+        let mut flags = Flags {
+            audio_blocked: spec.audio_blocked,
+            video_blocked: spec.video_blocked,
+            presentation_denied: spec.presentation_denied,
+            waiting: spec.waiting,
+            ..Flags::default()
+        };
+        for leg in participant.legs.iter().filter_map(|l| world.legs.get(*l)).filter(|l| l.started) {
+            for source in leg.sources.iter().flatten().filter_map(|s| world.sources.get(*s)) {
+                match (source.track.kind(), source.presentation) {
+                    (plenum_route::Kind::Audio, _) => flags.audio = true,
+                    (plenum_route::Kind::Video, false) => flags.video |= source.active,
+                    (plenum_route::Kind::Video, true) => flags.presentation |= source.active,
+                }
+            }
+        }
+        if let Some(conference) = world.conferences.get_mut(index) {
+            conference.stage.set_member(key, flags);
+        }
+    }
+}

@@ -1,0 +1,187 @@
+//! The two programs, started as a user starts them: on free loopback ports, with a data folder of their own.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A running appliance; ends with its value.
+pub struct Appliance {
+    child: Child,
+    data: tempfile::TempDir,
+    port: u16,
+    log: Arc<Mutex<String>>,
+    extra: Vec<String>,
+}
+
+/// Time between two looks at something that another process does.
+pub fn pause() {
+    std::thread::park_timeout(Duration::from_millis(50));
+}
+
+/// Where the programs that are tested lie: beside this test's own folder.
+pub fn program(name: &str) -> PathBuf {
+    let mut path = std::env::current_exe().expect("a test has a path");
+    path.pop();
+    if path.ends_with("deps") {
+        path.pop();
+    }
+    let program = path.join(name);
+    assert!(program.exists(), "{} is not built; `make test` builds it", program.display());
+    program
+}
+
+impl Appliance {
+    /// Starts it with the embedded defaults, on loopback.
+    pub fn start(extra: &[&str]) -> Appliance {
+        let data = tempfile::tempdir().expect("a data folder");
+        let port = free_port();
+        let extra: Vec<String> = extra.iter().map(|s| (*s).to_owned()).collect();
+        let log = Arc::new(Mutex::new(String::new()));
+        let child = spawn(data.path(), port, &extra, &log);
+        let mut appliance = Appliance { child, data, port, log, extra };
+        appliance.wait_until_healthy();
+        appliance
+    }
+
+    /// The address of the room page.
+    pub fn url(&self) -> String {
+        format!("https://127.0.0.1:{}", self.port)
+    }
+
+    /// The room page, entered at once.
+    pub fn room(&self, name: &str, more: &str) -> String {
+        format!("{}/?conference=1061&name={name}&join=1{more}", self.url())
+    }
+
+    /// Waits until `GET /health` says that both planes work.
+    pub fn wait_until_healthy(&mut self) {
+        let end = Instant::now() + PATIENCE;
+        while Instant::now() < end {
+            if let Some(status) = self.child.try_wait().expect("the program can be asked") {
+                panic!("plenum ended with {status}:\n{}", self.log());
+            }
+            if self.get("/health").is_some_and(|(status, _)| status == 200) {
+                return;
+            }
+            pause();
+        }
+        panic!("plenum was not healthy in time:\n{}", self.log());
+    }
+
+    /// Status and body of a GET, through curl's absence of opinions about self-signed certificates.
+    pub fn get(&self, path: &str) -> Option<(u16, String)> {
+        let mut stream = tls_connect(self.port)?;
+        write!(stream, "GET {path} HTTP/1.1\r\nhost: 127.0.0.1\r\nconnection: close\r\n\r\n").ok()?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).ok()?;
+        let status = answer.split(' ').nth(1)?.parse().ok()?;
+        let body = answer.split_once("\r\n\r\n").map(|(_, b)| b.to_owned()).unwrap_or_default();
+        Some((status, body))
+    }
+
+    /// What the programs logged.
+    pub fn log(&self) -> String {
+        self.log.lock().map(|l| l.clone()).unwrap_or_default()
+    }
+
+    /// Process id of the control plane.
+    pub fn control_pid(&self) -> i32 {
+        self.child.id() as i32
+    }
+
+    /// Process id of the media plane, from its pid file.
+    pub fn media_pid(&self) -> i32 {
+        let text = std::fs::read_to_string(self.data.path().join("media.pid")).expect("media.pid is there");
+        text.trim().parse().expect("a process id")
+    }
+
+    /// Kills the control plane without warning and starts another on the same data.
+    pub fn kill_control_and_restart(&mut self) {
+        kill(self.control_pid());
+        let _ = self.child.wait();
+        self.child = spawn(self.data.path(), self.port, &self.extra, &self.log);
+        self.wait_until_healthy();
+    }
+}
+
+impl Drop for Appliance {
+    fn drop(&mut self) {
+        // SIGTERM lets the control plane end its media plane; SIGKILL is the fall-back.
+        signal(self.control_pid(), libc::SIGTERM);
+        let end = Instant::now() + Duration::from_secs(10);
+        while Instant::now() < end {
+            if matches!(self.child.try_wait(), Ok(Some(_))) {
+                return;
+            }
+            pause();
+        }
+        let media = std::fs::read_to_string(self.data.path().join("media.pid")).ok();
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        if let Some(pid) = media.and_then(|t| t.trim().parse().ok()) {
+            kill(pid);
+        }
+        if std::thread::panicking() {
+            eprintln!("plenum's log:\n{}", self.log());
+        }
+    }
+}
+
+/// `kill -9`, of a process that this test started.
+pub fn kill(pid: i32) {
+    signal(pid, libc::SIGKILL);
+}
+
+fn signal(pid: i32, signal: i32) {
+    let _ = Command::new("kill").arg(format!("-{signal}")).arg(pid.to_string()).status();
+}
+
+fn spawn(data: &Path, port: u16, extra: &[String], log: &Arc<Mutex<String>>) -> Child {
+    let mut child = Command::new(program("plenum"))
+        .args(["up", "--listen", &format!("127.0.0.1:{port}"), "--media-ip", "127.0.0.1", "--shards", "1"])
+        .arg("--data")
+        .arg(data)
+        .args(extra)
+        .env("PLENUM_MEDIA_PORT_BASE", "0")
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("plenum starts");
+    let out = child.stdout.take().expect("piped");
+    let err = child.stderr.take().expect("piped");
+    follow(out, log.clone());
+    follow(err, log.clone());
+    child
+}
+
+fn follow(from: impl Read + Send + 'static, log: Arc<Mutex<String>>) {
+    std::thread::spawn(move || {
+        for line in BufReader::new(from).lines().map_while(Result::ok) {
+            if let Ok(mut log) = log.lock() {
+                log.push_str(&line);
+                log.push('\n');
+            }
+        }
+    });
+}
+
+/// A port that was free a moment ago.
+pub fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").expect("loopback").local_addr().expect("bound").port()
+}
+
+/// A TLS connection that trusts whatever certificate it is shown: the appliance makes its own.
+fn tls_connect(port: u16) -> Option<rustls::StreamOwned<rustls::ClientConnection, TcpStream>> {
+    let tcp = TcpStream::connect(("127.0.0.1", port)).ok()?;
+    tcp.set_read_timeout(Some(Duration::from_secs(5))).ok()?;
+    let config = crate::trust::client_config();
+    let name = rustls::pki_types::ServerName::try_from("127.0.0.1").ok()?;
+    let connection = rustls::ClientConnection::new(config, name).ok()?;
+    Some(rustls::StreamOwned::new(connection, tcp))
+}

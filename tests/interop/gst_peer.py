@@ -1,0 +1,101 @@
+"""An independent WebRTC peer on GStreamer's webrtcbin (its DTLS certificate is RSA): sends a test picture and a tone, counts
+decoded buffers, prints JSON.
+
+usage: gst_peer.py URL CONFERENCE NAME SECONDS
+"""
+import json
+import sys
+import threading
+
+import gi
+
+gi.require_version("Gst", "1.0")
+gi.require_version("GstWebRTC", "1.0")
+gi.require_version("GstSdp", "1.0")
+from gi.repository import GLib, Gst, GstSdp, GstWebRTC  # noqa: E402
+
+from mgmt import Session  # noqa: E402
+
+PIPELINE = """
+webrtcbin name=peer bundle-policy=max-bundle
+audiotestsrc is-live=true freq=600 volume=0.3 ! audioconvert ! audioresample ! opusenc
+  ! rtpopuspay pt=111 ! application/x-rtp,media=audio,encoding-name=OPUS,payload=111 ! peer.
+videotestsrc is-live=true pattern=ball ! video/x-raw,width=640,height=360,framerate=30/1 ! videoconvert
+  ! vp8enc deadline=1 cpu-used=8 keyframe-max-dist=90 target-bitrate=500000
+  ! rtpvp8pay pt=96 picture-id-mode=15-bit ! application/x-rtp,media=video,encoding-name=VP8,payload=96 ! peer.
+"""
+
+
+class Peer:
+    def __init__(self, session, seconds):
+        self.session, self.seconds = session, seconds
+        self.counts = {"audio": 0, "video": 0}
+        self.loop = GLib.MainLoop()
+        self.pipeline = Gst.parse_launch(PIPELINE)
+        self.peer = self.pipeline.get_by_name("peer")
+        self.peer.connect("on-negotiation-needed", self.negotiate)
+        self.peer.connect("pad-added", self.pad_added)
+        self.started = False
+
+    def negotiate(self, peer):
+        if not self.started:
+            self.started = True
+            peer.emit("create-offer", None, Gst.Promise.new_with_change_func(self.offered, None))
+
+    def offered(self, promise, _):
+        offer = promise.get_reply().get_value("offer")
+        self.peer.emit("set-local-description", offer, Gst.Promise.new())
+        sdp = offer.sdp.as_text()
+        threading.Thread(target=self.call, args=(sdp,), daemon=True).start()
+
+    def call(self, sdp):
+        try:
+            answer = self.session.call(sdp)
+            _, message = GstSdp.SDPMessage.new_from_text(answer)
+            description = GstWebRTC.WebRTCSessionDescription.new(GstWebRTC.WebRTCSDPType.ANSWER, message)
+            self.peer.emit("set-remote-description", description, Gst.Promise.new())
+            self.session.ack()
+        except Exception as error:
+            print(json.dumps({"connected": False, "error": str(error)}), flush=True)
+            GLib.idle_add(self.loop.quit)
+            return
+        GLib.timeout_add(int(self.seconds * 1000), self.finish)
+
+    def pad_added(self, _, pad):
+        if pad.direction != Gst.PadDirection.SRC:
+            return
+        decode = Gst.ElementFactory.make("decodebin")
+        decode.connect("pad-added", self.decoded)
+        self.pipeline.add(decode)
+        decode.sync_state_with_parent()
+        pad.link(decode.get_static_pad("sink"))
+
+    def decoded(self, _, pad):
+        kind = pad.get_current_caps().get_structure(0).get_name().split("/")[0]
+        sink = Gst.ElementFactory.make("fakesink")
+        sink.set_property("sync", False)
+        sink.set_property("signal-handoffs", True)
+        sink.connect("handoff", lambda *_: self.count(kind))
+        self.pipeline.add(sink)
+        sink.sync_state_with_parent()
+        pad.link(sink.get_static_pad("sink"))
+
+    def count(self, kind):
+        self.counts[kind] += 1
+
+    def finish(self):
+        state = self.peer.get_property("connection-state")
+        connected = state == GstWebRTC.WebRTCPeerConnectionState.CONNECTED
+        print(json.dumps({"connected": connected, **self.counts}), flush=True)
+        self.loop.quit()
+        return False
+
+    def run(self):
+        self.pipeline.set_state(Gst.State.PLAYING)
+        self.loop.run()
+        self.pipeline.set_state(Gst.State.NULL)
+        self.session.leave()
+
+
+Gst.init(None)
+Peer(Session(sys.argv[1], sys.argv[2], sys.argv[3]), float(sys.argv[4])).run()
