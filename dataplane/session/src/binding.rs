@@ -12,9 +12,9 @@ use plenum_wire::{ext, rtp};
 use std::time::Duration;
 
 /// SSRCs of one session: every encoding of a dozen m-lines with its RTX.
-pub const MAX_STREAMS: usize = 64;
+pub(crate) const MAX_STREAMS: usize = 64;
 /// A stream without packets for this long may be replaced when there is no room.
-pub const STALE: Duration = Duration::from_secs(10);
+pub(crate) const STALE: Duration = Duration::from_secs(10);
 
 /// An m-line on which the peer sends.
 #[derive(Debug)]

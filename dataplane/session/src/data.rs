@@ -23,9 +23,9 @@ pub const MAX_CHANNELS: u16 = 64;
 /// Largest message, both ways: what answers announce as `max-message-size`.
 pub const MAX_MESSAGE: u32 = 65_536;
 /// Bytes of messages that are not complete yet.
-pub const RECEIVE_BUFFER: u32 = 262_144;
+pub(crate) const RECEIVE_BUFFER: u32 = 262_144;
 /// Bytes that may wait on one channel before [`DataChannels::send`] refuses.
-pub const MAX_BUFFERED: usize = 1 << 20;
+pub(crate) const MAX_BUFFERED: usize = 1 << 20;
 /// Bytes of an SCTP packet: with DTLS around it stays below [`crate::dtls::MTU`].
 const PACKET: u32 = 1_100;
 

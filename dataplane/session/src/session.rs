@@ -186,13 +186,7 @@ impl Session {
     ///
     /// # Errors
     /// [`DropReason::BadStun`], [`DropReason::SessionGone`].
-    pub fn handle_stun(
-        &mut self,
-        now: Time,
-        path: Path,
-        bytes: &[u8],
-        out: &mut Outbox<'_>,
-    ) -> Result<(), DropReason> {
+    pub fn handle_stun(&mut self, now: Time, path: Path, bytes: &[u8], out: &mut Outbox<'_>) -> Result<(), DropReason> {
         if self.state == State::Ended {
             return Err(DropReason::SessionGone);
         }

@@ -12,7 +12,7 @@ use plenum_packet::Time;
 use std::time::Duration;
 
 /// ICE and DTLS must be done this long after the session was made.
-pub const SETUP_TIMEOUT: Duration = Duration::from_secs(30);
+pub(crate) const SETUP_TIMEOUT: Duration = Duration::from_secs(30);
 
 impl Session {
     /// When [`Session::handle_timeout`] is due; a time in the past means now, [`Time::NEVER`] that nothing is.

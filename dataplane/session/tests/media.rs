@@ -39,7 +39,7 @@ fn a_packet_comes_in_decrypted_and_its_ssrc_is_bound_by_its_mid() {
     assert_eq!(&bytes[start..start + len], b"opus");
     assert_eq!(incoming.values.mid.unwrap().of(bytes), b"0");
     let binding = Binding { ssrc: THEIR_AUDIO, media: 0, encoding: 0, rtx: false };
-    assert_eq!(bound(&mut world), [binding.clone()]);
+    assert_eq!(bound(&mut world), std::slice::from_ref(&binding));
     assert!(world.session.bindings().eq([binding]));
     let again = audio(&mut world, 2);
     deliver(&mut world, again).unwrap();
@@ -116,7 +116,10 @@ fn simulcast_encodings_are_bound_by_rid_and_their_repairs_by_rrid() {
     assert_eq!(deliver(&mut world, no_rid), Err(DropReason::UnknownSsrc));
     let bad_rid = world.peer.rtp_packet(5, VIDEO_PT, 9, 0, &[(MID_ID, b"1"), (RID_ID, b"xx")], b"frame");
     assert_eq!(deliver(&mut world, bad_rid), Err(DropReason::UnknownSsrc));
-    assert_eq!(bound(&mut world).iter().map(|b| (b.ssrc, b.rtx)).collect::<Vec<_>>(), [(1, false), (2, false), (3, true)]);
+    assert_eq!(
+        bound(&mut world).iter().map(|b| (b.ssrc, b.rtx)).collect::<Vec<_>>(),
+        [(1, false), (2, false), (3, true)]
+    );
 }
 
 #[test]
@@ -150,7 +153,8 @@ fn a_retransmission_comes_in_as_the_packet_that_was_lost() {
 fn padding_is_no_media() {
     let mut world = World::connected();
     let mut packet = vec![0; 12 + 100];
-    let fields = rtp::Fields { payload_type: VIDEO_PT, sequence: 9, ssrc: THEIR_VIDEO, padding: true, ..Default::default() };
+    let fields =
+        rtp::Fields { payload_type: VIDEO_PT, sequence: 9, ssrc: THEIR_VIDEO, padding: true, ..Default::default() };
     rtp::write_header(&mut packet, &fields).unwrap();
     packet[111] = 100;
     let sealed = world.peer.seal(&packet, 9);
@@ -209,7 +213,10 @@ fn plans_leave_as_packets_of_the_slot() {
     world.peer.rtp.retain(|p| rtp::ssrc(p) != Ok(OUR_RTX));
     let got: Vec<_> = world.peer.rtp.iter().map(|p| rtp::parse(p).unwrap()).collect();
     let seen: Vec<_> = got.iter().map(|h| (h.ssrc, h.payload_type, h.sequence, h.marker)).collect();
-    assert_eq!(seen, [(OUR_AUDIO, AUDIO_PT, 65_535, true), (OUR_AUDIO, AUDIO_PT, 0, true), (OUR_VIDEO, VIDEO_PT, 40, true)]);
+    assert_eq!(
+        seen,
+        [(OUR_AUDIO, AUDIO_PT, 65_535, true), (OUR_AUDIO, AUDIO_PT, 0, true), (OUR_VIDEO, VIDEO_PT, 40, true)]
+    );
     assert!(world.peer.rtp[2].ends_with(b"frame"));
     let map = plenum_wire::ext::ExtensionMap::new([
         (MID_ID, plenum_wire::ext::Kind::Mid),

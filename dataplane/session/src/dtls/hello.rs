@@ -144,7 +144,8 @@ mod tests {
     fn browsers_go_to_the_first_engine_and_openssl_to_the_second() {
         let chromium = hello(&[0xc02b], &[(0x3a3a, &[]), (EXTENDED_MASTER_SECRET, &[])]);
         assert_eq!(choose(&chromium), Some(Choice::First));
-        let firefox = hello(&[0xc02b], &[(EXTENDED_MASTER_SECRET, &[]), (SUPPORTED_VERSIONS, &[4, 0xfe, 0xfc, 0xfe, 0xfd])]);
+        let firefox =
+            hello(&[0xc02b], &[(EXTENDED_MASTER_SECRET, &[]), (SUPPORTED_VERSIONS, &[4, 0xfe, 0xfc, 0xfe, 0xfd])]);
         assert_eq!(choose(&firefox), Some(Choice::First));
         let pion = hello(&[0xc02b], &[(EXTENDED_MASTER_SECRET, &[])]);
         assert_eq!(choose(&pion), Some(Choice::First));

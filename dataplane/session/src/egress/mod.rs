@@ -138,7 +138,8 @@ impl Egress {
     /// Slots of a newer spec. Slots are known by their SSRC: numbering goes on wherever the m-line moved.
     pub(crate) fn apply(&mut self, spec: &SessionSpec, env: &Env) -> Result<(), SpecError> {
         let wanted = |ssrc: u32| spec.media.iter().filter_map(|m| m.slot.as_ref()).any(|s| s.ssrc == ssrc);
-        let ssrcs = spec.media.iter().filter_map(|m| m.slot.as_ref()).flat_map(|s| [Some(s.ssrc), s.rtx_ssrc]).flatten();
+        let ssrcs =
+            spec.media.iter().filter_map(|m| m.slot.as_ref()).flat_map(|s| [Some(s.ssrc), s.rtx_ssrc]).flatten();
         let mut ssrcs: Vec<u32> = ssrcs.collect();
         let count = ssrcs.len();
         ssrcs.sort_unstable();

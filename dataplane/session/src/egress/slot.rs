@@ -9,8 +9,8 @@ use super::resend::SealedRing;
 use super::stats::SentStats;
 use super::write::Rtx;
 use crate::media::{MAX_MID, PayloadKind, PayloadTable, extension_map};
-use plenum_contract::spec::{MediaSpec, SlotSpec};
 use plenum_contract::Kind;
+use plenum_contract::spec::{MediaSpec, SlotSpec};
 use plenum_wire::{Plan, ext};
 
 /// A MID in place.

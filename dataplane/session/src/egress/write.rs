@@ -3,6 +3,7 @@
 use crate::egress::slot::Slot;
 use plenum_packet::{Buf, DropReason, HEADROOM, Pool, SLOT_SIZE, Time};
 use plenum_wire::ext::{self, Kind, Writer};
+use plenum_wire::payload::{self, dd};
 use plenum_wire::{Plan, rtp};
 
 /// Room behind the packet for the longest tag (16 bytes) and for padding that makes the segments of a train equal (16 bytes).
@@ -93,6 +94,7 @@ fn fill(
     }
     let at = HEADROOM + header_len + osn;
     pool.copy_from(plan.payload, buf, at)?;
+    payload::patch(&mut pool.slot_bytes_mut(buf)[at..at + plan.payload.len()], plan.patch);
     Some((header_len, payload_len, written.transport_sequence.map(|t| fixed + t)))
 }
 
@@ -120,12 +122,13 @@ fn fill_extensions<'a>(writer: &mut Writer<'a>, slot: &'a Slot, plan: &Plan, now
 
 /// The dependency descriptor out of the cache, with the receiver's frame number; empty when there is none to send.
 fn copy_descriptor<'a>(pool: &Pool, slot: &Slot, plan: &Plan, out: &'a mut [u8; MAX_VALUE]) -> &'a [u8] {
-    let reference = plan.extensions.dependency_descriptor.filter(|_| slot.map.id_of(Kind::DependencyDescriptor).is_some());
+    let reference =
+        plan.extensions.dependency_descriptor.filter(|_| slot.map.id_of(Kind::DependencyDescriptor).is_some());
     let Some(bytes) = reference.and_then(|r| pool.get(r)).filter(|b| b.len() <= MAX_VALUE) else { return &[] };
     let out = &mut out[..bytes.len()];
     out.copy_from_slice(bytes);
-    if let (Some(number), Some(place)) = (plan.extensions.dependency_frame_number, out.get_mut(1..3)) {
-        place.copy_from_slice(&number.to_be_bytes());
+    if let Some(number) = plan.extensions.dependency_frame_number {
+        dd::set_frame_number(out, number);
     }
     out
 }

@@ -24,7 +24,12 @@ pub enum Output {
 /// A DTLS client.
 pub enum Client {
     Dimpl(Box<dimpl::Dtls>),
-    Rtc { endpoint: Box<Endpoint>, config: Arc<rtc_dtls::config::HandshakeConfig>, started: bool, events: Vec<EndpointEvent> },
+    Rtc {
+        endpoint: Box<Endpoint>,
+        config: Arc<rtc_dtls::config::HandshakeConfig>,
+        started: bool,
+        events: Vec<EndpointEvent>,
+    },
 }
 
 fn server() -> SocketAddr {
@@ -33,7 +38,8 @@ fn server() -> SocketAddr {
 
 impl Client {
     pub fn dimpl(anchor: &Anchor, certificate: dimpl::DtlsCertificate) -> Client {
-        let mut dtls = dimpl::Dtls::new_auto(Arc::new(dimpl::Config::default()), certificate, anchor.instant(Time::ZERO));
+        let mut dtls =
+            dimpl::Dtls::new_auto(Arc::new(dimpl::Config::default()), certificate, anchor.instant(Time::ZERO));
         dtls.set_active(true);
         Client::Dimpl(Box::new(dtls))
     }
@@ -50,7 +56,8 @@ impl Client {
         let certificate = rcgen::CertificateParams::new(vec![]).unwrap().self_signed(&key).unwrap();
         let der = certificate.der().to_vec();
         let provider = default_provider().unwrap();
-        let signing = provider.crypto().import_signing_key(SignatureScheme::RsaPkcs1Sha256, &key.serialize_der()).unwrap();
+        let signing =
+            provider.crypto().import_signing_key(SignatureScheme::RsaPkcs1Sha256, &key.serialize_der()).unwrap();
         let config = ConfigBuilder::default()
             .with_crypto_provider(provider)
             .with_certificates(vec![Certificate::from_signing_key(vec![der.clone().into()], signing)])

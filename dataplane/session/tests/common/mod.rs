@@ -13,7 +13,9 @@ use is::{Candidate, IceAgent, IceAgentEvent, IceCreds, Protocol};
 use plenum_contract::spec::{CodecSpec, Fingerprint, IceSpec, MediaSpec, SlotSpec, SourceSpec, local_ufrag};
 use plenum_contract::{Codec, Extension, Kind, LegKey, ParticipantKey, SessionSpec, TrackKey};
 use plenum_packet::{Buf, DropReason, HEADROOM, Path, Pool, Time, Transport};
-use plenum_session::{Anchor, Certificates, Env, Feedback, Incoming, Outbox, Released, Session, SessionEvent, SessionLimits};
+use plenum_session::{
+    Anchor, Certificates, Env, Feedback, Incoming, Outbox, Released, Session, SessionEvent, SessionLimits,
+};
 use plenum_srtp::{Job, KeyId, Opener, Sealer, Suite, split_dtls_material};
 use plenum_wire::demux::{PacketKind, classify};
 use plenum_wire::{rtcp, rtp};
@@ -64,6 +66,9 @@ pub struct Peer {
     pub checks: bool,
 }
 
+/// Whether a packet is lost: (to the session, path, bytes).
+pub type Lose = Box<dyn FnMut(bool, &Path, &[u8]) -> bool>;
+
 /// Session, peer, and the network between them.
 pub struct World {
     pub env: Arc<Env>,
@@ -78,8 +83,8 @@ pub struct World {
     pub drops: Vec<DropReason>,
     pub released: Released,
     wire: VecDeque<(Time, bool, Path, Vec<u8>)>,
-    /// Drops a packet on its way: (to the session, path, bytes).
-    pub lose: Box<dyn FnMut(bool, &Path, &[u8]) -> bool>,
+    /// Loses packets on their way.
+    pub lose: Lose,
 }
 
 pub fn addr(s: &str) -> SocketAddr {
@@ -91,13 +96,13 @@ pub fn udp4() -> Path {
 }
 
 /// A network that loses one DTLS packet in `n`, in no pattern.
-pub fn loses_dtls(n: u64) -> Box<dyn FnMut(bool, &Path, &[u8]) -> bool> {
+pub fn loses_dtls(n: u64) -> Lose {
     let mut state = 0x9e37_79b9_7f4a_7c15u64;
     Box::new(move |_, _, bytes| {
         state ^= state << 13;
         state ^= state >> 7;
         state ^= state << 17;
-        classify(bytes) == PacketKind::Dtls && state % n == 0
+        classify(bytes) == PacketKind::Dtls && state.is_multiple_of(n)
     })
 }
 
@@ -190,7 +195,13 @@ pub fn spec(fingerprint: Fingerprint) -> SessionSpec {
 }
 
 impl Peer {
-    pub fn new(anchor: &Anchor, ice: &IceSpec, path: Path, certificates: &Certificates, certificate: dimpl::DtlsCertificate) -> Peer {
+    pub fn new(
+        anchor: &Anchor,
+        ice: &IceSpec,
+        path: Path,
+        certificates: &Certificates,
+        certificate: dimpl::DtlsCertificate,
+    ) -> Peer {
         let (own, theirs) = creds(ice);
         let mut agent = IceAgent::new(own);
         agent.set_remote_credentials(theirs);
@@ -312,7 +323,15 @@ impl Peer {
     }
 
     /// A sealed RTP packet. `extensions` are (id, value) in the one-byte form.
-    pub fn rtp_packet(&mut self, ssrc: u32, pt: u8, index: u64, ts: u32, extensions: &[(u8, &[u8])], payload: &[u8]) -> Vec<u8> {
+    pub fn rtp_packet(
+        &mut self,
+        ssrc: u32,
+        pt: u8,
+        index: u64,
+        ts: u32,
+        extensions: &[(u8, &[u8])],
+        payload: &[u8],
+    ) -> Vec<u8> {
         let mut block = Vec::new();
         for (id, value) in extensions {
             block.push(id << 4 | (value.len() - 1) as u8);
@@ -495,12 +514,12 @@ impl World {
         let result = f(&mut self.session, self.now, &mut out);
         for (path, buf) in packets {
             let bytes = take(&mut self.pool, buf);
-            self.to_peer(path, bytes);
+            self.send_back(path, bytes);
         }
         result
     }
 
-    fn to_peer(&mut self, path: Path, bytes: Vec<u8>) {
+    fn send_back(&mut self, path: Path, bytes: Vec<u8>) {
         if !(self.lose)(false, &path, &bytes) {
             self.wire.push_back((self.now + DELAY, false, path, bytes));
         }
@@ -514,7 +533,7 @@ impl World {
         let path = self.session.path();
         for job in released.jobs.drain(..) {
             let bytes = take(&mut self.pool, job.buf);
-            self.to_peer(path.expect("released without a path"), bytes);
+            self.send_back(path.expect("released without a path"), bytes);
         }
         self.released = released;
     }
