@@ -24,7 +24,7 @@ impl Session {
         let setup = if self.state == State::Setup { self.created + SETUP_TIMEOUT } else { Time::NEVER };
         let reports = if self.state == State::Up { self.reporter.deadline() } else { Time::NEVER };
         self.ice
-            .deadline(self.state == State::Silent)
+            .deadline(self.state != State::Up)
             .min(setup)
             .min(std_deadline(self.dtls.deadline()))
             .min(std_deadline(self.data.as_ref().and_then(DataChannels::deadline)))
