@@ -132,7 +132,7 @@ impl Ladder {
                 let slowest = index == from;
                 let too_fast = want.max_fps > 0 && layer.frame_rate > f32::from(want.max_fps) * 1.1;
                 let jerky = !want.presentation && first_rung > 0 && layer.frame_rate < smooth && index + 1 < to;
-                if ladder.len < MAX_RUNGS && !(too_fast && !slowest) && !jerky {
+                if ladder.len < MAX_RUNGS && (slowest || !too_fast) && !jerky {
                     ladder.rungs[ladder.len] = index as u8;
                     ladder.len += 1;
                 }

@@ -160,6 +160,11 @@ impl Subscriber {
         self.lowered.is_none_or(|at| now.since(at) >= HOLD_DOWN)
     }
 
+    /// The receiver wants something else than before (a larger tile): it may rise at once.
+    pub fn wish_changed(&mut self) {
+        self.lowered = None;
+    }
+
     /// The encoding that a key frame is needed of to reach the target: ask for it now and with each tick; the track's
     /// [`crate::Throttle`] makes that few.
     pub fn wants_key_frame(&self) -> Option<u8> {
@@ -314,14 +319,20 @@ impl Subscriber {
             layer.temporal = layer.temporal.min(target.temporal);
         }
         if frame.begins {
-            if frame.temporal_sync && frame.temporal == layer.temporal + 1 && frame.temporal <= target.temporal {
+            if frame.temporal_sync
+                && frame.temporal.checked_sub(1) == Some(layer.temporal)
+                && frame.temporal <= target.temporal
+            {
                 layer.temporal = frame.temporal;
             }
             if frame.switch_up && frame.temporal <= layer.temporal && layer.temporal < target.temporal {
                 // Holds from this frame on: it lies within the old limit itself.
                 layer.temporal = target.temporal;
             }
-            if frame.spatial_sync && frame.spatial == layer.spatial + 1 && frame.spatial <= target.spatial {
+            if frame.spatial_sync
+                && frame.spatial.checked_sub(1) == Some(layer.spatial)
+                && frame.spatial <= target.spatial
+            {
                 layer.spatial = frame.spatial;
             }
         }

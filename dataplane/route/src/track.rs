@@ -17,7 +17,8 @@ use plenum_wire::seq::Extender;
 /// still screen (1 s); shorter than the patience of someone who looks at a frozen picture.
 pub const ACTIVE_FOR: Duration = Duration::from_secs(3);
 
-/// A sequence number farther than this from the highest one is a new stream, not loss: 3 s of 1000 packets/s.
+/// A sequence number farther than this from the highest one is no loss (3 s of 1000 packets/s): alone it is stray, two in
+/// a row are a sender that began afresh (RFC 3550, A.1).
 const MAX_JUMP: u64 = 3000;
 
 /// One encoding.
@@ -27,6 +28,8 @@ struct Encoding {
     rate: RateMeter,
     sequence: Extender,
     epoch: u32,
+    /// What follows the last stray number.
+    after_stray: Option<u16>,
     ssrc: Option<u32>,
     format: Option<Format>,
     last_received: Option<Time>,
@@ -77,7 +80,7 @@ impl Track {
     ///
     /// # Errors
     /// [`DropReason::UnknownSsrc`] for an encoding that the track does not have, [`DropReason::Duplicate`] for a packet
-    /// that is here, [`DropReason::Evicted`] for one older than the cache,
+    /// that is here, [`DropReason::Evicted`] for one older than the cache or with a stray number,
     /// [`DropReason::MalformedPayload`] when the payload does not lie in the packet.
     pub fn receive(&mut self, arrival: &Arrival, buf: Buf, pool: &mut Pool) -> Result<PacketInfo, DropReason> {
         match self.describe(arrival, &buf, pool) {
@@ -104,7 +107,7 @@ impl Track {
         let payload = part(arrival.payload)?;
         let mut extensions = arrival.extensions;
         extensions.dependency_descriptor = arrival.dependency_descriptor.map(part).transpose()?;
-        let sequence = encoding.follow(arrival, pool);
+        let sequence = encoding.follow(arrival, pool)?;
         if encoding.cache.contains(sequence) {
             return Err(DropReason::Duplicate);
         }
@@ -230,6 +233,7 @@ impl Encoding {
             rate: RateMeter::default(),
             sequence: Extender::new(),
             epoch: 0,
+            after_stray: None,
             ssrc: None,
             format: None,
             last_received: None,
@@ -240,10 +244,14 @@ impl Encoding {
     }
 
     /// The packet's number without wrapping; starts a new epoch where the numbers do not continue.
-    fn follow(&mut self, arrival: &Arrival, pool: &mut Pool) -> u64 {
+    fn follow(&mut self, arrival: &Arrival, pool: &mut Pool) -> Result<u64, DropReason> {
         let expected = self.sequence.peek(arrival.sequence);
         let jumps = self.sequence.highest().is_some_and(|highest| expected.abs_diff(highest) > MAX_JUMP);
         let other = self.ssrc.is_some_and(|ssrc| ssrc != arrival.ssrc);
+        if jumps && !other && self.after_stray != Some(arrival.sequence) {
+            self.after_stray = Some(arrival.sequence.wrapping_add(1));
+            return Err(DropReason::Evicted);
+        }
         if jumps || other {
             self.cache.clear(pool);
             self.sequence = Extender::new();
@@ -259,7 +267,8 @@ impl Encoding {
         }
         self.ssrc = Some(arrival.ssrc);
         self.format = Some(arrival.format);
-        self.sequence.extend(arrival.sequence)
+        self.after_stray = None;
+        Ok(self.sequence.extend(arrival.sequence))
     }
 
     fn measure(&mut self, arrival: &Arrival, sequence: u64) {

@@ -86,14 +86,14 @@ impl Splice {
             self.last = self.last.max(out);
             return Some(out);
         }
-        self.mapped(number)
+        self.take(number)
     }
 
     /// Leaves `number` out. With `joined` also everything between the run before it and it: the caller knows that what
     /// was lost there would have been left out too.
     pub fn leave_out(&mut self, number: u64, joined: bool) -> LeftOut {
         if !self.is_new(number) {
-            return self.mapped(number).map_or(LeftOut::Known, LeftOut::Hole);
+            return self.take(number).map_or(LeftOut::Known, LeftOut::Hole);
         }
         let next = self.highest.wrapping_add(1);
         // A run reaches up to the highest number only when nothing passed since: then it grows.
@@ -128,6 +128,14 @@ impl Splice {
 
     fn delta(&self) -> i64 {
         self.runs.back().map_or(self.base, |run| run.delta)
+    }
+
+    /// The egress number of an old `number`, which is given away with that: its successors may all have been left out, so
+    /// it can be the highest.
+    fn take(&mut self, number: u64) -> Option<u64> {
+        let out = self.mapped(number)?;
+        self.last = self.last.max(out);
+        Some(out)
     }
 
     /// The egress number at the place of an old `number`.
@@ -208,6 +216,16 @@ mod tests {
         s.begin(0);
         assert_eq!(s.pass(0), Some(FIRST + 4));
         assert_eq!(s.pass(1), Some(FIRST + 5));
+    }
+
+    #[test]
+    fn a_late_packet_behind_which_all_were_left_out_keeps_its_number_from_the_next_stream() {
+        let mut s = begun(10);
+        assert_eq!(s.pass(10), Some(FIRST));
+        s.leave_out(12, false);
+        assert_eq!(s.pass(11), Some(FIRST + 1));
+        s.begin(500);
+        assert_eq!(s.pass(500), Some(FIRST + 2));
     }
 
     proptest! {

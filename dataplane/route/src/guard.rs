@@ -1,1 +1,0 @@
-//! An independent checker of one egress stream, for tests and simulation.
