@@ -106,8 +106,7 @@ impl Control {
             if stop() {
                 return Ok(());
             }
-            self.accept();
-            if self.read_commands() {
+            if self.accept() || self.read_commands() {
                 return Ok(());
             }
             self.collect();
@@ -133,8 +132,12 @@ impl Control {
         Ok(())
     }
 
-    fn accept(&mut self) {
+    /// Takes new connections; true when an older one asked for the end.
+    fn accept(&mut self) -> bool {
+        let mut finish = false;
         while let Ok((stream, _)) = self.listener.accept() {
+            // What the former connection said before it was replaced counts.
+            finish |= self.read_commands();
             let own = plenum_host::effective_uid();
             match plenum_host::peer_credentials(stream.as_fd()) {
                 Ok(peer) if peer.uid == own || peer.uid == 0 => {}
@@ -150,6 +153,7 @@ impl Control {
             self.connection =
                 Some(Connection { stream, reader: Reader::default(), out: Vec::new(), commands: 0, greeted: false });
         }
+        finish
     }
 
     /// Reads and carries out what control sent; true when it asked for the end.
