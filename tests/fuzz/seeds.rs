@@ -1,0 +1,362 @@
+//! The seeds of the corpus: for each target some valid inputs and some nasty ones, made by code.
+//!
+//! The files in `fuzz/corpus` hold them, together with what fuzzing found later; `fuzz/replay.rs` compares the two, and
+//! writes the files when `PLENUM_WRITE_CORPUS` is set.
+
+use plenum_contract::{Command, LegKey, Message, frame};
+use plenum_packet::{Bitrate, Time};
+use plenum_wire::{ext, rtcp, rtp};
+
+/// One input.
+pub(crate) struct Seed {
+    /// Its target.
+    pub(crate) target: &'static str,
+    /// File name.
+    pub(crate) name: &'static str,
+    /// Content.
+    pub(crate) bytes: Vec<u8>,
+}
+
+/// Every seed.
+pub(crate) fn all() -> Vec<Seed> {
+    let groups = [
+        ("rtp", rtp_seeds()),
+        ("ext", ext_seeds()),
+        ("rtcp", rtcp_seeds()),
+        ("twcc", twcc_seeds()),
+        ("stun", stun_seeds()),
+        ("vp8", vp8_seeds()),
+        ("vp9", vp9_seeds()),
+        ("h264", h264_seeds()),
+        ("h265", h265_seeds()),
+        ("av1", av1_seeds()),
+        ("dd", dd_seeds()),
+        ("red", red_seeds()),
+        ("contract_frame", contract_seeds()),
+    ];
+    let seed = |target, (name, bytes)| Seed { target, name, bytes };
+    groups.into_iter().flat_map(|(target, list)| list.into_iter().map(move |s| seed(target, s))).collect()
+}
+
+type Named = Vec<(&'static str, Vec<u8>)>;
+
+fn packet(extension: bool, padding: bool) -> Vec<u8> {
+    let fields = rtp::Fields { extension, padding, payload_type: 96, sequence: 7, ssrc: 9, ..Default::default() };
+    let mut out = vec![0; rtp::FIXED_LEN];
+    rtp::write_header(&mut out, &fields).expect("room");
+    out
+}
+
+fn rtp_seeds() -> Named {
+    let plain = [packet(false, false), vec![0xaa; 20]].concat();
+    let mut padded = [packet(false, false), vec![0; 20]].concat();
+    rtp::write_padding(&mut padded, 24, 8).expect("room");
+    let mut sources = [packet(false, false), vec![1; 64]].concat();
+    sources[0] = 0x8f;
+    let extended = [packet(true, false), vec![0xbe, 0xde, 0, 1, 0x10, 5, 0, 0], vec![3; 9]].concat();
+    vec![
+        ("plain", plain.clone()),
+        ("padded", padded),
+        ("fifteen_sources", sources.clone()),
+        ("sources_beyond_the_end", sources[..40].to_vec()),
+        ("extended", extended),
+        ("extension_beyond_the_end", [packet(true, false), vec![0xbe, 0xde, 0xff, 0xff, 1]].concat()),
+        ("padding_of_zero", [packet(false, true), vec![0; 4]].concat()),
+        ("padding_beyond_the_payload", [packet(false, true), vec![0xff; 4]].concat()),
+        ("padding_without_payload", packet(false, true)),
+        ("too_short", plain[..11].to_vec()),
+        ("version_1", [&[0x40], &plain[1..]].concat()),
+        ("empty", vec![]),
+    ]
+}
+
+fn ext_seeds() -> Named {
+    let map = ext::ExtensionMap::new((1..).zip(ext::Kind::ALL));
+    let write = |writer: &ext::Writer<'_>| {
+        let mut block = vec![0; 600];
+        let len = writer.write(&mut block).expect("room").len;
+        [packet(true, false), block[..len].to_vec(), vec![1, 2, 3]].concat()
+    };
+    let mut short = ext::Writer::new(&map);
+    short.mid(b"0").rid(b"h").audio_level(0x9e).transport_sequence(7).abs_send_time(77).abs_capture_time(1 << 33);
+    short.playout_delay([0, 1, 2]).video_orientation(1).dependency_descriptor(&[0x80, 0, 1]);
+    let long = [7; 200];
+    let mut two_byte = short;
+    two_byte.repaired_rid(b"h").dependency_descriptor(&long);
+    let raw = |profile: u16, elements: &[u8]| {
+        let words = (elements.len() / 4) as u16;
+        [&packet(true, false)[..], &profile.to_be_bytes(), &words.to_be_bytes(), elements].concat()
+    };
+    vec![
+        ("one_byte", write(&short)),
+        ("two_byte", write(&two_byte)),
+        ("id_15_ends", raw(0xbede, &[0x10, b'0', 0xf0, 0x40, 0x40, 9, 0, 0])),
+        ("one_byte_overrun", raw(0xbede, &[0x1f, b'0', 0, 0])),
+        ("two_byte_overrun", raw(0x1000, &[1, 255, 0, 0])),
+        ("two_byte_cut_after_id", raw(0x1000, &[0, 0, 0, 1])),
+        ("empty_values", raw(0x100f, &[1, 0, 2, 0, 10, 0, 5, 0])),
+        ("short_values", raw(0x1000, &[5, 1, 9, 6, 2, 9, 9, 7, 1, 9, 8, 2, 9, 9, 0, 0])),
+        ("other_profile", raw(0xabac, &[0x10, b'0', 0, 0])),
+        ("empty_block", raw(0xbede, &[])),
+        ("same_id_twice", raw(0xbede, &[0x10, b'0', 0x10, b'1'])),
+    ]
+}
+
+fn rtcp_seeds() -> Named {
+    let written = |f: &dyn Fn(&mut rtcp::Writer<'_>)| {
+        let mut out = vec![0; 1500];
+        let mut writer = rtcp::Writer::new(&mut out);
+        f(&mut writer);
+        let len = writer.len();
+        out.truncate(len);
+        out
+    };
+    let block = rtcp::ReportBlock { ssrc: 7, fraction_lost: 3, cumulative_lost: -1, ..Default::default() };
+    let compound = written(&|w| {
+        w.sender_report(1, 1 << 40, 90_000, (10, 1000), &[block]).expect("room");
+        w.sdes(&[(1, b"plenum"), (2, b"")]).expect("room");
+        w.nack(1, 2, &[65_535, 0, 16, 300]).expect("room");
+        w.bye(&[1, 2]).expect("room");
+    });
+    let feedback = written(&|w| {
+        w.pli(1, 2).expect("room");
+        w.fir(1, &[(2, 7)]).expect("room");
+        w.remb(1, Bitrate::kbps(2500), &[2, 3]).expect("room");
+        w.receiver_report(1, &[block; 31]).expect("room");
+    });
+    let mut endless_sdes = compound.clone();
+    let sdes = 4 + 24 + 24;
+    endless_sdes[sdes + 9] = 0xff;
+    vec![
+        ("cut", compound[..compound.len() - 4].to_vec()),
+        ("compound", compound),
+        ("feedback", feedback),
+        ("sdes_item_beyond_the_end", endless_sdes),
+        ("more_blocks_than_bytes", vec![0x9f, 201, 0, 1, 0, 0, 0, 1]),
+        ("more_sources_than_bytes", vec![0x9f, 203, 0, 1, 0, 0, 0, 1]),
+        ("bye_reason_beyond_the_end", vec![0x80, 203, 0, 1, 0xff, b'a', b'b', b'c']),
+        (
+            "remb_lies_about_its_sources",
+            vec![0x8f, 206, 0, 4, 0, 0, 0, 1, 0, 0, 0, 0, b'R', b'E', b'M', b'B', 255, 0xff, 0xff, 0xff],
+        ),
+        ("padding_beyond_the_body", vec![0xa1, 206, 0, 2, 0, 0, 0, 1, 0, 0, 0, 9]),
+        ("padding_without_body", vec![0xa0, 203, 0, 0]),
+        ("length_beyond_the_end", vec![0x80, 200, 0xff, 0xff]),
+        ("unknown_types", vec![0x80, 204, 0, 0, 0x85, 207, 0, 1, 1, 2, 3, 4]),
+    ]
+}
+
+fn twcc_seeds() -> Named {
+    let body = |base: u64, arrivals: &[rtcp::Arrival]| {
+        let mut out = vec![0; 1200];
+        let mut writer = rtcp::Writer::new(&mut out);
+        writer.transport_feedback(1, 2, 3, base, arrivals).expect("room");
+        let len = writer.len();
+        out[4..len].to_vec()
+    };
+    let steady: Vec<_> = (0..100).map(|i| (65_500 + i, Time::from_millis(1000 + i))).collect();
+    let lossy: Vec<_> = (0..60).map(|i| (65_500 + 3 * i * i, Time::from_millis(1000 + 70 * (i ^ 1)))).collect();
+    let head = |count: u16, rest: &[u8]| {
+        [&[0, 0, 0, 1, 0, 0, 0, 2, 0xff, 0xff][..], &count.to_be_bytes(), &[0xff, 0xff, 0xff, 1], rest].concat()
+    };
+    vec![
+        ("steady", body(65_498, &steady)),
+        ("lossy_and_reordered", body(65_400, &lossy)),
+        ("no_chunks", head(1, &[])),
+        ("most_statuses", head(rtcp::MAX_STATUSES, &[0x1f, 0xff, 0x00, 0x01])),
+        ("too_many_statuses", head(0xffff, &[0x1f, 0xff].repeat(10))),
+        ("run_without_deltas", head(8, &[0x20, 8, 1, 1])),
+        ("run_of_nothing", head(3, &[0, 0, 0, 0, 0, 3, 0, 0])),
+        ("reserved_symbol", head(1, &[0xf0, 0, 0, 0])),
+        ("large_negative_deltas", head(2, &[0x40, 2, 0x80, 0, 0x80, 0, 0, 0])),
+    ]
+}
+
+fn stun_seeds() -> Named {
+    let message = |kind: u16, body: &[u8]| {
+        let len = (body.len() as u16).to_be_bytes();
+        [&kind.to_be_bytes()[..], &len, &[0x21, 0x12, 0xa4, 0x42], &[5; 12], body].concat()
+    };
+    let name = [0, 6, 0, 9, b'a', b'b', b'c', b'd', b':', b'w', b'x', b'y', b'z', 0, 0, 0];
+    vec![
+        ("request", message(1, &name)),
+        ("name_behind_others", message(1, &[&[0x80, 0x22, 0, 1, 7, 0, 0, 0][..], &name].concat())),
+        ("response", message(0x0101, &[])),
+        ("length_beyond_the_end", [&message(1, &name)[..2], &[0xff, 0xfc], &message(1, &name)[4..]].concat()),
+        ("attribute_beyond_the_end", message(1, &[0, 6, 0xff, 0xff, 1, 2, 3, 4])),
+        ("name_is_not_text", message(1, &[0, 6, 0, 4, 0xff, 0xfe, b':', 0xfd])),
+        ("no_colon", message(1, &[0, 6, 0, 4, b'a', b'b', b'c', b'd'])),
+        ("too_long", message(1, &[0x80, 0x22, 0, 0].repeat(371))),
+        ("no_cookie", [&[0, 1, 0, 0], &[0; 16][..]].concat()),
+    ]
+}
+
+fn vp8_seeds() -> Named {
+    let key = [0x10, 0x02, 0x00, 0x9d, 0x01, 0x2a, 0x80, 0x02, 0x68, 0x01, 7];
+    vec![
+        ("key_frame", [&[0x90, 0xe0, 0x80, 0x01, 0x05, 0x00][..], &key].concat()),
+        ("key_frame_without_start_code", [&[0x10][..], &key[..5]].concat()),
+        ("delta", vec![0x90, 0xf0, 0x11, 0x05, 0xa1, 0x31, 7]),
+        ("narrow_id", vec![0x80, 0x80, 0x7f, 7]),
+        ("no_fields", vec![0x80, 0x00, 7]),
+        ("cut_in_the_id", vec![0x90, 0x80, 0x80]),
+        ("no_picture", vec![0x90, 0xe0, 0x80, 0x01, 0x05, 0x00]),
+        ("empty", vec![]),
+    ]
+}
+
+fn vp9_seeds() -> Named {
+    let sizes = [1, 64, 0, 180, 2, 128, 1, 104, 5, 0, 2, 208];
+    vec![
+        ("key_frame", [&[0xaa, 0x80, 0x05, 0x00, 42, 0x50][..], &sizes, &[7]].concat()),
+        ("picture_group", vec![0x8a, 0x05, 0x08, 2, 0x04, 1, 0x38, 1, 2, 7]),
+        ("group_beyond_the_end", vec![0x8a, 0x05, 0x08, 255, 0x0c, 1]),
+        ("sizes_beyond_the_end", vec![0x8a, 0x05, 0xf0, 1, 64]),
+        ("delta", vec![0xec, 0x11, 0x53, 9, 7]),
+        ("flexible", vec![0xfc, 0x11, 0x00, 0x03, 0x05, 0x06, 7]),
+        ("endless_references", vec![0xfc, 0x11, 0x00, 0x03, 0x05, 0x07, 0x09, 7]),
+        ("flexible_without_id", vec![0x58, 0x02, 7]),
+        ("empty", vec![]),
+    ]
+}
+
+fn h264_seeds() -> Named {
+    let sps = [0x67, 0x42, 0xc0, 0x1f, 0x8c, 0x8d, 0x40, 0x28, 0x02, 0xdc, 0x80];
+    let aggregate = [&[0x78, 0, 11][..], &sps, &[0, 4, 0x68, 0xce, 0x3c, 0x80]].concat();
+    vec![
+        ("cut_aggregate", aggregate[..16].to_vec()),
+        ("aggregate", aggregate),
+        ("sps", sps.to_vec()),
+        ("sps_body", sps[1..].to_vec()),
+        ("high_profile_body_with_scaling", [&[0x64, 0, 0x28, 0xad][..], &[0xb5; 60]].concat()),
+        ("endless_golomb", [&[0x42, 0, 0][..], &[0; 12]].concat()),
+        ("long_cycle", [&[0x42, 0, 0, 0xd2][..], &[0; 3], &[0xff; 40]].concat()),
+        ("fragment_start", vec![0x7c, 0x85, 0x88, 0x84]),
+        ("fragment_end", vec![0x5c, 0x41, 0x88]),
+        ("fragment_without_header", vec![0x7c]),
+        ("delta", vec![0x41, 0x9a, 1, 2]),
+        ("mode_2", vec![0x79, 0, 0, 0, 1, 0x41]),
+        ("empty_unit_in_aggregate", vec![0x78, 0, 0]),
+    ]
+}
+
+fn h265_seeds() -> Named {
+    let sps = [
+        0x42, 0x01, 0x01, 0x01, 0x60, 0x00, 0x00, 0x03, 0x00, 0xb0, 0x00, 0x00, 0x03, 0x00, 0x00, 0x03, 0x00, 0x5d,
+        0xa0, 0x02, 0x80, 0x80, 0x2d, 0x16, 0x59, 0x59,
+    ];
+    let aggregate = [&[0x60, 1, 0, 3, 0x40, 1, 0x0c, 0, 26][..], &sps].concat();
+    vec![
+        ("cut_aggregate", aggregate[..20].to_vec()),
+        ("aggregate", aggregate),
+        ("sps", sps.to_vec()),
+        ("sps_body", sps[2..].to_vec()),
+        ("sub_layers", [&[0x0f][..], &[0xff; 120]].concat()),
+        ("fragment_start", vec![0x62, 0x01, 0x93, 0xaf]),
+        ("fragment_without_header", vec![0x62, 0x01]),
+        ("temporal", vec![0x02, 0x03, 0xd0]),
+        ("temporal_id_zero", vec![0x02, 0x00, 0xd0]),
+        ("paci", vec![0x64, 0x01, 0, 0]),
+    ]
+}
+
+fn av1_seeds() -> Named {
+    let sequence = [0x08, 0x00, 0x00, 0x00, 0x2d, 0x4c, 0xff, 0xb3, 0xc0, 0x21, 0x98];
+    vec![
+        ("key_frame", [&[0x28, 11][..], &sequence, &[0x34, 0x48, 0x10, 0x00]].concat()),
+        ("sequence_body", sequence[1..].to_vec()),
+        ("timing_and_operating_points", [&[0x04][..], &[0xff; 90]].concat()),
+        ("fragment", vec![0x90, 0x0a, 0xff]),
+        ("lengths", vec![0x00, 0, 2, 0x12, 0, 2, 0x30, 7]),
+        ("element_beyond_the_end", vec![0x00, 0x7f, 0x30]),
+        ("endless_leb128", [&[0x00][..], &[0xff; 9]].concat()),
+        ("obu_size_beyond_the_end", vec![0x10, 0x32, 0x7f, 1]),
+        ("new_sequence_in_a_fragment", vec![0x88, 0x30]),
+        ("forbidden_bit", vec![0x10, 0xb0]),
+        ("only_a_header", vec![0x10]),
+    ]
+}
+
+fn dd_seeds() -> Named {
+    // One spatial and three temporal layers with one chain, as libwebrtc's L1T3 has them, without sizes.
+    let mut bits = Bits::default();
+    bits.put(0b11, 2).put(0, 6).put(100, 16).put(0b10000, 5).put(0, 6).put(2, 5);
+    for idc in [0, 1, 1, 0, 3] {
+        bits.put(idc, 2);
+    }
+    for dti in [2, 2, 2, 3, 3, 3, 0, 2, 3, 0, 0, 1, 0, 0, 1] {
+        bits.put(dti, 2);
+    }
+    for fdiff in [None, Some(4), Some(2), Some(1), Some(1)] {
+        fdiff.map(|f: u32| bits.put(1, 1).put(f - 1, 4));
+        bits.put(0, 1);
+    }
+    bits.put(1, 2);
+    for fdiff in [0, 4, 2, 1, 3] {
+        bits.put(fdiff, 4);
+    }
+    bits.put(0, 1);
+    let key = bits.bytes();
+    let stream = |frames: &[&[u8]]| {
+        frames.iter().flat_map(|f| core::iter::once(f.len() as u8).chain(f.iter().copied())).collect::<Vec<_>>()
+    };
+    let custom = [0xc1, 0, 102, 0b0111_1101, 0b0101_0010, 0b0001_1100, 0, 0, 9];
+    vec![
+        ("key_and_deltas", stream(&[&key, &[0xc3, 0, 101], &[0xc2, 0, 102], &[0xc1, 0, 104]])),
+        ("custom_fields", stream(&[&key, &custom])),
+        ("structure_cut", stream(&[&key[..9], &[0xc1, 0, 1]])),
+        ("no_structure", stream(&[&[0xc1, 0, 1]])),
+        ("template_unknown", stream(&[&key, &[0xff, 0, 101]])),
+        ("endless_layers", stream(&[&[[0xc0, 0, 1, 0x80].as_slice(), &[0; 40]].concat()])),
+        ("endless_references", stream(&[&key, &[[0xc0, 0, 1, 0x12].as_slice(), &[0x55; 40]].concat()])),
+        ("all_ones", stream(&[&[0xff; 200]])),
+        ("too_short", stream(&[&[0xc0, 0], &[], &[1]])),
+    ]
+}
+
+fn red_seeds() -> Named {
+    vec![
+        ("two_redundant", vec![0xef, 0x0f, 0x00, 2, 0xef, 0x07, 0x80, 1, 111, 1, 2, 3, 4, 5]),
+        ("primary_alone", vec![111, 1, 2, 3]),
+        ("empty_primary", vec![111]),
+        ("block_beyond_the_end", vec![0xef, 0x0f, 0x03, 0xff, 111, 1]),
+        ("headers_without_end", vec![0xef; 200]),
+        ("empty", vec![]),
+    ]
+}
+
+fn contract_seeds() -> Named {
+    let framed = |commands: &[Command]| {
+        let mut out = Vec::new();
+        commands.iter().for_each(|c| frame::write(c, &mut out).expect("small"));
+        out
+    };
+    let commands = framed(&[Command::Hello { version: 1 }, Command::Start(LegKey(7)), Command::Snapshot]);
+    let mut message = Vec::new();
+    frame::write(&Message::Resync { dropped: 9 }, &mut message).expect("small");
+    vec![
+        ("half_a_frame", commands[..commands.len() - 3].to_vec()),
+        ("commands", commands),
+        ("message", message),
+        ("length_beyond_the_limit", vec![0xff; 8]),
+        ("empty_frames", vec![0; 12]),
+        ("not_cbor", vec![0, 0, 0, 3, 0xff, 0xff, 0xff]),
+        ("deep", [&[0, 0, 0x04, 0][..], &[0x81; 1024]].concat()),
+        ("huge_array", vec![0, 0, 0, 9, 0x9b, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff]),
+    ]
+}
+
+/// Writes bits, most significant first.
+#[derive(Default)]
+struct Bits(Vec<bool>);
+
+impl Bits {
+    fn put(&mut self, value: u32, width: u32) -> &mut Self {
+        self.0.extend((0..width).rev().map(|i| value >> i & 1 == 1));
+        self
+    }
+
+    fn bytes(&self) -> Vec<u8> {
+        self.0.chunks(8).map(|c| c.iter().enumerate().fold(0, |b, (i, &bit)| b | u8::from(bit) << (7 - i))).collect()
+    }
+}
