@@ -36,6 +36,11 @@ pub enum Action {
     Fact(Fact),
     /// Time has passed: tokens run out.
     Tick,
+    /// The program ends: everybody is told and out.
+    EndAll {
+        /// Why, as clients are told.
+        reason: String,
+    },
 }
 
 /// A new conference.

@@ -86,6 +86,12 @@ impl Model {
                 self.expire(now, &mut fx);
                 Ok(Outcome::Done)
             }
+            Action::EndAll { reason } => {
+                for key in self.keys() {
+                    self.remove_everybody(&mut fx, key, &reason);
+                }
+                Ok(Outcome::Done)
+            }
         };
         debug_assert!(outcome.is_ok() || (fx.events.is_empty() && fx.media.is_empty() && fx.rows.is_empty()));
         Effects { outcome, events: fx.events, media: fx.media, rows: fx.rows }

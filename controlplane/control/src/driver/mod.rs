@@ -1,1 +1,359 @@
-//! The one task that mutates.
+//! The one task that mutates. It owns the model, the store and the event log.
+//!
+//! Requests come through a bounded queue ([`Handle`]) and are taken in batches: apply all, write all in one transaction,
+//! then publish events, tell media and answer. What could not be written is taken back and answered [`Failure::Store`]; a
+//! refreshed token is prolonged instead, so that a sick disk throws nobody out. What media tells is applied whether it can
+//! be written or not (it has happened) and written with the next batch that can.
+
+mod batch;
+mod clock;
+mod gauges;
+mod legs;
+mod media;
+mod offers;
+mod persist;
+mod request;
+
+pub use clock::Clock;
+pub use gauges::Gauges;
+pub use request::{ConferenceInfo, Failure, Offer, Reply, Request};
+
+use crate::events::Logs;
+use crate::link::{LinkEvent, MediaLink};
+use crate::serve::Settings;
+use crate::store::{Loaded, Store, StoreError};
+use legs::Legs;
+use media::Media;
+use plenum_contract::event::EventBody as Told;
+use plenum_model::{Action, ConferenceKey, Fact, LegKey, Limits, Model, Outcome, ParticipantKey, Row};
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
+use tokio::sync::{mpsc, oneshot};
+
+/// Requests that wait. Behind them the next is refused at once: a queue that is longer than this takes longer than clients
+/// wait, and would only hold memory.
+const QUEUE: usize = 4_096;
+/// Requests in one transaction.
+const BATCH: usize = 256;
+/// How often time is looked at: tokens end at most this late.
+const TICK: Duration = Duration::from_secs(1);
+
+#[derive(Debug)]
+pub(crate) enum Input {
+    Ask(Request, oneshot::Sender<Result<Reply, Failure>>),
+    /// Looks at the time, at once: for tests with a manual clock.
+    Tick(oneshot::Sender<()>),
+    /// Tells everybody to go and ends the driver.
+    End(oneshot::Sender<()>),
+}
+
+/// A way to ask the driver. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Handle {
+    inputs: mpsc::Sender<Input>,
+}
+
+impl Handle {
+    /// Asks and waits for the answer.
+    ///
+    /// # Errors
+    /// [`Failure`]: refused, not kept, too busy, or the program ends.
+    pub async fn ask(&self, request: Request) -> Result<Reply, Failure> {
+        let (reply, answer) = oneshot::channel();
+        self.inputs.try_send(Input::Ask(request, reply)).map_err(|error| match error {
+            mpsc::error::TrySendError::Full(_) => Failure::Busy,
+            mpsc::error::TrySendError::Closed(_) => Failure::Ending,
+        })?;
+        answer.await.unwrap_or(Err(Failure::Ending))
+    }
+
+    /// Lets the driver look at the time now.
+    pub async fn tick(&self) {
+        let (done, wait) = oneshot::channel();
+        if self.inputs.send(Input::Tick(done)).await.is_ok() {
+            let _ = wait.await;
+        }
+    }
+
+    /// Tells every client that the server goes, and ends the driver.
+    pub async fn end(&self) {
+        let (done, wait) = oneshot::channel();
+        if self.inputs.send(Input::End(done)).await.is_ok() {
+            let _ = wait.await;
+        }
+    }
+}
+
+/// The task's state.
+#[derive(Debug)]
+pub struct Driver {
+    settings: Arc<Settings>,
+    clock: Clock,
+    model: Model,
+    legs: Legs,
+    media: Media,
+    store: Store,
+    logs: Logs,
+    gauges: Arc<Gauges>,
+    inputs: mpsc::Receiver<Input>,
+    facts: mpsc::Receiver<LinkEvent>,
+    /// Rows that are not written yet although what they say has happened.
+    unwritten: BTreeSet<Row>,
+}
+
+impl Driver {
+    /// A driver with what the store has. Nobody is thrown out: tokens get a fresh 120 s.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub async fn new(
+        settings: Arc<Settings>,
+        mut store: Store,
+        clock: Clock,
+        link: MediaLink,
+        facts: mpsc::Receiver<LinkEvent>,
+    ) -> Result<(Driver, Handle, Arc<Gauges>), StoreError> {
+        let Loaded { saved, legs: kept, unreadable } = store.load().await?;
+        let (conferences, participants) = (saved.conferences.len(), saved.participants.len());
+        let now = clock.now();
+        let limits = Limits {
+            conferences: settings.limits.conferences,
+            participants_per_conference: settings.limits.participants_per_conference,
+            participants: settings.limits.participants,
+            calls_per_participant: settings.limits.calls_per_participant,
+        };
+        let first_key = first_key(now.unix, &saved, &kept);
+        let (model, left_out) = Model::restore(limits, first_key, now, saved);
+        let mut unwritten = BTreeSet::new();
+        let mut legs = Legs::default();
+        for (leg, record) in kept {
+            match model.owner_of(leg) {
+                Some(_) => legs.insert(leg, record),
+                None => {
+                    unwritten.insert(Row::Leg(leg, plenum_model::CallId([0; 16])));
+                }
+            }
+        }
+        tracing::info!(conferences, participants, left_out, unreadable, "the store is read");
+        let gauges = Arc::new(Gauges::default());
+        gauges.store_ok.store(true, Relaxed);
+        let (inputs, queue) = mpsc::channel(QUEUE);
+        let media = Media::new(link);
+        let driver = Driver {
+            settings,
+            clock,
+            model,
+            legs,
+            media,
+            store,
+            logs: Logs::default(),
+            gauges: gauges.clone(),
+            inputs: queue,
+            facts,
+            unwritten,
+        };
+        Ok((driver, Handle { inputs }, gauges))
+    }
+
+    /// Runs until [`Handle::end`] or until nobody can ask any more.
+    pub async fn run(mut self) {
+        let mut ticks = tokio::time::interval(TICK);
+        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut batch = Vec::with_capacity(BATCH);
+        let mut media_open = true;
+        loop {
+            self.update_gauges();
+            tokio::select! {
+                count = self.inputs.recv_many(&mut batch, BATCH) => {
+                    if count == 0 {
+                        break;
+                    }
+                    if let Some(ended) = self.batch(&mut batch).await {
+                        self.finish().await;
+                        let _ = ended.send(());
+                        return;
+                    }
+                }
+                fact = self.facts.recv(), if media_open => match fact {
+                    Some(fact) => self.told(fact).await,
+                    None => media_open = false,
+                },
+                _ = ticks.tick() => self.tick().await,
+            }
+        }
+        self.store.close().await;
+    }
+
+    /// Time passed.
+    async fn tick(&mut self) {
+        self.happened(Action::Tick);
+        self.write_what_happened().await;
+    }
+
+    /// Something that is so, whether it can be written or not.
+    fn happened(&mut self, action: Action) {
+        let effects = self.model.apply(self.clock.now(), action);
+        self.unwritten.extend(effects.rows);
+        self.publish(effects.events);
+        self.media.tell(&self.model, &mut self.legs, &effects.media);
+    }
+
+    async fn write_what_happened(&mut self) {
+        if !self.unwritten.is_empty() {
+            self.write(BTreeSet::new()).await;
+        }
+    }
+
+    /// Writes `rows` and what was left unwritten. `false` = nothing was written.
+    async fn write(&mut self, rows: BTreeSet<Row>) -> bool {
+        let mut all = self.unwritten.clone();
+        all.extend(rows);
+        if all.is_empty() {
+            return true;
+        }
+        let written = match persist::writes(&self.model, &self.legs, &all) {
+            Ok(writes) => self.store.commit(&writes).await,
+            Err(error) => Err(error.into()),
+        };
+        match written {
+            Ok(()) => {
+                self.unwritten.clear();
+                if !self.gauges.store_ok.swap(true, Relaxed) {
+                    tracing::info!("the store can be written again");
+                }
+                true
+            }
+            Err(error) => {
+                Gauges::count(&self.gauges.store_failures);
+                if self.gauges.store_ok.swap(false, Relaxed) {
+                    tracing::error!(error = &error as &dyn std::error::Error, "the store cannot be written");
+                }
+                false
+            }
+        }
+    }
+
+    fn publish(&mut self, events: Vec<plenum_model::Event>) {
+        let mut touched: Vec<ConferenceKey> = Vec::new();
+        for event in events {
+            if !touched.contains(&event.conference) {
+                touched.push(event.conference);
+            }
+            self.logs.append(event, rand::random);
+        }
+        for key in touched {
+            if self.model.conference(key).is_none_or(|conference| conference.members.is_empty()) {
+                self.logs.close(key);
+            }
+        }
+    }
+
+    /// Media says something.
+    async fn told(&mut self, event: LinkEvent) {
+        match event {
+            LinkEvent::Up { hello, same_boot, snapshot } => self.media_up(hello, same_boot, &snapshot),
+            LinkEvent::Down => {
+                self.media.hello = None;
+                self.gauges.media_up.store(false, Relaxed);
+            }
+            LinkEvent::Metrics(metrics) => self.gauges.set_media(metrics),
+            LinkEvent::Refused { index, reason } => tracing::error!(index, reason, "media refused a command"),
+            LinkEvent::Event(body) => self.media_event(body),
+        }
+        self.write_what_happened().await;
+    }
+
+    fn media_up(
+        &mut self,
+        hello: plenum_contract::event::Hello,
+        same_boot: bool,
+        snapshot: &plenum_contract::Snapshot,
+    ) {
+        tracing::info!(same_boot, shards = hello.shards.len(), calls = self.legs.len(), "media is connected");
+        self.media.hello = Some(hello);
+        self.gauges.media_up.store(true, Relaxed);
+        if same_boot {
+            self.media.reconcile(&mut self.model, &mut self.legs, snapshot);
+        } else {
+            if self.media.seen {
+                Gauges::count(&self.gauges.media_restarts);
+            }
+            self.happened(Action::Fact(Fact::EveryLegEnded { reason: "media restarted".into() }));
+            self.media.forget();
+        }
+        self.media.seen = true;
+    }
+
+    fn media_event(&mut self, body: Told) {
+        let key = |key: plenum_contract::ParticipantKey| ParticipantKey(key.0);
+        let fact = match body {
+            Told::LegConnected { leg, suite, remote, tcp, dtls } => {
+                tracing::info!(leg = leg.0, suite, %remote, tcp, dtls, "a leg is connected");
+                Fact::LegConnected(LegKey(leg.0))
+            }
+            Told::LegEnded { leg, reason } => {
+                tracing::info!(leg = leg.0, ?reason, "a leg ended");
+                Fact::LegEnded { leg: LegKey(leg.0), reason: reason.text().into() }
+            }
+            Told::Bound { leg, binding } => {
+                self.legs.bind(LegKey(leg.0), binding);
+                return;
+            }
+            Told::Speakers { conference, order } => Fact::Speakers {
+                conference: ConferenceKey(conference.0),
+                order: order.into_iter().map(|(who, speaks)| (key(who), speaks)).collect(),
+            },
+            Told::Seats { leg, seats, presentation } => Fact::Seats {
+                leg: LegKey(leg.0),
+                seats: seats.into_iter().map(|seat| seat.map(key)).collect(),
+                presentation: presentation.map(key),
+            },
+            Told::LegSilent { .. }
+            | Told::TrackActive { .. }
+            | Told::Layer { .. }
+            | Told::Bandwidth { .. }
+            | Told::Dtmf { .. } => return,
+        };
+        self.happened(Action::Fact(fact));
+    }
+
+    /// Tells everybody that the server goes. Their sessions end: after a start in order nobody is there.
+    async fn finish(mut self) {
+        self.happened(Action::EndAll { reason: "The server is shutting down".into() });
+        self.write_what_happened().await;
+        self.update_gauges();
+        // Readers see the end of the log only when it is dropped.
+        self.logs = Logs::default();
+        self.store.close().await;
+    }
+
+    fn update_gauges(&self) {
+        let active = self.model.conferences().filter(|conference| !conference.members.is_empty()).count();
+        let gauges = &self.gauges;
+        gauges.conferences.store(self.model.conferences().count() as u64, Relaxed);
+        gauges.active_conferences.store(active as u64, Relaxed);
+        gauges.participants.store(self.model.participant_count() as u64, Relaxed);
+        gauges.calls.store(self.legs.len() as u64, Relaxed);
+        gauges.event_streams.store(self.logs.readers() as u64, Relaxed);
+        gauges.events.store(self.logs.appended, Relaxed);
+    }
+
+    /// Counts what an outcome means.
+    fn note(&self, outcome: &Outcome) {
+        if matches!(outcome, Outcome::Joined { .. }) {
+            Gauges::count(&self.gauges.joins);
+        }
+    }
+}
+
+/// Keys above everything that was ever used: from the wall clock, so that a key whose row is gone meanwhile is not given
+/// again to something else while media still knows it; and above all rows, should the clock have been turned back.
+fn first_key(unix: u64, saved: &plenum_model::Saved, legs: &[(LegKey, crate::store::LegRecord)]) -> u64 {
+    let conferences = saved.conferences.iter().map(|conference| conference.key.0);
+    let participants = saved.participants.iter().map(|(_, participant)| participant.key.0);
+    let legs = legs.iter().map(|(leg, record)| leg.0.max(record.first_track + crate::calls::TRACKS_PER_LEG));
+    let used = conferences.chain(participants).chain(legs).max().unwrap_or(0);
+    (unix << 20).max(used + 1)
+}

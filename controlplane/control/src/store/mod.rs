@@ -1,1 +1,288 @@
-//! What outlives the process.
+//! What outlives the process: conferences, participants with their calls, tokens (as hashes), media connections, operators.
+//!
+//! SQLite in WAL mode with one connection, owned by the driver. Rows are whole values: a key and a JSON body ([`rows`]), so
+//! that a field can be added without a migration. One batch of the driver is one transaction; WAL with `synchronous =
+//! NORMAL` loses nothing when the process is killed (a power cut may lose the last transactions, never the consistency).
+//! The store decides nothing.
+
+pub mod rows;
+
+use plenum_contract::SessionSpec;
+use plenum_model::{LegKey, ParticipantKey, Saved, TokenHash};
+use serde::{Deserialize, Serialize};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqliteSynchronous};
+use sqlx::{Connection, Row, Sqlite, query, query_scalar};
+use std::path::Path;
+use std::time::Duration;
+
+/// Schema steps; `PRAGMA user_version` says how many are done. A step that was released is never changed.
+const MIGRATIONS: &[&str] = &[
+    "CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
+     CREATE TABLE conferences (key INTEGER PRIMARY KEY, body TEXT NOT NULL) STRICT;
+     CREATE TABLE participants (key INTEGER PRIMARY KEY, conference INTEGER NOT NULL, body TEXT NOT NULL) STRICT;
+     CREATE TABLE tokens (hash BLOB PRIMARY KEY, conference INTEGER NOT NULL, participant INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+     CREATE INDEX tokens_by_participant ON tokens (participant);
+     CREATE TABLE legs (key INTEGER PRIMARY KEY, body TEXT NOT NULL) STRICT;
+     CREATE TABLE operators (name TEXT PRIMARY KEY, password TEXT NOT NULL) STRICT, WITHOUT ROWID;",
+];
+
+/// How long a write waits for another process that has the store open. Longer would hold up everybody's requests.
+const BUSY: Duration = Duration::from_millis(500);
+
+/// Why the store failed. Requests that need it are answered 503.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// SQLite, or the disk below it.
+    #[error("the store failed")]
+    Sql(#[from] sqlx::Error),
+    /// It was made by a later version of this program.
+    #[error("the store has schema version {0}, this program knows {known}", known = MIGRATIONS.len())]
+    Newer(i64),
+    /// A value cannot be written.
+    #[error("a row cannot be written")]
+    Row(#[from] serde_json::Error),
+}
+
+/// A media connection as it is kept: enough to answer an ICE restart and to tell media again.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct LegRecord {
+    /// What media was asked for.
+    pub spec: SessionSpec,
+    /// First of its track keys.
+    pub first_track: u64,
+    /// Whether the whole call is a presentation, and which way.
+    #[serde(default)]
+    pub present: Option<rows::PresentRow>,
+}
+
+/// One change. `None` deletes.
+#[derive(Clone, Debug)]
+pub enum Write {
+    /// A conference.
+    Conference(i64, Option<String>),
+    /// A participant, with the conference; deleting takes the tokens along.
+    Participant(i64, i64, Option<String>),
+    /// A token: conference and participant.
+    Token([u8; 32], Option<(i64, i64)>),
+    /// A leg.
+    Leg(i64, Option<String>),
+}
+
+/// What a start finds.
+#[derive(Debug, Default)]
+pub struct Loaded {
+    /// For [`plenum_model::Model::restore`].
+    pub saved: Saved,
+    /// Media connections.
+    pub legs: Vec<(LegKey, LegRecord)>,
+    /// Rows that could not be read; they are named in the log and left as they are.
+    pub unreadable: usize,
+}
+
+/// The open store.
+#[derive(Debug)]
+pub struct Store {
+    connection: SqliteConnection,
+}
+
+impl Store {
+    /// Opens the file, making it and its tables where they are missing.
+    ///
+    /// # Errors
+    /// It cannot be opened, or a later version made it.
+    pub async fn open(file: &Path) -> Result<Store, StoreError> {
+        Store::with(SqliteConnectOptions::new().filename(file).create_if_missing(true)).await
+    }
+
+    /// A store that ends with the process.
+    ///
+    /// # Errors
+    /// SQLite failed.
+    pub async fn in_memory() -> Result<Store, StoreError> {
+        Store::with(SqliteConnectOptions::new().in_memory(true)).await
+    }
+
+    async fn with(options: SqliteConnectOptions) -> Result<Store, StoreError> {
+        let options =
+            options.journal_mode(SqliteJournalMode::Wal).synchronous(SqliteSynchronous::Normal).busy_timeout(BUSY);
+        let mut store = Store { connection: SqliteConnection::connect_with(&options).await? };
+        store.migrate().await?;
+        Ok(store)
+    }
+
+    async fn migrate(&mut self) -> Result<(), StoreError> {
+        let version: i64 = query_scalar("PRAGMA user_version").fetch_one(&mut self.connection).await?;
+        let done = usize::try_from(version).unwrap_or(usize::MAX);
+        if done > MIGRATIONS.len() {
+            return Err(StoreError::Newer(version));
+        }
+        for (i, step) in MIGRATIONS.iter().enumerate().skip(done) {
+            let mut transaction = self.connection.begin().await?;
+            sqlx::raw_sql(*step).execute(&mut *transaction).await?;
+            let mark = sqlx::AssertSqlSafe(format!("PRAGMA user_version = {}", i + 1));
+            sqlx::raw_sql(mark).execute(&mut *transaction).await?;
+            transaction.commit().await?;
+        }
+        Ok(())
+    }
+
+    /// Writes a batch: all of it or nothing.
+    ///
+    /// # Errors
+    /// The disk or SQLite failed; nothing was written.
+    pub async fn commit(&mut self, writes: &[Write]) -> Result<(), StoreError> {
+        let mut transaction = self.connection.begin().await?;
+        for write in writes {
+            statement(write).execute(&mut *transaction).await?;
+            if let Write::Participant(key, _, None) = write {
+                query("DELETE FROM tokens WHERE participant = ?").bind(*key).execute(&mut *transaction).await?;
+            }
+        }
+        transaction.commit().await?;
+        Ok(())
+    }
+
+    /// Everything, at start.
+    ///
+    /// # Errors
+    /// SQLite failed. A single bad row is no error.
+    pub async fn load(&mut self) -> Result<Loaded, StoreError> {
+        let mut loaded = Loaded::default();
+        let bad = |what: &str, key: i64, unreadable: &mut usize| {
+            tracing::error!(what, key, "a row of the store cannot be read and is left out");
+            *unreadable += 1;
+        };
+        for row in query("SELECT key, body FROM conferences").fetch_all(&mut self.connection).await? {
+            let (key, body): (i64, String) = (row.try_get(0)?, row.try_get(1)?);
+            match rows::conference(key, &body) {
+                Some(conference) => loaded.saved.conferences.push(conference),
+                None => bad("conference", key, &mut loaded.unreadable),
+            }
+        }
+        for row in query("SELECT key, conference, body FROM participants").fetch_all(&mut self.connection).await? {
+            let (key, conference, body): (i64, i64, String) = (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
+            match rows::participant(key, &body) {
+                Some(participant) => loaded.saved.participants.push((rows::conference_key(conference), participant)),
+                None => bad("participant", key, &mut loaded.unreadable),
+            }
+        }
+        for row in query("SELECT hash, conference, participant FROM tokens").fetch_all(&mut self.connection).await? {
+            let (hash, conference, key): (Vec<u8>, i64, i64) = (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
+            match <[u8; 32]>::try_from(hash) {
+                Ok(hash) => {
+                    let participant = ParticipantKey(key.cast_unsigned());
+                    loaded.saved.tokens.push((rows::conference_key(conference), TokenHash(hash), participant));
+                }
+                Err(_) => bad("token", key, &mut loaded.unreadable),
+            }
+        }
+        for row in query("SELECT key, body FROM legs").fetch_all(&mut self.connection).await? {
+            let (key, body): (i64, String) = (row.try_get(0)?, row.try_get(1)?);
+            match serde_json::from_str(&body) {
+                Ok(record) => loaded.legs.push((LegKey(key.cast_unsigned()), record)),
+                Err(_) => bad("leg", key, &mut loaded.unreadable),
+            }
+        }
+        Ok(loaded)
+    }
+
+    /// A value of the installation.
+    ///
+    /// # Errors
+    /// SQLite failed.
+    pub async fn meta(&mut self, key: &str) -> Result<Option<String>, StoreError> {
+        Ok(query_scalar("SELECT value FROM meta WHERE key = ?").bind(key).fetch_optional(&mut self.connection).await?)
+    }
+
+    /// Sets a value of the installation.
+    ///
+    /// # Errors
+    /// SQLite failed.
+    pub async fn set_meta(&mut self, key: &str, value: &str) -> Result<(), StoreError> {
+        let sql = "INSERT INTO meta (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value";
+        query(sql).bind(key).bind(value).execute(&mut self.connection).await?;
+        Ok(())
+    }
+
+    /// Operators with their argon2id password hashes (PHC strings).
+    ///
+    /// # Errors
+    /// SQLite failed.
+    pub async fn operators(&mut self) -> Result<Vec<(String, String)>, StoreError> {
+        let rows = query("SELECT name, password FROM operators").fetch_all(&mut self.connection).await?;
+        rows.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?))).collect()
+    }
+
+    /// Makes an operator or gives them another password hash.
+    ///
+    /// # Errors
+    /// SQLite failed.
+    pub async fn set_operator(&mut self, name: &str, password: &str) -> Result<(), StoreError> {
+        let sql = "INSERT INTO operators (name, password) VALUES (?, ?)
+                   ON CONFLICT (name) DO UPDATE SET password = excluded.password";
+        query(sql).bind(name).bind(password).execute(&mut self.connection).await?;
+        Ok(())
+    }
+
+    /// Ends it in order; the WAL is folded into the file.
+    pub async fn close(self) {
+        if let Err(error) = self.connection.close().await {
+            tracing::warn!(%error, "the store did not close in order");
+        }
+    }
+}
+
+fn statement(write: &Write) -> sqlx::query::Query<'_, Sqlite, sqlx::sqlite::SqliteArguments> {
+    match write {
+        Write::Conference(key, Some(body)) => {
+            query("INSERT OR REPLACE INTO conferences (key, body) VALUES (?, ?)").bind(*key).bind(body)
+        }
+        Write::Conference(key, None) => query("DELETE FROM conferences WHERE key = ?").bind(*key),
+        Write::Participant(key, conference, Some(body)) => {
+            let sql = "INSERT OR REPLACE INTO participants (key, conference, body) VALUES (?, ?, ?)";
+            query(sql).bind(*key).bind(*conference).bind(body)
+        }
+        Write::Participant(key, _, None) => query("DELETE FROM participants WHERE key = ?").bind(*key),
+        Write::Token(hash, Some((conference, participant))) => {
+            let sql = "INSERT OR REPLACE INTO tokens (hash, conference, participant) VALUES (?, ?, ?)";
+            query(sql).bind(&hash[..]).bind(*conference).bind(*participant)
+        }
+        Write::Token(hash, None) => query("DELETE FROM tokens WHERE hash = ?").bind(&hash[..]),
+        Write::Leg(key, Some(body)) => query("INSERT OR REPLACE INTO legs (key, body) VALUES (?, ?)").bind(*key).bind(body),
+        Write::Leg(key, None) => query("DELETE FROM legs WHERE key = ?").bind(*key),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn what_is_written_is_there_after_opening_again_and_a_bad_row_is_left_out() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("plenum.db");
+        let mut store = Store::open(&file).await.unwrap();
+        store.set_operator("operator", "$argon2id$x").await.unwrap();
+        store.set_meta("a", "1").await.unwrap();
+        store.set_meta("a", "2").await.unwrap();
+        store.commit(&[Write::Conference(7, Some("{broken".into())), Write::Token([3; 32], Some((7, 8)))]).await.unwrap();
+        store.close().await;
+        let mut store = Store::open(&file).await.unwrap();
+        assert_eq!(store.meta("a").await.unwrap().as_deref(), Some("2"));
+        assert_eq!(store.operators().await.unwrap().len(), 1);
+        let loaded = store.load().await.unwrap();
+        assert_eq!((loaded.unreadable, loaded.saved.tokens.len()), (1, 1));
+        store.commit(&[Write::Participant(8, 7, None)]).await.unwrap();
+        assert_eq!(store.load().await.unwrap().saved.tokens.len(), 0, "tokens go with their participant");
+    }
+
+    #[tokio::test]
+    async fn a_store_of_a_later_version_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("plenum.db");
+        let mut store = Store::open(&file).await.unwrap();
+        sqlx::raw_sql("PRAGMA user_version = 999").execute(&mut store.connection).await.unwrap();
+        store.close().await;
+        assert!(matches!(Store::open(&file).await, Err(StoreError::Newer(999))));
+    }
+}

@@ -1,0 +1,246 @@
+//! One batch: apply, write once, then publish, tell media and answer.
+
+use super::{Clock, ConferenceInfo, Driver, Failure, Input, Reply, Request};
+use crate::store::rows::SettingsRow;
+use plenum_contract as contract;
+use plenum_model::{
+    Action, By, Command, Conference, ConferenceId, ConferenceKey, Effects, Event, LegKey, MediaChange, NewConference, Outcome,
+    Refusal, Row, ServiceState,
+};
+use std::collections::BTreeSet;
+use tokio::sync::oneshot;
+
+type Answer = oneshot::Sender<Result<Reply, Failure>>;
+
+/// What a batch does outside of the model once it is written.
+#[derive(Debug, Default)]
+pub(super) struct Pending {
+    pub(super) rows: BTreeSet<Row>,
+    events: Vec<Event>,
+    media: Vec<MediaChange>,
+    commands: Vec<contract::Command>,
+}
+
+impl Pending {
+    /// Takes the effects of a step; its answer comes back.
+    pub(super) fn take(&mut self, effects: Effects) -> Result<Outcome, Refusal> {
+        self.rows.extend(effects.rows);
+        self.events.extend(effects.events);
+        self.media.extend(effects.media);
+        effects.outcome
+    }
+
+    /// A command to media that follows the changes so far.
+    pub(super) fn command(&mut self, command: contract::Command) {
+        self.commands.push(command);
+    }
+}
+
+impl Driver {
+    /// Does a batch. Returns the sender to answer when the program shall end.
+    pub(super) async fn batch(&mut self, inputs: &mut Vec<Input>) -> Option<oneshot::Sender<()>> {
+        let (mut asks, mut follows, mut ticks, mut end) = (Vec::new(), Vec::new(), Vec::new(), None);
+        for input in inputs.drain(..) {
+            match input {
+                Input::Ask(request @ Request::Follow { .. }, answer) => follows.push((request, answer)),
+                Input::Ask(request, answer) => asks.push((request, answer)),
+                Input::Tick(done) => ticks.push(done),
+                Input::End(done) => end = Some(done),
+            }
+        }
+        if !ticks.is_empty() {
+            self.tick().await;
+        }
+        self.asks(asks).await;
+        // Readers begin after the events of this batch: what they are shown first already contains them.
+        for (request, answer) in follows {
+            let _ = answer.send(self.follow(request));
+        }
+        for done in ticks {
+            let _ = done.send(());
+        }
+        end
+    }
+
+    async fn asks(&mut self, asks: Vec<(Request, Answer)>) {
+        if asks.is_empty() {
+            return;
+        }
+        let mut pending = Pending::default();
+        let mut done: Vec<(Request, Answer, Result<Reply, Failure>, bool)> = Vec::with_capacity(asks.len());
+        self.begin();
+        for (request, answer) in asks {
+            let before = pending.rows.len();
+            let reply = self.one(request.clone(), &mut pending);
+            // A row that another request touched already still counts as written by both.
+            let wrote = reply.is_ok() && (pending.rows.len() > before || writes(&request));
+            done.push((request, answer, reply, wrote));
+        }
+        let rows = std::mem::take(&mut pending.rows);
+        if rows.is_empty() || self.write(rows).await {
+            self.keep(pending);
+            for (_, answer, reply, _) in done {
+                let _ = answer.send(reply);
+            }
+            return;
+        }
+        self.model.rollback();
+        self.legs.rollback();
+        for (request, answer, _, wrote) in done {
+            let _ = answer.send(self.without_store(request, wrote));
+        }
+    }
+
+    fn begin(&mut self) {
+        self.model.begin();
+        self.legs.begin();
+    }
+
+    fn keep(&mut self, pending: Pending) {
+        self.model.commit();
+        self.legs.commit();
+        self.publish(pending.events);
+        self.media.tell(&self.model, &mut self.legs, &pending.media);
+        for command in pending.commands {
+            let leg = match &command {
+                contract::Command::Session(spec) => spec.key,
+                contract::Command::Subscription(spec) => spec.leg,
+                _ => continue,
+            };
+            // A later request of the same batch may have ended the call.
+            if self.legs.get(LegKey(leg.0)).is_some() {
+                self.media.send(command);
+            }
+        }
+    }
+
+    /// The store failed: what only reads is answered, a token is prolonged, everything else is refused.
+    fn without_store(&mut self, request: Request, wrote: bool) -> Result<Reply, Failure> {
+        let request = match request {
+            Request::Do { alias, by, command: Command::Refresh { .. } } => Request::Do { alias, by, command: Command::Extend },
+            other if wrote => {
+                tracing::debug!(?other, "refused: the store cannot be written");
+                return Err(Failure::Store);
+            }
+            other => other,
+        };
+        let mut pending = Pending::default();
+        self.begin();
+        let reply = self.one(request, &mut pending);
+        if pending.rows.is_empty() {
+            self.keep(pending);
+            return reply;
+        }
+        self.model.rollback();
+        self.legs.rollback();
+        Err(Failure::Store)
+    }
+
+    /// One request.
+    fn one(&mut self, request: Request, pending: &mut Pending) -> Result<Reply, Failure> {
+        let now = self.clock.now();
+        match request {
+            Request::Join(join) => {
+                let outcome = pending.take(self.model.apply(now, Action::Join(join)))?;
+                self.note(&outcome);
+                self.joined(outcome)
+            }
+            Request::Check { alias, pin } => {
+                let (conference, role) = self.model.check_access(&alias, pin.as_deref())?;
+                Ok(Reply::Checked { role, settings: conference.settings.clone() })
+            }
+            Request::Do { alias, by, command } => {
+                let conference = self.place(&alias, by)?;
+                let prolonged = matches!(command, Command::Extend);
+                let outcome = pending.take(self.model.apply(now, Action::Do { conference, by, command }))?;
+                Ok(match outcome {
+                    Outcome::Refreshed(role) => Reply::Refreshed { role, prolonged },
+                    Outcome::Roster(list) => Reply::Roster(list),
+                    Outcome::Status(status) => Reply::Status(status),
+                    _ => Reply::Done,
+                })
+            }
+            Request::Offer(offer) => self.offer(offer, pending),
+            Request::Wishes { alias, by, target, call, slots } => self.wishes(&alias, by, target, call, slots, pending),
+            Request::Follow { .. } => self.follow(request),
+            Request::Conferences(None) => Ok(Reply::Conferences(self.model.conferences().map(info).collect())),
+            Request::Conferences(Some(name)) => {
+                let key = self.place(&name, By::Operator)?;
+                Ok(Reply::Conferences(self.model.conference(key).map(info).into_iter().collect()))
+            }
+            Request::Create(settings) => {
+                let id = ConferenceId(*uuid::Uuid::new_v4().as_bytes());
+                match pending.take(self.model.apply(now, Action::Create(NewConference { id, settings })))? {
+                    Outcome::Created(_, id) => Ok(Reply::Created(id)),
+                    _ => Ok(Reply::Done),
+                }
+            }
+            Request::Change(name, settings) => {
+                let key = self.place(&name, By::Operator)?;
+                pending.take(self.model.apply(now, Action::Change { key, settings }))?;
+                Ok(Reply::Done)
+            }
+            Request::Delete(name) => {
+                let key = self.place(&name, By::Operator)?;
+                pending.take(self.model.apply(now, Action::Delete(key)))?;
+                Ok(Reply::Done)
+            }
+        }
+    }
+
+    fn joined(&self, outcome: Outcome) -> Result<Reply, Failure> {
+        let Outcome::Joined { conference, key, id, role, state } = outcome else { return Ok(Reply::Done) };
+        let conference = self.model.conference(conference).ok_or(Refusal::NoSuchConference)?;
+        let display_name = conference.member(key).map(|member| member.display_name.clone()).unwrap_or_default();
+        Ok(Reply::Joined { id, role, state, settings: conference.settings.clone(), display_name })
+    }
+
+    /// The conference that a request means; only operators may name it by its UUID.
+    pub(super) fn place(&self, name: &str, by: By) -> Result<ConferenceKey, Refusal> {
+        if let Some(conference) = self.model.resolve(name) {
+            return Ok(conference.key);
+        }
+        let id = ConferenceId::parse(name).filter(|_| by == By::Operator).ok_or(Refusal::NoSuchConference)?;
+        self.model.conferences().find(|conference| conference.id == id).map(|c| c.key).ok_or(Refusal::NoSuchConference)
+    }
+
+    fn follow(&mut self, request: Request) -> Result<Reply, Failure> {
+        let Request::Follow { alias, token, last_id } = request else { return Err(Failure::Busy) };
+        let key = self.place(&alias, By::Token(token))?;
+        let viewer = self.model.authenticate(self.clock.now(), key, &token).ok_or(Refusal::InvalidToken)?;
+        let conference = self.model.conference(key).ok_or(Refusal::NoSuchConference)?;
+        let standing = conference.standing(viewer).ok_or(Refusal::InvalidToken)?;
+        let picture = || conference.picture_for(viewer);
+        Ok(Reply::Stream(self.logs.follow(key, standing, last_id.as_deref(), picture, rand::random)))
+    }
+
+    /// Wall-clock milliseconds, for revisions that outlive the process.
+    pub(super) fn unix_ms(&self) -> u64 {
+        match &self.clock {
+            Clock::System(_) => {
+                let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+                u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+            }
+            Clock::Manual(_) => self.clock.now().unix * 1000,
+        }
+    }
+}
+
+/// Whether a request that succeeds changes what is kept, whatever else the batch did.
+fn writes(request: &Request) -> bool {
+    match request {
+        Request::Check { .. } | Request::Follow { .. } | Request::Conferences(_) | Request::Wishes { .. } => false,
+        Request::Do { command, .. } => !matches!(command, Command::Roster | Command::Status | Command::Extend | Command::Message { .. }),
+        _ => true,
+    }
+}
+
+fn info(conference: &Conference) -> ConferenceInfo {
+    ConferenceInfo {
+        id: conference.id,
+        settings: SettingsRow::of(&conference.settings),
+        status: conference.status(),
+        participants: conference.members.values().filter(|m| m.state != ServiceState::Connecting).count(),
+        with_media: conference.members.values().filter(|m| m.has_media()).count(),
+    }
+}

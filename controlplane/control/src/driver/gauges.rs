@@ -1,0 +1,55 @@
+//! Numbers for `/metrics` and `/health`: written by the driver and by the faces, read without asking the driver.
+
+use plenum_contract::event::Metrics;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+/// Counters and the last values of everything.
+#[derive(Debug, Default)]
+pub struct Gauges {
+    /// Conferences that exist.
+    pub conferences: AtomicU64,
+    /// Conferences with somebody in them.
+    pub active_conferences: AtomicU64,
+    /// Participants.
+    pub participants: AtomicU64,
+    /// Media connections.
+    pub calls: AtomicU64,
+    /// Event readers.
+    pub event_streams: AtomicU64,
+    /// Events appended since start.
+    pub events: AtomicU64,
+    /// Event readers that were too slow, since start.
+    pub events_lagged: AtomicU64,
+    /// Participants who entered since start.
+    pub joins: AtomicU64,
+    /// HTTP answers since start, by hundreds: `[0]` = 1xx … `[4]` = 5xx.
+    pub answers: [AtomicU64; 5],
+    /// Requests refused because an address sent too many.
+    pub limited: AtomicU64,
+    /// Batches that could not be kept.
+    pub store_failures: AtomicU64,
+    /// Whether the last write was kept.
+    pub store_ok: AtomicBool,
+    /// Whether a media plane is connected.
+    pub media_up: AtomicBool,
+    /// Media planes that replaced another since start.
+    pub media_restarts: AtomicU64,
+    media: Mutex<Metrics>,
+}
+
+impl Gauges {
+    /// What media last counted.
+    pub fn media(&self) -> Metrics {
+        self.media.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(super) fn set_media(&self, metrics: Metrics) {
+        *self.media.lock().unwrap_or_else(PoisonError::into_inner) = metrics;
+    }
+
+    /// Adds one.
+    pub fn count(counter: &AtomicU64) {
+        counter.fetch_add(1, Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,92 @@
+//! Media connections: the session that each leg was promised, and a journal so that a batch can be taken back.
+
+use crate::store::LegRecord;
+use plenum_contract::spec::{Binding, SlotWish};
+use plenum_model::LegKey;
+use std::collections::BTreeMap;
+
+/// Most bindings remembered for a leg: every encoding of every m-line with its RTX fits.
+const BINDINGS: usize = 128;
+
+/// All legs.
+#[derive(Debug, Default)]
+pub(super) struct Legs {
+    records: BTreeMap<LegKey, LegRecord>,
+    wishes: BTreeMap<LegKey, (u64, Vec<SlotWish>)>,
+    journal: Option<BTreeMap<LegKey, Option<LegRecord>>>,
+}
+
+impl Legs {
+    pub(super) fn get(&self, leg: LegKey) -> Option<&LegRecord> {
+        self.records.get(&leg)
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = (LegKey, &LegRecord)> {
+        self.records.iter().map(|(key, record)| (*key, record))
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.records.len()
+    }
+
+    pub(super) fn insert(&mut self, leg: LegKey, record: LegRecord) {
+        let before = self.records.insert(leg, record);
+        self.note(leg, before);
+    }
+
+    pub(super) fn remove(&mut self, leg: LegKey) -> Option<LegRecord> {
+        let before = self.records.remove(&leg)?;
+        self.wishes.remove(&leg);
+        self.note(leg, Some(before.clone()));
+        Some(before)
+    }
+
+    /// What media bound to this leg's sources: a session that is reopened knows them at once.
+    pub(super) fn bind(&mut self, leg: LegKey, binding: Binding) {
+        let Some(record) = self.records.get_mut(&leg) else { return };
+        let bindings = &mut record.spec.bindings;
+        bindings.retain(|known| known.ssrc != binding.ssrc);
+        if bindings.len() < BINDINGS {
+            bindings.push(binding);
+        }
+    }
+
+    /// Media has this revision of the session already: the next one must be newer.
+    pub(super) fn raise_revision(&mut self, leg: LegKey, known: u64) {
+        if let Some(record) = self.records.get_mut(&leg) {
+            record.spec.revision = record.spec.revision.max(known + 1);
+        }
+    }
+
+    /// Keeps the sizes that the client shows; the revision is newer than any before, also than those of a former process
+    /// because it starts from wall-clock milliseconds.
+    pub(super) fn wish(&mut self, leg: LegKey, unix_ms: u64, slots: Vec<SlotWish>) -> u64 {
+        let before = self.wishes.get(&leg).map_or(0, |(revision, _)| *revision);
+        let revision = unix_ms.max(before + 1);
+        self.wishes.insert(leg, (revision, slots));
+        revision
+    }
+
+    pub(super) fn begin(&mut self) {
+        self.journal = Some(BTreeMap::new());
+    }
+
+    pub(super) fn commit(&mut self) {
+        self.journal = None;
+    }
+
+    pub(super) fn rollback(&mut self) {
+        for (leg, before) in self.journal.take().into_iter().flatten() {
+            match before {
+                Some(record) => self.records.insert(leg, record),
+                None => self.records.remove(&leg),
+            };
+        }
+    }
+
+    fn note(&mut self, leg: LegKey, before: Option<LegRecord>) {
+        if let Some(journal) = &mut self.journal {
+            journal.entry(leg).or_insert(before);
+        }
+    }
+}

@@ -1,0 +1,169 @@
+//! SDP offers: from a request to an answer and a session that media opens.
+
+use super::batch::Pending;
+use super::{Driver, Failure, Offer, Reply};
+use crate::calls::{self, AnswerContext, Present, TRACKS_PER_LEG};
+use crate::store::LegRecord;
+use crate::store::rows::PresentRow;
+use plenum_contract as contract;
+use plenum_contract::spec::SlotWish;
+use plenum_contract::{Kind, SessionSpec};
+use plenum_model::{
+    Action, By, CallCommand, CallId, Command, ConferenceKey, LegKey, MemberCommand, Outcome, ParticipantId, ParticipantKey,
+    Purpose, Refusal, Row,
+};
+
+impl Driver {
+    pub(super) fn offer(&mut self, offer: Offer, pending: &mut Pending) -> Result<Reply, Failure> {
+        let place = self.place(&offer.alias, offer.by)?;
+        match offer.call {
+            None => self.new_call(place, offer, pending),
+            Some(call) => self.change_call(place, call, offer, pending),
+        }
+    }
+
+    fn new_call(&mut self, place: ConferenceKey, offer: Offer, pending: &mut Pending) -> Result<Reply, Failure> {
+        let purpose = match offer.present {
+            None => Purpose::Main,
+            Some(Present::Send) => Purpose::PresentationSend,
+            Some(Present::Receive) => Purpose::PresentationReceive,
+        };
+        let (participant, _) = self.ask_call(place, &offer, CallCommand::CheckOpen(purpose), pending)?;
+        if self.media.hello.is_none() {
+            return Err(Failure::Media);
+        }
+        let shard = self.media.shard_for(&self.model, &self.legs, place);
+        let shard = shard.ok_or_else(|| Refusal::Limit("limit of media sessions reached".into()))?;
+        let leg = LegKey(self.model.fresh_key());
+        let first_track = self.model.fresh_keys(TRACKS_PER_LEG);
+        let context = Leg { key: leg, participant, revision: 1, first_track, shard, present: offer.present };
+        let spec = self.answered(place, &offer, None, context)?;
+        let video = spec.1.media.iter().any(|media| media.kind == Kind::Video);
+        let id = CallId(*uuid::Uuid::new_v4().as_bytes());
+        self.ask_call(place, &offer, CallCommand::Open { id, leg, purpose, video }, pending)?;
+        let present = offer.present.map(|present| match present {
+            Present::Send => PresentRow::Send,
+            Present::Receive => PresentRow::Receive,
+        });
+        let (sdp, spec) = spec;
+        self.legs.insert(leg, LegRecord { spec: spec.clone(), first_track, present });
+        pending.command(contract::Command::Session(spec));
+        Ok(Reply::Answer { call: id, sdp })
+    }
+
+    fn change_call(&mut self, place: ConferenceKey, call: CallId, offer: Offer, pending: &mut Pending) -> Result<Reply, Failure> {
+        let (participant, leg) = self.ask_call(place, &offer, CallCommand::Check(call), pending)?;
+        let leg = leg.ok_or(Refusal::NoSuchCall)?;
+        if self.media.hello.is_none() {
+            return Err(Failure::Media);
+        }
+        let record = self.legs.get(leg).cloned().ok_or(Refusal::NoSuchCall)?;
+        let present = record.present.map(|present| match present {
+            PresentRow::Send => Present::Send,
+            PresentRow::Receive => Present::Receive,
+        });
+        let (revision, first_track) = (record.spec.revision + 1, record.first_track);
+        let context = Leg { key: leg, participant, revision, first_track, shard: record.spec.shard, present };
+        let (sdp, spec) = self.answered(place, &offer, Some(&record.spec), context)?;
+        self.legs.insert(leg, LegRecord { spec: spec.clone(), ..record });
+        pending.rows.insert(Row::Leg(leg, call));
+        pending.command(contract::Command::Session(spec));
+        Ok(Reply::Answer { call, sdp })
+    }
+
+    /// Asks the model for something about a call: whose it is, and its leg.
+    fn ask_call(
+        &mut self,
+        place: ConferenceKey,
+        offer: &Offer,
+        command: CallCommand,
+        pending: &mut Pending,
+    ) -> Result<(ParticipantKey, Option<LegKey>), Refusal> {
+        self.call_command(place, offer.by, offer.target, command, pending)
+    }
+
+    fn call_command(
+        &mut self,
+        conference: ConferenceKey,
+        by: By,
+        target: ParticipantId,
+        command: CallCommand,
+        pending: &mut Pending,
+    ) -> Result<(ParticipantKey, Option<LegKey>), Refusal> {
+        let command = Command::To { target, command: MemberCommand::Call(command) };
+        match pending.take(self.model.apply(self.clock.now(), Action::Do { conference, by, command }))? {
+            Outcome::Call { participant, leg } => Ok((participant, leg)),
+            _ => Err(Refusal::NoSuchCall),
+        }
+    }
+
+    fn answered(
+        &self,
+        place: ConferenceKey,
+        offer: &Offer,
+        previous: Option<&SessionSpec>,
+        leg: Leg,
+    ) -> Result<(String, SessionSpec), Failure> {
+        let hello = self.media.hello.as_ref().ok_or(Failure::Media)?;
+        let shard_info = hello.shards.get(usize::from(leg.shard)).ok_or(Failure::Media)?;
+        let others = self.legs.iter().filter(|(key, _)| {
+            *key != leg.key && self.model.owner_of(*key).is_some_and(|(conference, _)| conference == place)
+        });
+        let specs: Vec<&SessionSpec> = others.map(|(_, record)| &record.spec).collect();
+        let codecs = calls::usable_codecs(&self.settings.codecs, &[], specs.into_iter());
+        let context = AnswerContext {
+            leg: contract::LegKey(leg.key.0),
+            participant: contract::ParticipantKey(leg.participant.0),
+            revision: leg.revision,
+            first_track: contract::TrackKey(leg.first_track),
+            shard: leg.shard,
+            shard_info,
+            fingerprints: &hello.fingerprints,
+            seed: rand::random(),
+            cname: &format!("plenum-{:x}", leg.key.0),
+            codecs: &codecs,
+            present: leg.present,
+            max_bitrate: self.settings.max_bitrate.into_iter().chain(offer.max_bitrate).min(),
+            max_media: hello.limits.media_per_session,
+        };
+        let answer = match previous {
+            None => calls::answer(&offer.sdp, &context)?,
+            Some(previous) => calls::update(&offer.sdp, previous, &context)?,
+        };
+        Ok((answer.sdp, answer.spec))
+    }
+
+    pub(super) fn wishes(
+        &mut self,
+        alias: &str,
+        by: By,
+        target: ParticipantId,
+        call: CallId,
+        slots: Vec<SlotWish>,
+        pending: &mut Pending,
+    ) -> Result<Reply, Failure> {
+        let place = self.place(alias, by)?;
+        let (_, leg) = self.call_command(place, by, target, CallCommand::Check(call), pending)?;
+        let leg = leg.ok_or(Refusal::NoSuchCall)?;
+        let record = self.legs.get(leg).ok_or(Refusal::NoSuchCall)?;
+        let known = |wish: &SlotWish| record.spec.media.iter().any(|media| media.mid == wish.mid && media.slot.is_some());
+        let slots: Vec<SlotWish> = slots.into_iter().filter(known).collect();
+        let revision = self.legs.wish(leg, self.unix_ms(), slots.clone());
+        pending.command(contract::Command::Subscription(contract::SubscriptionSpec {
+            leg: contract::LegKey(leg.0),
+            revision,
+            slots,
+        }));
+        Ok(Reply::Done)
+    }
+}
+
+/// The leg that an answer is for.
+struct Leg {
+    key: LegKey,
+    participant: ParticipantKey,
+    revision: u64,
+    first_track: u64,
+    shard: u16,
+    present: Option<Present>,
+}

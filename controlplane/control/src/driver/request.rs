@@ -1,0 +1,180 @@
+//! What faces ask of the driver, and what they get.
+
+use crate::calls::{CallError, Present};
+use crate::events::Subscription;
+use crate::store::rows::SettingsRow;
+use plenum_contract::spec::SlotWish;
+use plenum_model::{
+    By, CallId, Command, ConferenceId, Join, ParticipantId, ParticipantView, Refusal, Role, ServiceState, Settings,
+    TokenHash,
+};
+use plenum_model::event::Status;
+
+/// One request. It is cloned only when the store failed and the batch is done again without what could not be kept.
+#[derive(Clone, Debug)]
+pub enum Request {
+    /// Somebody enters.
+    Join(Join),
+    /// What role an alias and a PIN give.
+    Check {
+        /// As the person wrote it.
+        alias: String,
+        /// As in [`Join`].
+        pin: Option<String>,
+    },
+    /// Somebody acts in a conference.
+    Do {
+        /// Alias or, for operators, also the conference's UUID.
+        alias: String,
+        /// Who.
+        by: By,
+        /// What.
+        command: Command,
+    },
+    /// A media connection is offered.
+    Offer(Offer),
+    /// Sizes that a page shows its slots at.
+    Wishes {
+        /// Where.
+        alias: String,
+        /// Who.
+        by: By,
+        /// Whose call.
+        target: ParticipantId,
+        /// Which.
+        call: CallId,
+        /// Whole list.
+        slots: Vec<SlotWish>,
+    },
+    /// Follow the events of a conference.
+    Follow {
+        /// Where.
+        alias: String,
+        /// Who.
+        token: TokenHash,
+        /// Id of the last entry that the reader saw.
+        last_id: Option<String>,
+    },
+    /// An operator's list of conferences, or the one with this alias or UUID.
+    Conferences(Option<String>),
+    /// An operator makes a conference.
+    Create(Settings),
+    /// An operator changes the one with this alias or UUID.
+    Change(String, Settings),
+    /// An operator deletes the one with this alias or UUID.
+    Delete(String),
+}
+
+/// An SDP offer.
+#[derive(Clone, Debug)]
+pub struct Offer {
+    /// Where.
+    pub alias: String,
+    /// Who.
+    pub by: By,
+    /// Whose call.
+    pub target: ParticipantId,
+    /// An existing call that this offer changes; `None` = a new one.
+    pub call: Option<CallId>,
+    /// Whether a new call is a presentation.
+    pub present: Option<Present>,
+    /// The offer.
+    pub sdp: String,
+    /// Most bits a second to send.
+    pub max_bitrate: Option<u64>,
+}
+
+/// A positive answer.
+#[derive(Debug)]
+pub enum Reply {
+    /// Nothing to tell.
+    Done,
+    /// Somebody entered.
+    Joined {
+        /// Outside name.
+        id: ParticipantId,
+        /// Rights.
+        role: Role,
+        /// In, or waiting.
+        state: ServiceState,
+        /// Settings of the conference.
+        settings: Settings,
+        /// As shown to others.
+        display_name: String,
+    },
+    /// What an alias and PIN give.
+    Checked {
+        /// Rights.
+        role: Role,
+        /// Settings of the conference.
+        settings: Settings,
+    },
+    /// The token to use from now on: a new one, or (`None`) the presented one lives on.
+    Refreshed {
+        /// Rights.
+        role: Role,
+        /// Whether the presented token was prolonged because a new one could not be kept.
+        prolonged: bool,
+    },
+    /// Who is there.
+    Roster(Vec<ParticipantView>),
+    /// State of the conference.
+    Status(Status),
+    /// Our answer.
+    Answer {
+        /// The call.
+        call: CallId,
+        /// SDP.
+        sdp: String,
+    },
+    /// Events.
+    Stream(Subscription),
+    /// For operators.
+    Conferences(Vec<ConferenceInfo>),
+    /// A conference was made.
+    Created(ConferenceId),
+}
+
+/// A conference as operators see it.
+#[derive(Clone, Debug)]
+pub struct ConferenceInfo {
+    /// UUID.
+    pub id: ConferenceId,
+    /// Settings.
+    pub settings: SettingsRow,
+    /// State.
+    pub status: Status,
+    /// People, waiting ones included.
+    pub participants: usize,
+    /// Of them with media.
+    pub with_media: usize,
+}
+
+/// A negative answer.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    /// The model refused.
+    #[error("refused: {0:?}")]
+    Refused(Refusal),
+    /// The offer cannot be answered.
+    #[error(transparent)]
+    Call(#[from] CallError),
+    /// What was asked could not be kept, so it was not done.
+    #[error("the store cannot be written at the moment")]
+    Store,
+    /// No media plane is connected.
+    #[error("the media plane is being restarted")]
+    Media,
+    /// Too many requests are waiting already.
+    #[error("too many requests are waiting")]
+    Busy,
+    /// The program is ending.
+    #[error("the server is shutting down")]
+    Ending,
+}
+
+impl From<Refusal> for Failure {
+    fn from(refusal: Refusal) -> Failure {
+        Failure::Refused(refusal)
+    }
+}
