@@ -35,6 +35,7 @@ pub(crate) struct CodecInfo {
     pub(crate) nack: bool,
     pub(crate) pli: bool,
     pub(crate) fir: bool,
+    pub(crate) twcc: bool,
 }
 
 /// A bound SSRC.
@@ -80,6 +81,7 @@ impl Bindings {
                 nack: c.nack,
                 pli: c.pli,
                 fir: c.fir,
+                twcc: c.twcc,
             });
             self.sources.push(Source {
                 media: index as u16,

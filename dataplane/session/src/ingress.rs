@@ -12,9 +12,11 @@
 use crate::binding::Bindings;
 use crate::events::{Incoming, SessionEvent};
 use crate::media::PayloadKind;
+use crate::report::ArrivalRecorder;
 use crate::session::{Session, State};
 use plenum_packet::{DropReason, HEADROOM, Path, Pool, Time};
 use plenum_wire::{ext, rtp};
+use std::fmt;
 
 /// Sequence numbers of which each source remembers whether they came. 512 are two seconds of a video of 3 Mbit/s, longer than
 /// any retransmission is asked for.
@@ -76,19 +78,29 @@ impl Seen {
 }
 
 /// What the receiving side remembers of each bound SSRC; beside [`Bindings::streams`], with the same indices.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(crate) struct Ingress {
     seen: Vec<Seen>,
+    /// For transport-wide feedback, when the peer wants it.
+    pub(crate) arrivals: Option<ArrivalRecorder>,
 }
 
 impl Ingress {
-    pub(crate) fn new() -> Ingress {
-        Ingress::default()
+    pub(crate) fn new(bindings: &Bindings) -> Ingress {
+        let mut ingress = Ingress::default();
+        ingress.apply(bindings);
+        ingress
     }
 
     /// After the bindings were made anew: their indices may have moved, so what was seen is forgotten.
-    pub(crate) fn apply(&mut self, _bindings: &Bindings) {
+    pub(crate) fn apply(&mut self, bindings: &Bindings) {
         self.seen.clear();
+        let wanted = bindings.sources.iter().any(|s| s.codecs.iter().any(|c| c.twcc));
+        match (wanted, &self.arrivals) {
+            (true, None) => self.arrivals = Some(ArrivalRecorder::default()),
+            (false, Some(_)) => self.arrivals = None,
+            _ => {}
+        }
     }
 
     fn seen(&mut self, stream: usize) -> &mut Seen {
@@ -121,6 +133,9 @@ impl Session {
         let opened = keys.opener.open_rtp(header.ssrc, header.sequence, header_len, bytes)?;
         let packet = &bytes[..opened.len];
         let values = ext::read(&self.bindings.map, &header, packet);
+        if let (Some(sequence), Some(arrivals)) = (values.transport_sequence, self.ingress.arrivals.as_mut()) {
+            arrivals.record(sequence, received);
+        }
         let stream = match self.bindings.find(header.ssrc) {
             Some(stream) => stream,
             None => self.bindings.bind(now, &header, &values, packet)?,
@@ -164,6 +179,12 @@ impl Session {
             bound.heard = true;
             self.events.push_back(SessionEvent::Bound(bound.binding()));
         }
+    }
+}
+
+impl fmt::Debug for Ingress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Ingress").field("streams", &self.seen.len()).finish()
     }
 }
 

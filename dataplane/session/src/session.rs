@@ -105,7 +105,7 @@ impl Session {
             dtls: Dtls::new(env, spec.fingerprints.clone()),
             dtls_version: "",
             keys: None,
-            ingress: Ingress::new(),
+            ingress: Ingress::new(&bindings),
             bindings,
             egress,
             reporter: Reporter::new(spec, &seed, now),

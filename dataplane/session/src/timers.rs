@@ -22,7 +22,7 @@ impl Session {
         }
         let std_deadline = |d: Option<std::time::Instant>| d.map_or(Time::NEVER, |d| self.env.anchor.time(d));
         let setup = if self.state == State::Setup { self.created + SETUP_TIMEOUT } else { Time::NEVER };
-        let reports = if self.state == State::Up { self.reporter.deadline() } else { Time::NEVER };
+        let reports = if self.state == State::Up { self.report_deadline() } else { Time::NEVER };
         self.ice
             .deadline(self.state != State::Up)
             .min(setup)

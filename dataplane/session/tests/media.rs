@@ -402,3 +402,51 @@ fn what_the_peer_says_reaches_those_whom_it_concerns() {
     *broken.last_mut().unwrap() ^= 1;
     assert_eq!(deliver(&mut world, broken), Err(DropReason::BadTag));
 }
+
+/// Feedback for transport-wide numbers among the peer's control packets: (base, number of packets received).
+fn transport_feedback(world: &World) -> Vec<(u16, usize)> {
+    let packets = world.peer.rtcp.iter().flat_map(|b| rtcp::parse(b).unwrap());
+    let feedback = packets.filter_map(|p| match p {
+        rtcp::Packet::TransportFeedback(f) => {
+            Some((f.base_sequence, f.statuses().filter(|s| s.arrival.is_some()).count()))
+        }
+        _ => None,
+    });
+    feedback.collect()
+}
+
+#[test]
+fn arrivals_are_fed_back_whatever_becomes_of_the_packets() {
+    let mut world = World::connected();
+    for index in 0..10u64 {
+        let number = (100 + index as u16).to_be_bytes();
+        let extensions = [(MID_ID, &b"0"[..]), (TWCC_ID, &number[..])];
+        let packet = world.peer.rtp_packet(THEIR_AUDIO, AUDIO_PT, index, 0, &extensions, b"opus");
+        world.send(packet);
+    }
+    let number = 110u16.to_be_bytes();
+    let stranger = world.peer.rtp_packet(0xdead, 99, 0, 0, &[(TWCC_ID, &number)], b"?");
+    world.send(stranger);
+    world.run(Duration::from_millis(200));
+    assert_eq!(transport_feedback(&world), [(100, 11)]);
+    assert_eq!(world.drops, [DropReason::UnknownSsrc]);
+    world.run(Duration::from_millis(300));
+    assert_eq!(transport_feedback(&world).len(), 1, "nothing new, no feedback");
+}
+
+#[test]
+fn congestion_control_probes_and_follows_the_feedback_of_the_peer() {
+    let mut world = World::connected();
+    world.peer.arrivals = Some(Default::default());
+    let start = world.session.target_bitrate();
+    let first = plan(&mut world, 1, 0, &[1; 900]);
+    for sequence in 0..600 {
+        let plan = Plan { sequence, timestamp: 900 * u32::from(sequence), received: world.now, ..first };
+        world.session.enqueue(world.now, plan).unwrap();
+        world.run(Duration::from_millis(10));
+    }
+    assert!(world.session.target_bitrate().bps() > 2 * start.bps(), "{:?}", world.session.target_bitrate());
+    assert!(world.peer.rtp.iter().any(|p| rtp::ssrc(p) == Ok(OUR_RTX)), "probes use the RTX SSRC");
+    assert!(world.peer.opened_errors.is_empty());
+    assert_eq!(world.pool.in_use(), 1);
+}

@@ -6,6 +6,7 @@
 mod feedback;
 
 use crate::events::Outbox;
+use crate::report::ArrivalRecorder;
 use crate::session::Session;
 use plenum_contract::SessionSpec;
 use plenum_packet::{HEADROOM, Time};
@@ -18,6 +19,9 @@ const REPORT_INTERVAL: Duration = Duration::from_secs(1);
 const MAX_PACKET: usize = 1150;
 /// Key-frame requests that wait for the next turn; more are the same ones again.
 const MAX_REQUESTS: usize = 64;
+
+/// Feedback messages in one turn: the window of arrivals needs six.
+const MAX_FEEDBACKS: usize = 8;
 
 /// What waits to be reported.
 #[derive(Debug)]
@@ -94,10 +98,31 @@ impl Session {
             return;
         }
         self.send_requests(out);
+        self.send_arrivals(now, out);
         if now >= self.reporter.next_report {
             let interval = self.reporter.interval();
             self.reporter.next_report = now + interval;
             self.send_reports(now, out);
+        }
+    }
+
+    /// When [`Session::report`] has something to do.
+    pub(crate) fn report_deadline(&self) -> Time {
+        let arrivals = self.ingress.arrivals.as_ref().map_or(Time::NEVER, ArrivalRecorder::poll_timeout);
+        self.reporter.deadline().min(arrivals)
+    }
+
+    /// Transport-wide feedback for what arrived.
+    fn send_arrivals(&mut self, now: Time, out: &mut Outbox<'_>) {
+        let local = self.reporter.local_ssrc;
+        let media = self.bindings.streams.iter().find(|s| s.heard).map_or(0, |s| s.ssrc);
+        for _ in 0..MAX_FEEDBACKS {
+            let Some(arrivals) = self.ingress.arrivals.as_mut().filter(|a| a.poll_timeout() <= now) else { return };
+            let mut bytes = [0; MAX_PACKET];
+            let mut writer = Writer::new(&mut bytes);
+            let _ = arrivals.write(&mut writer, local, media);
+            let len = writer.len();
+            self.send_rtcp(&bytes[..len], out);
         }
     }
 

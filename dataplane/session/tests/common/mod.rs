@@ -16,9 +16,10 @@ use plenum_packet::{Buf, DropReason, HEADROOM, Path, Pool, Time, Transport};
 use plenum_session::{
     Anchor, Certificates, Env, Feedback, Incoming, Outbox, Released, Session, SessionEvent, SessionLimits,
 };
+use plenum_session::report::ArrivalRecorder;
 use plenum_srtp::{Job, KeyId, Opener, Sealer, Suite, split_dtls_material};
 use plenum_wire::demux::{PacketKind, classify};
-use plenum_wire::{rtcp, rtp};
+use plenum_wire::{ext, rtcp, rtp};
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -64,6 +65,8 @@ pub struct Peer {
     pub started_dtls: bool,
     /// Whether it sends ICE checks.
     pub checks: bool,
+    /// Arrivals by transport-wide number, when it feeds them back.
+    pub arrivals: Option<ArrivalRecorder>,
 }
 
 /// Whether a packet is lost: (to the session, path, bytes).
@@ -225,6 +228,7 @@ impl Peer {
             opened_errors: vec![],
             started_dtls: false,
             checks: true,
+            arrivals: None,
         };
         peer.add_candidates(path);
         peer
@@ -307,7 +311,15 @@ impl Peer {
                 let Some(opener) = self.opener.as_mut() else { return };
                 let header = rtp::parse(bytes).unwrap();
                 match opener.open_rtp(header.ssrc, header.sequence, usize::from(header.payload_start), bytes) {
-                    Ok(opened) => self.rtp.push(bytes[..opened.len].to_vec()),
+                    Ok(opened) => {
+                        let packet = &bytes[..opened.len];
+                        let map = ext::ExtensionMap::new([(TWCC_ID, ext::Kind::TransportSequence)]);
+                        let number = ext::read(&map, &header, packet).transport_sequence;
+                        if let (Some(number), Some(arrivals)) = (number, self.arrivals.as_mut()) {
+                            arrivals.record(number, now);
+                        }
+                        self.rtp.push(packet.to_vec());
+                    }
                     Err(reason) => self.opened_errors.push(reason),
                 }
             }
@@ -470,6 +482,7 @@ impl World {
         for (path, bytes) in out {
             self.send_on(path, bytes);
         }
+        self.feed_back();
         while self.wire.front().is_some_and(|w| w.0 <= self.now) {
             let (_, to_session, path, mut bytes) = self.wire.pop_front().unwrap();
             match to_session {
@@ -486,6 +499,15 @@ impl World {
         }
         self.release();
         self.events.extend(self.session.events());
+    }
+
+    fn feed_back(&mut self) {
+        let Some(mut arrivals) = self.peer.arrivals.take() else { return };
+        while arrivals.poll_timeout() <= self.now {
+            let feedback = self.peer.rtcp_packet(|w| arrivals.write(w, 1, OUR_VIDEO).unwrap());
+            self.send(feedback);
+        }
+        self.peer.arrivals = Some(arrivals);
     }
 
     /// Gives one packet to the session at once.
