@@ -12,7 +12,7 @@ const HOUSE: &[(&str, &str, &[&str])] = &[
     ("plenum-srtp", "dataplane/srtp", &["plenum-wire", "plenum-packet"]),
     ("plenum-contract", "dataplane/contract", &[]),
     ("plenum-session", "dataplane/session", &["plenum-srtp", "plenum-wire", "plenum-packet", "plenum-contract"]),
-    ("plenum-stage", "dataplane/stage", &["plenum-contract", "plenum-packet"]),
+    ("plenum-stage", "dataplane/stage", &["plenum-contract"]),
     ("plenum-route", "dataplane/route", &["plenum-wire", "plenum-packet"]),
     (
         "plenum-shard",

@@ -177,6 +177,7 @@ impl Shard {
         for wish in &spec.slots {
             if let Some(slot) = leg.slots.iter_mut().find(|s| s.mid == wish.mid) {
                 slot.wish = Wish { width: wish.width, height: wish.height, max_fps: wish.max_fps, pinned: wish.pinned };
+                slot.subscriber.wish_changed();
             }
         }
         self.next_layers = Time::ZERO;
