@@ -148,7 +148,8 @@ pub trait PacketIo {
         sink: &mut dyn FnMut(&mut Pool, Datagram<'_>),
     ) -> io::Result<usize>;
 
-    /// Sends the batch and empties it.
+    /// Sends the batch and empties it. A back-end may let it leave with the next [`PacketIo::receive`], which a loop calls
+    /// right after; before an end, call that once more with a deadline in the past. `pool` is the same in all these calls.
     ///
     /// # Errors
     /// As for [`PacketIo::receive`].

@@ -68,6 +68,24 @@ impl Name {
             _ => None,
         }
     }
+
+    /// Reads an address from bytes that the kernel wrote.
+    pub(crate) fn parse(bytes: &[u8]) -> Option<SocketAddr> {
+        let family = i32::from(u16::from_ne_bytes(*bytes.first_chunk()?));
+        let port = u16::from_be_bytes(*bytes.get(2..)?.first_chunk()?);
+        match family {
+            libc::AF_INET => {
+                let ip: [u8; 4] = *bytes.get(4..)?.first_chunk()?;
+                Some(SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::from(ip), port)))
+            }
+            libc::AF_INET6 => {
+                let ip: [u8; 16] = *bytes.get(8..)?.first_chunk()?;
+                let scope = u32::from_ne_bytes(*bytes.get(24..)?.first_chunk()?);
+                Some(SocketAddr::V6(SocketAddrV6::new(Ipv6Addr::from(ip), port, 0, scope)))
+            }
+            _ => None,
+        }
+    }
 }
 
 #[cfg(test)]
@@ -81,6 +99,10 @@ mod tests {
             let mut name = Name::EMPTY;
             name.set(&addr);
             assert_eq!(name.get(), Some(addr));
+            // SAFETY: a `Name` is wholly initialised.
+            let bytes: [u8; NAME_LEN as usize] = unsafe { core::mem::transmute(name) };
+            assert_eq!(Name::parse(&bytes), Some(addr));
+            assert_eq!(Name::parse(&bytes[..7]), None);
         }
         assert_eq!(Name::EMPTY.get(), None);
     }

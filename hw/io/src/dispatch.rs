@@ -6,10 +6,12 @@ use crate::clock;
 use crate::mmsg::Mmsg;
 use crate::socket::{Options, UdpSocket};
 use crate::tcp::Tcp;
+use crate::uring::{self, Uring};
 use crate::waker::Waker;
 use core::fmt;
 use core::net::SocketAddr;
 use core::str::FromStr;
+use core::time::Duration;
 use plenum_packet::io::IoStats;
 use plenum_packet::{Datagram, PacketIo, Pool, Time, Transport, TxBatch};
 use std::io;
@@ -63,6 +65,17 @@ impl fmt::Display for Kind {
 
 enum Udp {
     Mmsg(Box<Mmsg>),
+    Uring(Box<Uring>),
+}
+
+/// Does the same with either back-end.
+macro_rules! either {
+    ($udp:expr, $io:ident => $what:expr) => {
+        match $udp {
+            Udp::Mmsg($io) => $what,
+            Udp::Uring($io) => $what,
+        }
+    };
 }
 
 /// A shard's sockets.
@@ -76,6 +89,8 @@ pub struct Io {
 
 /// How often other ports are tried, where the kernel chooses the UDP port and TCP has its number taken.
 const PORT_TRIES: usize = 16;
+/// Between two tries for a port that is still taken.
+const PORT_PAUSE: Duration = Duration::from_millis(5);
 
 impl Io {
     /// Opens a UDP socket for every address of `udp` and a TCP listener for every address of `tcp`. Port 0 lets the kernel
@@ -85,21 +100,16 @@ impl Io {
     /// If an address cannot be bound (the message names it), a limit of the process is reached, or `kind` is not possible
     /// here ([`io::ErrorKind::Unsupported`]).
     pub fn open(kind: Kind, udp: &[SocketAddr], tcp: &[SocketAddr], options: Options) -> io::Result<Io> {
+        let end = clock::now() + options.port_grace;
         let mut tries = 0;
         let (sockets, tcp) = loop {
             tries += 1;
-            let sockets = udp.iter().map(|a| UdpSocket::open(*a, &options)).collect::<io::Result<Vec<_>>>()?;
-            let same_port = |a: &SocketAddr| match sockets.iter().find(|s| s.local.ip() == a.ip()) {
-                Some(s) if a.port() == 0 => SocketAddr::new(a.ip(), s.local.port()),
-                _ => *a,
-            };
-            let listen_at: Vec<_> = tcp.iter().map(same_port).collect();
-            if listen_at.is_empty() {
-                break (sockets, None);
-            }
-            match Tcp::open(&listen_at, &options) {
-                Ok(tcp) => break (sockets, Some(Box::new(tcp))),
-                Err(e) if e.kind() == io::ErrorKind::AddrInUse && listen_at != tcp && tries < PORT_TRIES => {}
+            match open_sockets(udp, tcp, &options) {
+                Ok(opened) => break opened,
+                Err(e) if e.kind() != io::ErrorKind::AddrInUse => return Err(e),
+                // Another port of the kernel's choice may be free for both UDP and TCP.
+                Err(_) if udp.iter().all(|a| a.port() == 0) && tries < PORT_TRIES => {}
+                Err(_) if clock::now() < end => std::thread::sleep(PORT_PAUSE),
                 Err(e) => return Err(e),
             }
         };
@@ -116,6 +126,7 @@ impl Io {
     pub fn back_end(&self) -> &'static str {
         match &self.udp {
             Udp::Mmsg(_) => "mmsg",
+            Udp::Uring(_) => "uring",
         }
     }
 
@@ -136,9 +147,7 @@ impl Io {
 
     /// Stops watching `fd`; call it before closing the descriptor.
     pub fn unwatch(&mut self, fd: RawFd) {
-        match &mut self.udp {
-            Udp::Mmsg(io) => io.unwatch(fd),
-        }
+        either!(&mut self.udp, io => io.unwatch(fd))
     }
 
     /// Sends the trains to TCP peers, and takes them out of the batch.
@@ -156,26 +165,45 @@ impl Io {
     }
 }
 
+/// Opens all sockets, TCP at the UDP sockets' port numbers where it asks for port 0.
+fn open_sockets(
+    udp: &[SocketAddr],
+    tcp: &[SocketAddr],
+    options: &Options,
+) -> io::Result<(Vec<UdpSocket>, Option<Box<Tcp>>)> {
+    let sockets = udp.iter().map(|a| UdpSocket::open(*a, options)).collect::<io::Result<Vec<_>>>()?;
+    if tcp.is_empty() {
+        return Ok((sockets, None));
+    }
+    let same_port = |a: &SocketAddr| match sockets.iter().find(|s| s.local.ip() == a.ip()) {
+        Some(s) if a.port() == 0 => SocketAddr::new(a.ip(), s.local.port()),
+        _ => *a,
+    };
+    let listen_at: Vec<_> = tcp.iter().map(same_port).collect();
+    let tcp = Tcp::open(&listen_at, options)?;
+    Ok((sockets, Some(Box::new(tcp))))
+}
+
 impl Udp {
     fn open(kind: Kind, sockets: Vec<UdpSocket>, options: &Options) -> io::Result<Udp> {
-        if kind == Kind::Uring {
-            return Err(io::Error::new(io::ErrorKind::Unsupported, "not supported yet: uring"));
+        if kind != Kind::Mmsg {
+            match uring::prepare(&sockets, options) {
+                Ok(prepared) => return Ok(Udp::Uring(Box::new(Uring::new(prepared, sockets)))),
+                Err(_) if kind == Kind::Auto => {}
+                Err(e) => return Err(io::Error::new(io::ErrorKind::Unsupported, format!("io_uring: {e}"))),
+            }
         }
         Ok(Udp::Mmsg(Box::new(Mmsg::new(sockets, options)?)))
     }
 
     fn watch(&mut self, fd: RawFd) -> io::Result<()> {
-        match self {
-            Udp::Mmsg(io) => io.watch(fd),
-        }
+        either!(self, io => io.watch(fd))
     }
 }
 
 impl PacketIo for Io {
     fn local_addrs(&self) -> &[SocketAddr] {
-        match &self.udp {
-            Udp::Mmsg(io) => io.local_addrs(),
-        }
+        either!(&self.udp, io => io.local_addrs())
     }
 
     fn receive(
@@ -186,9 +214,7 @@ impl PacketIo for Io {
     ) -> io::Result<usize> {
         let tcp_deadline = self.tcp.as_ref().map_or(Time::NEVER, |tcp| tcp.next_timeout());
         let deadline = deadline.min(tcp_deadline);
-        let (mut shown, fired) = match &mut self.udp {
-            Udp::Mmsg(io) => (io.receive(pool, deadline, sink)?, io.fired()),
-        };
+        let (mut shown, fired) = either!(&mut self.udp, io => (io.receive(pool, deadline, sink)?, io.fired()));
         if fired {
             self.waker.clear();
         }
@@ -204,9 +230,7 @@ impl PacketIo for Io {
         if batch.trains.iter().any(|t| t.path.transport == Transport::Tcp) {
             self.transmit_tcp(pool, batch);
         }
-        match &mut self.udp {
-            Udp::Mmsg(io) => io.transmit(pool, batch),
-        }
+        either!(&mut self.udp, io => io.transmit(pool, batch))
     }
 
     fn watch(&mut self, fd: RawFd) -> io::Result<()> {
@@ -214,9 +238,7 @@ impl PacketIo for Io {
     }
 
     fn stats(&self) -> IoStats {
-        let udp = match &self.udp {
-            Udp::Mmsg(io) => io.stats(),
-        };
+        let udp = either!(&self.udp, io => io.stats());
         let tcp = self.tcp.as_ref().map_or_else(IoStats::default, |tcp| tcp.stats());
         IoStats {
             rx_packets: udp.rx_packets + tcp.rx_packets,

@@ -14,6 +14,7 @@ mod outbox;
 mod show;
 mod socket;
 mod tcp;
+mod uring;
 mod waker;
 
 pub use dispatch::{Io, Kind, UnknownKind};

@@ -23,6 +23,9 @@ pub struct Options {
     pub receive_queue: usize,
     /// Bytes of the kernel's send queue per socket, limited by `net.core.wmem_max` likewise.
     pub send_queue: usize,
+    /// How long opening tries again when a port that was asked for is taken. After a kill the kernel takes io_uring and the
+    /// sockets in it apart some 50 ms later than the process; a port that another program holds stays taken, and is an error.
+    pub port_grace: Duration,
     /// Most TCP connections at once. At the limit the oldest that never was answered gives way; when all were answered,
     /// the new one is closed.
     pub tcp_connections: usize,
@@ -43,6 +46,7 @@ impl Default for Options {
             gso: true,
             receive_queue: 4 << 20,
             send_queue: 4 << 20,
+            port_grace: Duration::from_millis(500),
             tcp_connections: 1024,
             tcp_queue: 64 << 10,
             tcp_answer_timeout: Duration::from_secs(10),

@@ -40,6 +40,9 @@ for_every_back_end! {
     hundreds_of_trains_in_one_batch_all_leave;
     a_back_end_may_be_opened_on_one_thread_and_used_on_another;
     every_buffer_comes_back_after_100_000_packets;
+    a_burst_larger_than_all_receive_buffers_arrives_whole;
+    a_closed_back_end_frees_its_port_at_once;
+    the_back_end_is_the_one_asked_for;
 }
 
 fn packets_of_a_train_arrive_in_order_and_unharmed(kind: Kind) {
@@ -346,6 +349,32 @@ fn every_buffer_comes_back_after_100_000_packets(kind: Kind) {
     assert_eq!(a.io.stats().tx_packets, sent as u64);
 }
 
+fn a_burst_larger_than_all_receive_buffers_arrives_whole(kind: Kind) {
+    let Some(mut b) = Side::new(kind, &[V4], Options::default()) else { return };
+    b.receive(Time::ZERO);
+    let peer = UdpSocket::bind(V4).unwrap();
+    for i in 0..600u16 {
+        peer.send_to(&i.to_be_bytes(), b.addr()).unwrap();
+    }
+    let got = b.collect(600);
+    assert!(got.iter().enumerate().all(|(i, p)| p.bytes == (i as u16).to_be_bytes()));
+}
+
+fn a_closed_back_end_frees_its_port_at_once(kind: Kind) {
+    let Some(mut a) = Side::with_tcp(kind, V4, Options::default()) else { return };
+    let port = a.addr().to_string();
+    for _ in 0..5 {
+        a.receive(Time::ZERO);
+        drop(a);
+        a = Side::with_tcp(kind, &port, Options::default()).unwrap();
+    }
+}
+
+fn the_back_end_is_the_one_asked_for(kind: Kind) {
+    let Some(io) = open(kind, &[V4], &[], Options::default()) else { return };
+    assert_eq!(io.back_end(), kind.to_string());
+}
+
 #[test]
 fn auto_takes_a_back_end_that_works() {
     let io = Io::open(Kind::Auto, &[V4.parse().unwrap()], &[], Options::default()).unwrap();
@@ -359,7 +388,8 @@ fn auto_takes_a_back_end_that_works() {
 fn an_address_in_use_is_an_error_that_names_it() {
     let Some(io) = open(Kind::Mmsg, &[V4], &[], Options::default()) else { return };
     let taken = io.local_addrs()[0];
-    let error = Io::open(Kind::Mmsg, &[taken], &[], Options::default()).err().unwrap();
+    let options = Options { port_grace: Duration::ZERO, ..Options::default() };
+    let error = Io::open(Kind::Mmsg, &[taken], &[], options).err().unwrap();
     assert_eq!(error.kind(), std::io::ErrorKind::AddrInUse);
     assert!(error.to_string().contains(&taken.to_string()), "{error}");
 }
