@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A running appliance; ends with its value.
-pub struct Appliance {
+pub(crate) struct Appliance {
     child: Child,
     data: tempfile::TempDir,
     port: u16,
@@ -19,12 +19,12 @@ pub struct Appliance {
 }
 
 /// Time between two looks at something that another process does.
-pub fn pause() {
+pub(crate) fn pause() {
     std::thread::park_timeout(Duration::from_millis(50));
 }
 
 /// Where the programs that are tested lie: beside this test's own folder.
-pub fn program(name: &str) -> PathBuf {
+pub(crate) fn program(name: &str) -> PathBuf {
     let mut path = std::env::current_exe().expect("a test has a path");
     path.pop();
     if path.ends_with("deps") {
@@ -35,9 +35,16 @@ pub fn program(name: &str) -> PathBuf {
     program
 }
 
+/// Where screenshots go, to be looked at after a run: `target/e2e`.
+pub(crate) fn pictures() -> PathBuf {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/e2e");
+    std::fs::create_dir_all(&folder).expect("target is writable");
+    folder
+}
+
 impl Appliance {
     /// Starts it with the embedded defaults, on loopback.
-    pub fn start(extra: &[&str]) -> Appliance {
+    pub(crate) fn start(extra: &[&str]) -> Appliance {
         let data = tempfile::tempdir().expect("a data folder");
         let port = free_port();
         let extra: Vec<String> = extra.iter().map(|s| (*s).to_owned()).collect();
@@ -49,17 +56,17 @@ impl Appliance {
     }
 
     /// The address of the room page.
-    pub fn url(&self) -> String {
+    pub(crate) fn url(&self) -> String {
         format!("https://127.0.0.1:{}", self.port)
     }
 
     /// The room page, entered at once.
-    pub fn room(&self, name: &str, more: &str) -> String {
+    pub(crate) fn room(&self, name: &str, more: &str) -> String {
         format!("{}/?conference=1061&name={name}&join=1{more}", self.url())
     }
 
     /// Waits until `GET /health` says that both planes work.
-    pub fn wait_until_healthy(&mut self) {
+    pub(crate) fn wait_until_healthy(&mut self) {
         let end = Instant::now() + PATIENCE;
         while Instant::now() < end {
             if let Some(status) = self.child.try_wait().expect("the program can be asked") {
@@ -74,7 +81,7 @@ impl Appliance {
     }
 
     /// Status and body of a GET, through curl's absence of opinions about self-signed certificates.
-    pub fn get(&self, path: &str) -> Option<(u16, String)> {
+    pub(crate) fn get(&self, path: &str) -> Option<(u16, String)> {
         let mut stream = tls_connect(self.port)?;
         write!(stream, "GET {path} HTTP/1.1\r\nhost: 127.0.0.1\r\nconnection: close\r\n\r\n").ok()?;
         let mut answer = String::new();
@@ -85,23 +92,23 @@ impl Appliance {
     }
 
     /// What the programs logged.
-    pub fn log(&self) -> String {
+    pub(crate) fn log(&self) -> String {
         self.log.lock().map(|l| l.clone()).unwrap_or_default()
     }
 
     /// Process id of the control plane.
-    pub fn control_pid(&self) -> i32 {
+    pub(crate) fn control_pid(&self) -> i32 {
         self.child.id() as i32
     }
 
     /// Process id of the media plane, from its pid file.
-    pub fn media_pid(&self) -> i32 {
+    pub(crate) fn media_pid(&self) -> i32 {
         let text = std::fs::read_to_string(self.data.path().join("media.pid")).expect("media.pid is there");
         text.trim().parse().expect("a process id")
     }
 
     /// Kills the control plane without warning and starts another on the same data.
-    pub fn kill_control_and_restart(&mut self) {
+    pub(crate) fn kill_control_and_restart(&mut self) {
         kill(self.control_pid());
         let _ = self.child.wait();
         self.child = spawn(self.data.path(), self.port, &self.extra, &self.log);
@@ -133,7 +140,7 @@ impl Drop for Appliance {
 }
 
 /// `kill -9`, of a process that this test started.
-pub fn kill(pid: i32) {
+pub(crate) fn kill(pid: i32) {
     signal(pid, libc::SIGKILL);
 }
 
@@ -172,7 +179,7 @@ fn follow(from: impl Read + Send + 'static, log: Arc<Mutex<String>>) {
 }
 
 /// A port that was free a moment ago.
-pub fn free_port() -> u16 {
+pub(crate) fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").expect("loopback").local_addr().expect("bound").port()
 }
 

@@ -12,7 +12,7 @@ use tungstenite::{Message, WebSocket};
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A running browser.
-pub struct Browser {
+pub(crate) struct Browser {
     child: Child,
     _profile: tempfile::TempDir,
     socket: WebSocket<MaybeTlsStream<TcpStream>>,
@@ -21,13 +21,13 @@ pub struct Browser {
 
 /// A page of a [`Browser`].
 #[derive(Clone, Debug)]
-pub struct Page {
+pub(crate) struct Page {
     session: String,
 }
 
 impl Browser {
     /// Starts Chromium with fake camera, microphone and screen; `extra` flags come last.
-    pub fn start(extra: &[&str]) -> Browser {
+    pub(crate) fn start(extra: &[&str]) -> Browser {
         let profile = tempfile::tempdir().expect("a folder for the profile");
         let child = Command::new("chromium")
             .args([
@@ -68,7 +68,7 @@ impl Browser {
     }
 
     /// Opens `url` in a page of `width` × `height`.
-    pub fn open(&mut self, url: &str, width: u32, height: u32) -> Page {
+    pub(crate) fn open(&mut self, url: &str, width: u32, height: u32) -> Page {
         let target = self.call(None, "Target.createTarget", json!({"url": "about:blank", "newWindow": true}));
         let id = target["targetId"].as_str().expect("a target").to_owned();
         let attached = self.call(None, "Target.attachToTarget", json!({"targetId": id, "flatten": true}));
@@ -79,7 +79,7 @@ impl Browser {
     }
 
     /// Changes the size of the page's window.
-    pub fn resize(&mut self, page: &Page, width: u32, height: u32) {
+    pub(crate) fn resize(&mut self, page: &Page, width: u32, height: u32) {
         let metrics = json!({"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 500});
         self.call(Some(page), "Emulation.setDeviceMetricsOverride", metrics);
     }
@@ -88,7 +88,7 @@ impl Browser {
     ///
     /// # Panics
     /// When it throws: the message says what and where.
-    pub fn eval(&mut self, page: &Page, expression: &str) -> Value {
+    pub(crate) fn eval(&mut self, page: &Page, expression: &str) -> Value {
         let params = json!({
             "expression": expression, "awaitPromise": true, "returnByValue": true, "userGesture": true,
         });
@@ -103,7 +103,7 @@ impl Browser {
     ///
     /// # Panics
     /// When that does not happen in time; `what` says what was awaited.
-    pub fn until(&mut self, page: &Page, what: &str, expression: &str) -> Value {
+    pub(crate) fn until(&mut self, page: &Page, what: &str, expression: &str) -> Value {
         let wait = format!(
             "(async () => {{ const end = Date.now() + {}; let last; while (Date.now() < end) {{ \
              try {{ last = await ({expression}); if (last) return {{value: last}}; }} catch (e) {{ last = String(e); }} \
@@ -114,14 +114,15 @@ impl Browser {
         match answer.get("value") {
             Some(value) => value.clone(),
             None => {
-                let state = self.eval(page, "document.body.dataset.view + ' | ' + document.body.innerText.slice(0, 400)");
+                let state =
+                    self.eval(page, "document.body.dataset.view + ' | ' + document.body.innerText.slice(0, 400)");
                 panic!("{what} did not happen; last value {}; the page shows: {state}", answer["late"]);
             }
         }
     }
 
     /// A screenshot as PNG, written to `path`.
-    pub fn screenshot(&mut self, page: &Page, path: &Path) {
+    pub(crate) fn screenshot(&mut self, page: &Page, path: &Path) {
         use base64::Engine;
         let answer = self.call(Some(page), "Page.captureScreenshot", json!({"format": "png"}));
         let data = answer["data"].as_str().expect("picture data");

@@ -1,37 +1,163 @@
-//! Two browsers in conference 1061 see and hear each other.
+//! Two browsers in conference 1061 see and hear each other, and go on doing so through what happens to calls.
 
-use crate::appliance::Appliance;
+use crate::appliance::{Appliance, kill};
 use crate::browser::{Browser, Page};
+use serde_json::Value;
 
 /// What a page measured of its call, in one object.
 const STATS: &str = r#"(async () => {
   const stats = [...(await window.plenum.room.call.pc.getStats()).values()];
   const of = (type, kind) => stats.filter(s => s.type === type && s.kind === kind);
   const sum = (list, key) => list.reduce((n, s) => n + (s[key] ?? 0), 0);
+  const videos = of('inbound-rtp', 'video');
+  const pair = stats.find(s => s.type === 'candidate-pair' && s.nominated && s.state === 'succeeded');
   return {
-    decoded: sum(of('inbound-rtp', 'video'), 'framesDecoded'),
-    width: Math.max(0, ...of('inbound-rtp', 'video').filter(s => s.framesPerSecond > 0).map(s => s.frameWidth ?? 0)),
+    decoded: sum(videos, 'framesDecoded'),
+    dropped: sum(videos, 'framesDropped'),
+    main: Math.max(0, ...videos.filter(s => s.mid === window.plenum.room.call.video.mid).map(s => s.frameWidth ?? 0)),
+    screen: Math.max(0, ...videos.filter(s => s.mid === window.plenum.room.call.presentation.mid).map(s => s.framesDecoded ?? 0)),
     sent: Math.max(0, ...of('outbound-rtp', 'video').map(s => s.framesSent ?? 0)),
     audio: sum(of('inbound-rtp', 'audio'), 'packetsReceived'),
     energy: sum(of('inbound-rtp', 'audio'), 'totalAudioEnergy'),
+    protocol: stats.find(s => s.id === pair?.remoteCandidateId)?.protocol ?? '',
   };
 })()"#;
 
+fn open(browser: &mut Browser, appliance: &Appliance, name: &str) -> Page {
+    browser.open(&appliance.room(name, "&width=640&height=360"), 1280, 720)
+}
+
 fn join(browser: &mut Browser, appliance: &Appliance, name: &str) -> Page {
-    let page = browser.open(&appliance.room(name, "&width=640&height=360"), 1280, 720);
-    browser.until(&page, &format!("{name} is connected"), "window.plenum?.room?.call?.pc.connectionState === 'connected'");
+    let page = open(browser, appliance, name);
+    let connected = "window.plenum?.room?.call?.pc.connectionState === 'connected'";
+    browser.until(&page, &format!("{name} is connected"), connected);
     page
 }
 
+/// Waits until `condition` holds of the page's statistics `s`.
+fn until(browser: &mut Browser, page: &Page, what: &str, condition: &str) -> Value {
+    browser.until(page, what, &format!("(async () => {{ const s = await {STATS}; return ({condition}) && s; }})()"))
+}
+
+/// Waits until the page decodes and hears anew.
+fn sees_and_hears(browser: &mut Browser, page: &Page, who: &str) {
+    let before = browser.eval(page, STATS);
+    let (decoded, audio) = (before["decoded"].as_u64().unwrap_or(0), before["audio"].as_u64().unwrap_or(0));
+    let condition = format!("s.decoded > {decoded} + 30 && s.audio > {audio} + 50 && s.energy > 0");
+    until(browser, page, &format!("{who} sees and hears the other"), &condition);
+}
+
+fn two(appliance: &Appliance, browser: &mut Browser) -> (Page, Page) {
+    let alice = join(browser, appliance, "Alice");
+    let bob = join(browser, appliance, "Bob");
+    sees_and_hears(browser, &alice, "Alice");
+    sees_and_hears(browser, &bob, "Bob");
+    (alice, bob)
+}
+
+/// Of all the story of a call in one: this is what most of the others stand on.
 #[test]
 fn two_browsers_see_and_hear_each_other() {
+    let _alone = crate::alone();
     let appliance = Appliance::start(&[]);
     let mut browser = Browser::start(&[]);
-    let alice = join(&mut browser, &appliance, "Alice");
-    let bob = join(&mut browser, &appliance, "Bob");
-    for (page, name) in [(&alice, "Alice"), (&bob, "Bob")] {
-        let seen = format!("(async () => {{ const s = await {STATS}; return s.decoded > 30 && s.audio > 50 && s.energy > 0 && s; }})()");
-        let stats = browser.until(page, &format!("{name} sees and hears the other"), &seen);
-        println!("{name}: {stats}");
+    let (alice, bob) = two(&appliance, &mut browser);
+    // At least nine of ten frames that Bob sends while Alice watches are decoded by her.
+    let (a, b) = (browser.eval(&alice, STATS), browser.eval(&bob, STATS));
+    let from = (a["decoded"].as_u64().unwrap(), b["sent"].as_u64().unwrap());
+    let condition = format!("s.decoded > {} + 150", from.0);
+    let a = until(&mut browser, &alice, "Alice decodes 150 frames more", &condition);
+    let b = browser.eval(&bob, STATS);
+    let decoded = a["decoded"].as_u64().unwrap() - from.0;
+    let sent = b["sent"].as_u64().unwrap() - from.1;
+    assert!(decoded * 10 >= sent * 9, "Alice decoded {decoded} of {sent} frames");
+
+    // A smaller tile gets a smaller layer, a larger one the larger again.
+    until(&mut browser, &alice, "the large tile shows the large layer", "s.main >= 600");
+    browser.resize(&alice, 360, 640);
+    until(&mut browser, &alice, "the small tile shows a smaller layer", "s.main > 0 && s.main < 600");
+    browser.resize(&alice, 1280, 720);
+    until(&mut browser, &alice, "the large tile shows the large layer again", "s.main >= 600");
+
+    // Bob shows his screen.
+    browser.eval(&bob, "document.getElementById('share').click()");
+    until(&mut browser, &alice, "Alice sees Bob's screen", "s.screen > 5");
+    browser.until(&alice, "the presentation tile is shown", "!window.plenum.tiles.presentation.hidden");
+    browser.screenshot(&alice, &crate::appliance::pictures().join("presentation.png"));
+    browser.eval(&bob, "document.getElementById('share').click()");
+    browser.until(&alice, "the presentation tile is gone", "window.plenum.tiles.presentation.hidden");
+
+    browser.screenshot(&alice, &crate::appliance::pictures().join("room.png"));
+
+    // An ICE restart changes the credentials and loses nobody.
+    let ufrag = "window.plenum.room.call.pc.remoteDescription.sdp.match(/a=ice-ufrag:(\\S+)/)[1]";
+    let before = browser.eval(&bob, ufrag);
+    browser.eval(&bob, "window.plenum.room.call.restart()");
+    assert_ne!(browser.eval(&bob, ufrag), before);
+    sees_and_hears(&mut browser, &bob, "Bob after an ICE restart");
+    sees_and_hears(&mut browser, &alice, "Alice after Bob's ICE restart");
+
+    // Leaving is seen.
+    browser.eval(&bob, "document.getElementById('leave').click()");
+    browser.until(&alice, "Alice is alone again", "window.plenum.room.people.size === 1");
+}
+
+#[test]
+fn a_browser_without_udp_joins_over_tcp() {
+    let _alone = crate::alone();
+    let appliance = Appliance::start(&[]);
+    let mut with_udp = Browser::start(&[]);
+    let mut without = Browser::start(&["--force-webrtc-ip-handling-policy=disable_non_proxied_udp"]);
+    let alice = join(&mut with_udp, &appliance, "Alice");
+    let bob = join(&mut without, &appliance, "Bob");
+    sees_and_hears(&mut with_udp, &alice, "Alice");
+    sees_and_hears(&mut without, &bob, "Bob");
+    let stats = without.eval(&bob, STATS);
+    assert_eq!(stats["protocol"], "tcp", "{stats}");
+}
+
+#[test]
+fn when_the_control_plane_is_killed_media_goes_on_and_the_same_people_are_there_afterwards() {
+    let _alone = crate::alone();
+    let mut appliance = Appliance::start(&[]);
+    let mut browser = Browser::start(&[]);
+    let (alice, bob) = two(&appliance, &mut browser);
+    let uuid = browser.eval(&alice, "window.plenum.room.session.uuid");
+    let call = browser.eval(&alice, "window.plenum.room.call.uuid");
+    let media = appliance.media_pid();
+    kill(appliance.control_pid());
+    sees_and_hears(&mut browser, &alice, "Alice without a control plane");
+    appliance.kill_control_and_restart();
+    assert_eq!(appliance.media_pid(), media, "the media plane was kept");
+    sees_and_hears(&mut browser, &bob, "Bob with a new control plane");
+    let roster = "window.plenum.room.session.get('/participants').then(l => l.filter(p => p.has_media).length)";
+    browser.until(
+        &alice,
+        "both are in the roster of the new control plane",
+        &format!("(async () => 2 === await {roster})()"),
+    );
+    assert_eq!(browser.eval(&alice, "window.plenum.room.session.uuid"), uuid);
+    assert_eq!(browser.eval(&alice, "window.plenum.room.call.uuid"), call, "the call was not set up again");
+    browser.eval(&alice, "window.plenum.room.session.post('/refresh_session')");
+}
+
+#[test]
+fn when_the_media_plane_is_killed_clients_set_their_call_up_again_as_the_same_participants() {
+    let _alone = crate::alone();
+    let appliance = Appliance::start(&[]);
+    let mut browser = Browser::start(&[]);
+    let (alice, bob) = two(&appliance, &mut browser);
+    let state = "({ participant: window.plenum.room.session.uuid, call: window.plenum.room.call.uuid })";
+    let before = browser.eval(&alice, state);
+    kill(appliance.media_pid());
+    for (page, who) in [(&alice, "Alice"), (&bob, "Bob")] {
+        browser.until(
+            page,
+            &format!("{who} has a new call"),
+            &format!("window.plenum.room.call.uuid && window.plenum.room.call.uuid !== {} && window.plenum.room.call.pc.connectionState === 'connected'", before["call"]),
+        );
     }
+    sees_and_hears(&mut browser, &alice, "Alice after the media plane was killed");
+    sees_and_hears(&mut browser, &bob, "Bob after the media plane was killed");
+    assert_eq!(browser.eval(&alice, state)["participant"], before["participant"]);
 }

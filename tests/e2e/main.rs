@@ -1,6 +1,15 @@
-//! End to end: the two programs, real Chromium with fake devices.
+//! End to end: the two programs as `make run` starts them, real Chromium with fake devices, other WebRTC stacks.
 
 mod appliance;
 mod browser;
 mod conference;
+mod interop;
 mod trust;
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// These tests take turns: each needs the machine's cores for its browsers.
+fn alone() -> MutexGuard<'static, ()> {
+    static TURN: Mutex<()> = Mutex::new(());
+    TURN.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -11,7 +11,7 @@ use std::sync::Arc;
 struct TrustAll(CryptoProvider);
 
 /// See the module.
-pub fn client_config() -> Arc<ClientConfig> {
+pub(crate) fn client_config() -> Arc<ClientConfig> {
     let provider = aws_lc_rs::default_provider();
     let config = ClientConfig::builder_with_provider(Arc::new(provider.clone()))
         .with_safe_default_protocol_versions()
