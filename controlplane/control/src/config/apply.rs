@@ -1,0 +1,220 @@
+//! From settings to what the server, the link and the media process are started with.
+
+use super::{Auto, Config, Machine};
+use crate::link::{LinkConfig, MediaProcess, socket_path};
+use crate::serve::{self, Settings, TurnServer};
+use std::ffi::OsString;
+use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::path::{Path, PathBuf};
+
+/// Longest path of a Unix socket, less the longest name that we put into the data folder.
+const MAX_DATA_PATH: usize = 107 - "/control.sock".len();
+
+/// Settings in which nothing is `auto` any more.
+#[derive(Clone, Debug)]
+pub struct Resolved {
+    /// Absolute.
+    pub data: PathBuf,
+    /// Where HTTPS is served.
+    pub listen: Vec<SocketAddr>,
+    /// For [`serve::Control::open`].
+    pub settings: Settings,
+    /// For [`crate::link::start`].
+    pub link: LinkConfig,
+    /// Shards of the media plane.
+    pub shards: u32,
+    /// Media connections on each shard.
+    pub sessions_per_shard: u32,
+}
+
+impl Config {
+    /// Whether the settings fit together.
+    ///
+    /// # Errors
+    /// In words.
+    pub(super) fn check(&self) -> Result<(), String> {
+        let set = |path: &Path| !path.as_os_str().is_empty();
+        if set(&self.tls.cert) != set(&self.tls.key) {
+            return Err("tls.cert and tls.key: both must be given, or neither".into());
+        }
+        let shards = self.media.shards.or(1);
+        if u32::from(self.media.port_base) + shards - 1 > u32::from(u16::MAX) {
+            let most = u32::from(u16::MAX) + 1 - shards;
+            return Err(format!("media.port_base: at most {most} with {shards} shards"));
+        }
+        Ok(())
+    }
+
+    /// The data folder, absolute: the one that is set, else `/var/lib/plenum` where it exists, else `./data`.
+    ///
+    /// # Errors
+    /// When its path is too long for sockets in it.
+    pub fn data_folder(&self) -> Result<PathBuf, String> {
+        let data = match self.server.data.as_os_str().is_empty() {
+            false => self.server.data.clone(),
+            true => Some(PathBuf::from("/var/lib/plenum")).filter(|p| p.is_dir()).unwrap_or_else(|| "data".into()),
+        };
+        let data = std::path::absolute(&data).map_err(|e| format!("server.data: {}: {e}", data.display()))?;
+        if data.as_os_str().len() > MAX_DATA_PATH {
+            let (path, most) = (data.display(), MAX_DATA_PATH);
+            return Err(format!(
+                "server.data: {path}: longer than {most} bytes, sockets in it would have no valid path"
+            ));
+        }
+        Ok(data)
+    }
+
+    /// Everything that the programs are started with.
+    ///
+    /// # Errors
+    /// See [`Config::data_folder`].
+    pub fn resolve(&self, machine: &Machine) -> Result<Resolved, String> {
+        let data = self.data_folder()?;
+        let room = (u32::from(u16::MAX) - u32::from(self.media.port_base)).saturating_add(1);
+        let shards = self.media.shards.or(machine.cores.clamp(1, super::values::MAX_SHARDS).min(room));
+        let sessions_per_shard = self.limits.sessions_per_shard.or(machine.sessions_per_shard(shards));
+        let advertised = self.media.advertised.iter().map(|nat| (nat.local, nat.public)).collect();
+        let process =
+            MediaProcess { binary: self.media_binary(), args: self.media_args(&data, shards, sessions_per_shard) };
+        Ok(Resolved {
+            listen: self.server.listen.clone(),
+            settings: self.settings(&data, machine),
+            link: LinkConfig { data: data.clone(), process: Some(process), advertised },
+            data,
+            shards,
+            sessions_per_shard,
+        })
+    }
+
+    fn settings(&self, data: &Path, machine: &Machine) -> Settings {
+        let l = &self.limits;
+        let connections = l.connections.or(machine.connections());
+        let participants = l.participants.or(machine.participants());
+        let size = |auto: Auto, otherwise: u32| auto.or(otherwise) as usize;
+        Settings {
+            data: data.to_owned(),
+            public_host: self.public_host(),
+            domain: self.server.domain.clone(),
+            stun: self.ice.stun.clone(),
+            turn: self.ice.turn.iter().map(turn).collect(),
+            codecs: self.codecs.set.clone(),
+            max_bitrate: Some(l.bitrate),
+            limits: serve::Limits {
+                conferences: size(l.conferences, machine.conferences()),
+                participants_per_conference: size(l.participants_per_conference, participants),
+                participants: participants as usize,
+                calls_per_participant: l.calls_per_participant as usize,
+                event_streams: size(l.event_streams, connections / 4 * 3),
+                connections: connections as usize,
+                requests_per_address: l.requests_per_address,
+                joins_per_address: l.joins_per_address,
+            },
+            expires_as_string: self.mgmt.expires_as_string,
+        }
+    }
+
+    /// The arguments of `plenum-media`.
+    fn media_args(&self, data: &Path, shards: u32, sessions: u32) -> Vec<OsString> {
+        let mut args: Vec<OsString> = vec!["--socket".into(), socket_path(data).into()];
+        let mut put = |name: &str, value: String| args.extend([name.into(), value.into()]);
+        if !self.media.ip.is_empty() {
+            let all: Vec<String> = self.media.ip.iter().map(IpAddr::to_string).collect();
+            put("--ip", all.join(","));
+        }
+        put("--port-base", self.media.port_base.to_string());
+        put("--shards", shards.to_string());
+        put("--io", self.media.io.name().to_owned());
+        put("--tcp", self.media.tcp.to_string());
+        put("--pin", self.media.pin.to_string());
+        put("--max-sessions", sessions.to_string());
+        put("--max-bitrate", self.limits.bitrate.to_string());
+        args
+    }
+
+    fn media_binary(&self) -> PathBuf {
+        if !self.media.binary.as_os_str().is_empty() {
+            return self.media.binary.clone();
+        }
+        let beside = std::env::current_exe().ok().map(|own| own.with_file_name("plenum-media"));
+        beside.filter(|p| p.is_file()).unwrap_or_else(|| "plenum-media".into())
+    }
+
+    /// Host, and port unless it is 443.
+    fn public_host(&self) -> String {
+        if !self.server.public_host.is_empty() {
+            return self.server.public_host.clone();
+        }
+        let listen = self.server.listen.first().copied().unwrap_or_else(|| SocketAddr::from(([0, 0, 0, 0], 8443)));
+        let nat = |ip: IpAddr| self.media.advertised.iter().find(|n| n.local == ip).map_or(ip, |n| n.public);
+        let ip = match listen.ip() {
+            ip if !ip.is_unspecified() => ip,
+            _ => {
+                nat(self.media.ip.first().copied().or_else(own_address).unwrap_or_else(|| IpAddr::from([127, 0, 0, 1])))
+            }
+        };
+        match (ip, listen.port()) {
+            (IpAddr::V4(ip), 443) => ip.to_string(),
+            (IpAddr::V6(ip), 443) => format!("[{ip}]"),
+            (ip, port) => SocketAddr::new(ip, port).to_string(),
+        }
+    }
+}
+
+fn turn(server: &super::Turn) -> TurnServer {
+    TurnServer { urls: server.urls.clone(), username: server.username.clone(), credential: server.credential.clone() }
+}
+
+/// The address that this machine would send from towards the Internet. Nothing is sent: connecting a UDP socket only asks
+/// the routing table.
+pub fn own_address() -> Option<IpAddr> {
+    let route = |bind: &str, to: &str| {
+        let socket = UdpSocket::bind(bind).ok()?;
+        socket.connect(to).ok()?;
+        Some(socket.local_addr().ok()?.ip())
+    };
+    route("0.0.0.0:0", "192.0.2.1:9").or_else(|| route("[::]:0", "[2001:db8::1]:9")).filter(|ip| !ip.is_unspecified())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MACHINE: Machine = Machine { memory: 8 << 30, cores: 4, open_files: 4_096 };
+
+    #[test]
+    fn nothing_is_auto_any_more_and_media_is_told_all_it_needs() {
+        let mut config = Config::default();
+        config.server.data = "/srv/plenum".into();
+        config.media.ip = vec!["192.0.2.1".parse().unwrap(), "2001:db8::1".parse().unwrap()];
+        let resolved = config.resolve(&MACHINE).unwrap();
+        assert_eq!((resolved.shards, resolved.sessions_per_shard), (4, 512));
+        let args = resolved.link.process.unwrap().args;
+        let args: Vec<&str> = args.iter().map(|a| a.to_str().unwrap()).collect();
+        let expected = "--socket /srv/plenum/media.sock --ip 192.0.2.1,2001:db8::1 --port-base 40000 --shards 4 --io auto --tcp true \
+                        --pin true --max-sessions 512 --max-bitrate 20000000";
+        assert_eq!(args.join(" "), expected);
+        assert_eq!(resolved.settings.public_host, "192.0.2.1:8443");
+        assert_eq!(resolved.settings.limits.connections, 3_072);
+    }
+
+    #[test]
+    fn clients_behind_nat_are_told_the_public_address_and_port_443_is_left_out() {
+        let mut config = Config::default();
+        config.server.listen = vec!["0.0.0.0:443".parse().unwrap()];
+        config.media.ip = vec!["10.0.0.5".parse().unwrap()];
+        config.media.advertised =
+            vec![super::super::Nat { local: config.media.ip[0], public: "203.0.113.9".parse().unwrap() }];
+        assert_eq!(config.public_host(), "203.0.113.9");
+        config.server.public_host = "meet.example.org".into();
+        assert_eq!(config.public_host(), "meet.example.org");
+    }
+
+    #[test]
+    fn shards_stay_below_the_last_port_and_a_long_data_path_is_refused() {
+        let mut config = Config::default();
+        config.media.port_base = 65_534;
+        assert_eq!(config.resolve(&MACHINE).unwrap().shards, 2);
+        config.server.data = format!("/{}", "d".repeat(MAX_DATA_PATH)).into();
+        assert!(config.resolve(&MACHINE).unwrap_err().contains("server.data"));
+    }
+}
