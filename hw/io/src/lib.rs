@@ -20,3 +20,13 @@ mod waker;
 pub use dispatch::{Io, Kind, UnknownKind};
 pub use socket::Options;
 pub use waker::Waker;
+
+/// Feeds any bytes to the parsers of this crate, in pieces whose size the first byte gives: what a fuzz target calls.
+#[doc(hidden)]
+pub fn parse_any(bytes: &[u8]) {
+    cmsg::read(bytes);
+    let _ = addr::Name::parse(bytes);
+    let piece = bytes.first().map_or(1, |b| usize::from(*b) + 1);
+    tcp::deframe_any(bytes, piece);
+    uring::parse_any(&mut bytes.to_vec());
+}

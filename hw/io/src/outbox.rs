@@ -167,11 +167,11 @@ fn send(fd: RawFd, messages: &mut [libc::mmsghdr], stats: &mut IoStats) -> Resul
     Ok(result as usize)
 }
 
-/// Sends the packets of a refused train one by one.
+/// Sends the packets of a refused train one by one; how many the kernel took.
 ///
 /// # Safety
 /// `train`'s name and iovecs must point to live memory, and each iovec too.
-pub(crate) unsafe fn send_each(fd: RawFd, train: &libc::msghdr, stats: &mut IoStats) {
+pub(crate) unsafe fn send_each(fd: RawFd, train: &libc::msghdr, stats: &mut IoStats) -> usize {
     let mut messages = [libc::mmsghdr { msg_hdr: EMPTY_MESSAGE, msg_len: 0 }; MAX_TRAIN];
     let count = train.msg_iovlen.min(MAX_TRAIN);
     for (i, message) in messages[..count].iter_mut().enumerate() {
@@ -181,10 +181,10 @@ pub(crate) unsafe fn send_each(fd: RawFd, train: &libc::msghdr, stats: &mut IoSt
         message.msg_hdr.msg_iov = unsafe { train.msg_iov.add(i) };
         message.msg_hdr.msg_iovlen = 1;
     }
-    let mut at = 0;
+    let (mut at, mut taken) = (0, 0);
     while at < count {
         match send(fd, &mut messages[at..count], stats) {
-            Ok(sent) => at += sent,
+            Ok(sent) => (at, taken) = (at + sent, taken + sent),
             Err(libc::EINTR) => {}
             Err(_) => {
                 stats.tx_failed += 1;
@@ -192,4 +192,5 @@ pub(crate) unsafe fn send_each(fd: RawFd, train: &libc::msghdr, stats: &mut IoSt
             }
         }
     }
+    taken
 }

@@ -375,6 +375,18 @@ fn the_back_end_is_the_one_asked_for(kind: Kind) {
     assert_eq!(io.back_end(), kind.to_string());
 }
 
+/// Packets that are queued lie in the first pool's memory; it might be gone when they leave.
+#[test]
+fn uring_refuses_another_pool_while_packets_are_queued() {
+    let Some(mut a) = Side::new(Kind::Uring, &[V4], Options::default()) else { return };
+    a.send_to(a.addr(), &[(100, 1)]);
+    let mut other = plenum_packet::Pool::new(4);
+    let again = std::panic::AssertUnwindSafe(|| a.io.receive(&mut other, Time::ZERO, &mut |_, _| {}));
+    assert!(std::panic::catch_unwind(again).is_err());
+    a.settle();
+    assert!(a.io.receive(&mut other, Time::ZERO, &mut |_, _| {}).is_ok());
+}
+
 #[test]
 fn auto_takes_a_back_end_that_works() {
     let io = Io::open(Kind::Auto, &[V4.parse().unwrap()], &[], Options::default()).unwrap();

@@ -68,6 +68,16 @@ impl Deframer {
     }
 }
 
+/// Reads a stream of any bytes in pieces.
+pub(crate) fn deframe_any(bytes: &[u8], piece: usize) {
+    let mut deframer = Deframer::default();
+    for piece in bytes.chunks(piece.max(1)) {
+        let mut bytes = [deframer.held(), piece].concat();
+        deframer.feed(&mut bytes, |frame| assert!(frame.len() <= MAX_FRAME));
+        assert!(deframer.held().len() < LENGTH + MAX_FRAME);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -113,6 +123,7 @@ mod tests {
         #[test]
         fn any_bytes_are_taken_and_little_of_them_is_kept(stream in proptest::collection::vec(any::<u8>(), 0..9000)) {
             frames_of(&stream, &[1000, 3, 1]);
+            crate::parse_any(&stream);
         }
     }
 }

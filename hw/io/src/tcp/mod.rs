@@ -13,6 +13,7 @@ use crate::socket::{self, Options};
 use connection::{Live, Outcome, Slot};
 use core::net::SocketAddr;
 use core::time::Duration;
+pub(crate) use framing::deframe_any;
 use framing::{LENGTH, MAX_FRAME};
 use plenum_packet::io::IoStats;
 use plenum_packet::{Buf, Path, Pool, Time, Transport};

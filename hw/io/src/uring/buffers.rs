@@ -116,6 +116,12 @@ fn parse(bytes: &mut [u8]) -> Option<Message<'_>> {
     Some(Message { truncated, remote, control, payload: &mut payload[..len] })
 }
 
+/// Takes any bytes apart.
+pub(crate) fn parse_any(bytes: &mut [u8]) {
+    let len = bytes.len();
+    assert!(parse(bytes).is_none_or(|message| message.payload.len() <= len));
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -13,6 +13,7 @@ use crate::mmsg::{LARGE, MAX_WATCHED, fatal};
 use crate::outbox;
 use crate::show::{self, Sink};
 use crate::socket::{Options, UdpSocket};
+pub(crate) use buffers::parse_any;
 use buffers::{BUFFERS, Buffers, GROUP};
 use core::net::SocketAddr;
 use core::time::Duration;
@@ -52,6 +53,8 @@ pub(crate) struct Uring {
     queued: u32,
     /// The pool whose slots they name.
     region: Option<(*mut u8, usize)>,
+    /// Whether single packets go without a message header (IORING_OP_SEND with an address), which costs less.
+    plain_sends: bool,
     fired: bool,
     broken: Option<i32>,
     stats: IoStats,
@@ -104,6 +107,7 @@ impl Uring {
             arrived: VecDeque::with_capacity(usize::from(BUFFERS)),
             queued: 0,
             region: None,
+            plain_sends: true,
             fired: false,
             broken: None,
             stats: IoStats::default(),
@@ -235,11 +239,11 @@ impl Uring {
             self.queued = 0;
             self.reap(pool);
         }
-        let added = self.sends.add(socket as u16, &train.path.remote, train.segment, packets, pool);
-        let Some((index, header)) = added else { return Ok(()) };
-        let flags = (libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL) as u32;
-        let send = opcode::SendMsg::new(types::Fixed(socket as u32), header).flags(flags);
-        self.queue(&send.build().user_data(key(SEND, u32::from(index))))?;
+        let Some(index) = self.sends.add(socket as u16, &train.path.remote, train.segment, packets, pool) else {
+            return Ok(());
+        };
+        let operation = self.sends.operation(index, self.plain_sends);
+        self.queue(&operation.user_data(key(SEND, u32::from(index))))?;
         self.queued += 1;
         Ok(())
     }
@@ -264,10 +268,12 @@ impl Uring {
         if result >= 0 {
             self.stats.tx_packets += count;
             self.stats.tx_bytes += result as u64;
-        } else if count > 1 && outbox::refuses_trains(-result) {
+        } else if outbox::refuses_trains(-result) && (count > 1 || self.plain_sends) {
             socket.gso &= result != -libc::EIO;
             // SAFETY: the header and what it names stay in their entry until it is released below.
-            unsafe { outbox::send_each(socket.fd(), header, &mut self.stats) };
+            let sent = unsafe { outbox::send_each(socket.fd(), header, &mut self.stats) };
+            // What `sendmsg` can send and IORING_OP_SEND cannot: this kernel knows no address there.
+            self.plain_sends &= count > 1 || sent == 0;
         } else {
             self.stats.tx_failed += count;
         }

@@ -38,8 +38,13 @@ impl Ring {
             .build(SUBMISSIONS)?;
         let mut probe = Probe::new();
         ring.submitter().register_probe(&mut probe)?;
-        let needed =
-            [opcode::RecvMsgMulti::CODE, opcode::SendMsg::CODE, opcode::PollAdd::CODE, opcode::PollRemove::CODE];
+        let needed = [
+            opcode::RecvMsgMulti::CODE,
+            opcode::SendMsg::CODE,
+            opcode::Send::CODE,
+            opcode::PollAdd::CODE,
+            opcode::PollRemove::CODE,
+        ];
         if !ring.params().is_feature_ext_arg() || needed.iter().any(|&code| !probe.is_supported(code)) {
             return Err(io::Error::new(io::ErrorKind::Unsupported, "this kernel's io_uring lacks what we need"));
         }

@@ -7,6 +7,7 @@ use crate::addr::Name;
 use crate::cmsg::Segment;
 use crate::outbox::{EMPTY_IOVEC, EMPTY_MESSAGE, iovec};
 use core::net::SocketAddr;
+use io_uring::{opcode, squeue, types};
 use plenum_packet::io::MAX_TRAIN;
 use plenum_packet::{Buf, Pool};
 
@@ -52,8 +53,8 @@ impl Sends {
         self.free.is_empty()
     }
 
-    /// Takes the packets (at most [`MAX_TRAIN`]) into a free entry. Returns its index and its message header; `None` when no
-    /// entry is free or no packet is there.
+    /// Takes the packets (at most [`MAX_TRAIN`]) into a free entry and returns its index; `None` when no entry is free or no
+    /// packet is there.
     pub(super) fn add(
         &mut self,
         socket: u16,
@@ -61,7 +62,7 @@ impl Sends {
         segment: u16,
         packets: &mut [Option<Buf>],
         pool: &Pool,
-    ) -> Option<(u16, *const libc::msghdr)> {
+    ) -> Option<u16> {
         if packets.iter().all(Option::is_none) {
             return None;
         }
@@ -85,7 +86,23 @@ impl Sends {
             entry.header.msg_control = (&raw mut entry.control).cast();
             entry.header.msg_controllen = size_of::<Segment>() as _;
         }
-        Some((index, &raw const entry.header))
+        Some(index)
+    }
+
+    /// The operation that sends an entry. `plain`: a single packet goes without its message header.
+    pub(super) fn operation(&self, index: u16, plain: bool) -> squeue::Entry {
+        let entry = &self.entries[usize::from(index)];
+        let socket = types::Fixed(u32::from(entry.socket));
+        let flags = libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
+        if plain && entry.header.msg_iovlen == 1 {
+            let libc::iovec { iov_base, iov_len } = entry.packets[0];
+            return opcode::Send::new(socket, iov_base.cast(), iov_len as u32)
+                .flags(flags)
+                .dest_addr((&raw const entry.name).cast())
+                .dest_addr_len(entry.header.msg_namelen)
+                .build();
+        }
+        opcode::SendMsg::new(socket, &raw const entry.header).flags(flags as u32).build()
     }
 
     /// The socket and the message header of an entry.
