@@ -150,8 +150,9 @@ impl Bindings {
             self.streams.push(stream);
             self.streams.len() - 1
         } else {
-            let stale = self.streams.iter().enumerate().min_by_key(|(_, s)| s.last);
-            let (index, _) = stale.filter(|(_, s)| now.since(s.last) > STALE).ok_or(DropReason::TooManySources)?;
+            let heard = self.streams.iter().enumerate().filter(|(_, s)| s.heard);
+            let stale = heard.min_by_key(|(_, s)| s.last).filter(|(_, s)| now.since(s.last) > STALE);
+            let (index, _) = stale.ok_or(DropReason::TooManySources)?;
             self.streams[index] = stream;
             index
         };

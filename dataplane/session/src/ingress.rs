@@ -103,6 +103,11 @@ impl Ingress {
         }
     }
 
+    /// Another SSRC takes this place.
+    fn forget(&mut self, stream: usize) {
+        *self.seen(stream) = Seen::default();
+    }
+
     fn seen(&mut self, stream: usize) -> &mut Seen {
         if self.seen.len() <= stream {
             self.seen.resize_with(stream + 1, Seen::default);
@@ -138,7 +143,11 @@ impl Session {
         }
         let stream = match self.bindings.find(header.ssrc) {
             Some(stream) => stream,
-            None => self.bindings.bind(now, &header, &values, packet)?,
+            None => {
+                let stream = self.bindings.bind(now, &header, &values, packet)?;
+                self.ingress.forget(stream);
+                stream
+            }
         };
         self.note(now, stream);
         let (start, len) = rtp::payload_range(&header, packet).map_err(|_| DropReason::MalformedRtp)?;

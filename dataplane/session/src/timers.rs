@@ -47,14 +47,23 @@ impl Session {
             }
             _ => {}
         }
+        self.transport_timeout(now, out);
+        self.report(now, out);
+    }
+    /// DTLS and SCTP: looked at only when one of them is due, because reports come far more often.
+    fn transport_timeout(&mut self, now: Time, out: &mut Outbox<'_>) {
         let instant = self.env.anchor.instant(now);
+        let due = |d: Option<std::time::Instant>| d.is_some_and(|at| at <= instant);
+        let data_due = due(self.data.as_ref().and_then(DataChannels::deadline));
+        if !data_due && !due(self.dtls.deadline()) {
+            return;
+        }
         if self.dtls.handle_timeout(instant) == Err(Failed) {
             return self.end(LegEnd::DtlsFailed);
         }
-        if let Some(data) = self.data.as_mut().filter(|d| d.deadline().is_some_and(|at| at <= instant)) {
+        if let Some(data) = self.data.as_mut().filter(|_| data_due) {
             data.handle_timeout(instant, &mut self.events);
         }
         self.drain_dtls(now, None, out);
-        self.report(now, out);
     }
 }

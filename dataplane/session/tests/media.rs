@@ -175,7 +175,8 @@ fn padding_is_no_media() {
 fn plan(world: &mut World, media: u16, sequence: u16, payload: &[u8]) -> Plan {
     let buf = world.pool.copy_in(HEADROOM, payload).unwrap();
     let reference = world.pool.reference(&buf);
-    std::mem::forget(buf);
+    // Stays in the cache as long as the test runs.
+    let _cached = buf;
     Plan {
         payload: reference,
         media,
@@ -312,6 +313,29 @@ fn a_peer_without_rtx_gets_the_same_sealed_bytes_again() {
     assert_eq!(world.peer.rtp.len(), 3);
     assert!(world.peer.rtp[2].ends_with(&[11; 20]));
     assert!(world.peer.opened_errors.is_empty());
+}
+
+#[test]
+fn a_lost_picture_that_is_gone_for_good_asks_for_a_key_frame() {
+    let mut world = World::plain();
+    let buf = world.pool.copy_in(HEADROOM, b"frame").unwrap();
+    let payload = world.pool.reference(&buf);
+    let first = Plan { payload, ..plan(&mut world, 1, 20, b"x") };
+    world.session.enqueue(world.now, first).unwrap();
+    send(&mut world, 1, 22, b"later");
+    world.run(Duration::from_millis(50));
+    nack(&mut world, OUR_VIDEO, &[20, 23]);
+    world.run(Duration::from_millis(50));
+    assert!(world.feedback.is_empty(), "it can be sent again");
+    world.pool.free(buf);
+    world.run(Duration::from_millis(300));
+    nack(&mut world, OUR_VIDEO, &[20]);
+    world.run(Duration::from_millis(50));
+    assert_eq!(world.feedback, [Feedback::KeyFrame { media: 1 }]);
+    world.feedback.clear();
+    nack(&mut world, OUR_VIDEO, &[21]);
+    world.run(Duration::from_millis(50));
+    assert!(world.feedback.is_empty(), "it never left, and may still come");
 }
 
 #[test]

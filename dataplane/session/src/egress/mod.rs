@@ -106,6 +106,17 @@ impl Paced for Item {
     }
 }
 
+/// What became of a request for a lost packet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Answer {
+    /// It leaves again.
+    Sent,
+    /// It is on its way again, or was never sent.
+    Nothing,
+    /// It is a picture's, and cannot be sent any more: only a key frame helps.
+    Gone,
+}
+
 /// The sending side of a session.
 pub(crate) struct Egress {
     slots: Vec<Slot>,
@@ -194,11 +205,7 @@ impl Egress {
         self.rtt = None;
     }
 
-    /// The peer asks for `sequence` of the slot with this SSRC again.
-    ///
-    /// # Errors
-    /// [`DropReason::UnknownSsrc`], [`DropReason::Evicted`] when it is no longer known, [`DropReason::Duplicate`] when it was
-    /// sent again less than a round trip ago.
+    /// The peer asks for `sequence` of a slot again.
     pub(crate) fn nack(
         &mut self,
         now: Time,
@@ -206,26 +213,32 @@ impl Egress {
         sequence: u16,
         path: Option<Path>,
         out: &mut Outbox<'_>,
-    ) -> Result<(), DropReason> {
+    ) -> Answer {
         let rtt = self.rtt.unwrap_or(DEFAULT_RTT);
-        let entry = self.slots.get_mut(slot).ok_or(DropReason::UnknownSsrc)?;
-        let index = entry.index.find(sequence).ok_or(DropReason::Evicted)?;
-        let sent = entry.history.get(index).ok_or(DropReason::Evicted)?;
+        let Some(slot) = self.slots.get_mut(slot) else { return Answer::Nothing };
+        let Some(index) = slot.index.find(sequence) else { return Answer::Nothing };
+        let gone = if slot.video { Answer::Gone } else { Answer::Nothing };
+        let Some(sent) = slot.history.get(index) else {
+            // It may still come, late or repaired on the way in; unless the pacer dropped a frame, and this is part of it.
+            return if std::mem::take(&mut slot.starved) { gone } else { Answer::Nothing };
+        };
         if sent.resent != Time::ZERO && now.since(sent.resent) < rtt {
-            return Err(DropReason::Duplicate);
+            return Answer::Nothing;
         }
         sent.resent = now;
-        match (&entry.sealed, entry.rtx_ssrc) {
-            (_, Some(_)) => {
+        match (&slot.sealed, slot.rtx_ssrc, path) {
+            (_, Some(_), _) if out.pool.get(sent.plan.payload).is_none() => gone,
+            (_, Some(_), _) => {
                 let size = sent.plan.size() as u16;
-                self.pacer.push(now, Item::Resend { media: entry.media, index, size }, |_| {})
+                let _ = self.pacer.push(now, Item::Resend { media: slot.media, index, size }, |_| {});
+                Answer::Sent
             }
-            (Some(sealed), None) => {
-                let bytes = sealed.get(index).ok_or(DropReason::Evicted)?;
-                let path = path.ok_or(DropReason::NoPath)?;
-                if out.push(path, bytes) { Ok(()) } else { Err(DropReason::NoBuffer) }
-            }
-            (None, None) => Err(DropReason::Evicted),
+            (Some(sealed), None, Some(path)) => match sealed.get(index) {
+                Some(bytes) if out.push(path, bytes) => Answer::Sent,
+                Some(_) => Answer::Nothing,
+                None => gone,
+            },
+            _ => Answer::Nothing,
         }
     }
 
@@ -296,6 +309,13 @@ impl Egress {
     }
 }
 
+/// The pacer dropped a picture: what follows it cannot be decoded.
+fn starve(slots: &mut [Slot], dropped: &Item) {
+    if let Some(slot) = slots.iter_mut().find(|s| s.media == dropped.slot()) {
+        slot.starved = true;
+    }
+}
+
 impl Session {
     /// Queues a planned packet in the pacer.
     ///
@@ -308,7 +328,8 @@ impl Session {
         }
         let slot = self.egress.slot_of(plan.media).ok_or(DropReason::UnknownSsrc)?;
         self.egress.slots[slot].clock(plan.payload_type).ok_or(DropReason::UnknownPayloadType)?;
-        self.egress.pacer.push(now, Item::Plan(plan), |_| {})
+        let slots = &mut self.egress.slots;
+        self.egress.pacer.push(now, Item::Plan(plan), |dropped| starve(slots, dropped))
     }
 
     /// Takes what may leave now out of the pacer and writes it into send slots. The shard seals the jobs, calls
@@ -321,7 +342,7 @@ impl Session {
             egress.cc.handle_timeout(now);
         }
         egress.pacer.set_rate(now, egress.cc.target(), egress.cc.pacing_rate());
-        while let Some(popped) = egress.pacer.pop(now, |_| {}) {
+        while let Some(popped) = egress.pacer.pop(now, |dropped| starve(&mut egress.slots, dropped)) {
             match egress.make(pool, now, popped.item, key) {
                 Ok((job, received)) => {
                     released.jobs.push(job);

@@ -55,6 +55,8 @@ pub(crate) struct Slot {
     /// Sealed packets, for a peer that wants lost packets again but has no RTX.
     pub(crate) sealed: Option<SealedRing>,
     pub(crate) stats: SentStats,
+    /// The pacer dropped a frame, and no key frame was asked for since.
+    pub(crate) starved: bool,
     /// Of the latest packet; `None` before the first.
     pub(crate) last_payload_type: Option<u8>,
 }
@@ -77,6 +79,7 @@ impl Slot {
             history: History::new(spec.kind == Kind::Video),
             sealed: None,
             stats: SentStats::default(),
+            starved: false,
             last_payload_type: None,
         };
         new.apply(media, spec, slot);

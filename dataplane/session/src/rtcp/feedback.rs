@@ -1,5 +1,6 @@
 //! What the peer's control packets mean for us; what they mean for others leaves as [`Feedback`].
 
+use crate::egress::Answer;
 use crate::events::{Feedback, Outbox};
 use crate::session::{Session, State};
 use plenum_packet::{DropReason, Time};
@@ -44,7 +45,7 @@ impl Session {
                         feedback.push(Feedback::Bye { media, encoding });
                     }
                 }
-                Packet::Nack(nack) => self.nacked(now, &nack, out),
+                Packet::Nack(nack) => self.nacked(now, &nack, out, feedback),
                 Packet::Pli(pli) => self.wants_key_frame(pli.media_ssrc, feedback),
                 Packet::Fir(fir) => fir.entries().for_each(|e| self.wants_key_frame(e.ssrc, feedback)),
                 Packet::Remb(remb) => self.egress.cc.on_remb(now, remb.bitrate),
@@ -70,11 +71,16 @@ impl Session {
         }
     }
 
-    fn nacked(&mut self, now: Time, nack: &Nack<'_>, out: &mut Outbox<'_>) {
+    /// Lost packets leave again; where one is gone for good, a key frame is asked for before the peer has to.
+    fn nacked(&mut self, now: Time, nack: &Nack<'_>, out: &mut Outbox<'_>, feedback: &mut Vec<Feedback>) {
         let Some(slot) = self.egress.by_ssrc(nack.media_ssrc) else { return };
         let path = self.path();
+        let mut gone = false;
         for sequence in nack.sequences().take(MAX_NACKED) {
-            let _ = self.egress.nack(now, slot, sequence, path, out);
+            gone |= self.egress.nack(now, slot, sequence, path, out) == Answer::Gone;
+        }
+        if gone {
+            self.wants_key_frame(nack.media_ssrc, feedback);
         }
     }
 

@@ -13,10 +13,10 @@ use is::{Candidate, IceAgent, IceAgentEvent, IceCreds, Protocol};
 use plenum_contract::spec::{CodecSpec, Fingerprint, IceSpec, MediaSpec, SlotSpec, SourceSpec, local_ufrag};
 use plenum_contract::{Codec, Extension, Kind, LegKey, ParticipantKey, SessionSpec, TrackKey};
 use plenum_packet::{Buf, DropReason, HEADROOM, Path, Pool, Time, Transport};
+use plenum_session::report::ArrivalRecorder;
 use plenum_session::{
     Anchor, Certificates, Env, Feedback, Incoming, Outbox, Released, Session, SessionEvent, SessionLimits,
 };
-use plenum_session::report::ArrivalRecorder;
 use plenum_srtp::{Job, KeyId, Opener, Sealer, Suite, split_dtls_material};
 use plenum_wire::demux::{PacketKind, classify};
 use plenum_wire::{ext, rtcp, rtp};

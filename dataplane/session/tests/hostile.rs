@@ -1,0 +1,137 @@
+//! Hostile input on the paths of a connected session: counted drops, nothing bound, nothing kept, media goes on.
+
+mod common;
+
+use common::*;
+use is::stun::{StunMessage, TransId};
+use is::{DefaultSha1HmacProvider, Sha1HmacProvider};
+use plenum_contract::spec::IceSpec;
+use plenum_packet::{DropReason, Path};
+use plenum_session::{MAX_PATHS, SessionEvent};
+use std::time::Duration;
+
+struct Random(u64);
+
+impl Random {
+    fn next(&mut self) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0
+    }
+
+    fn bytes(&mut self, len: usize) -> Vec<u8> {
+        (0..len).map(|_| self.next() as u8).collect()
+    }
+}
+
+fn hmac(key: &[u8], parts: &[&[u8]]) -> [u8; 20] {
+    DefaultSha1HmacProvider.sha1_hmac(key, parts)
+}
+
+fn check(ice: &IceSpec, controlling: bool, nominate: bool) -> Vec<u8> {
+    let username = format!("{}:{}", ice.local_ufrag, ice.remote_ufrag);
+    let request = StunMessage::binding_request(&username, TransId::new(), controlling, 1, 100, nominate);
+    let mut bytes = vec![0; 300];
+    let len = request.to_bytes(Some(ice.local_pwd.as_bytes()), &mut bytes, hmac).unwrap();
+    bytes.truncate(len);
+    bytes
+}
+
+fn from(port: u16) -> Path {
+    Path { remote: addr(&format!("203.0.113.5:{port}")), ..udp4() }
+}
+
+#[test]
+fn a_hundred_thousand_bogus_packets_change_nothing() {
+    let mut world = World::connected();
+    let ice = world.session.spec().ice.clone();
+    let mut random = Random(0x5eed);
+    let genuine = [
+        world.peer.rtp_packet(THEIR_AUDIO, AUDIO_PT, 9, 0, &[(MID_ID, b"0")], b"opus"),
+        world.peer.rtcp_packet(|w| w.pli(1, OUR_VIDEO).unwrap()),
+        check(&ice, true, true),
+        vec![22, 0xfe, 0xfd, 0, 0, 0, 0, 0, 0, 0, 9, 0, 20, 1, 0, 0, 8, 0, 0, 0, 0, 0, 0, 0, 8, 1, 2, 3, 4, 5, 6, 7, 8],
+    ];
+    for round in 0..100_000 {
+        let mut bytes = match round % 3 {
+            0 => {
+                let len = (random.next() % 200) as usize;
+                random.bytes(len)
+            }
+            // One bit of a genuine packet is wrong, but not a bit that nothing protects.
+            1 => {
+                let mut bytes = genuine[(random.next() % 4) as usize].clone();
+                let at = random.next() as usize % bytes.len();
+                bytes[at] ^= 1 << (random.next() % 8);
+                bytes
+            }
+            _ => {
+                let whole = &genuine[(random.next() % 4) as usize];
+                whole[..random.next() as usize % whole.len()].to_vec()
+            }
+        };
+        // A check whose fingerprint alone is wrong is still authenticated; everything else must fail.
+        let _ = world.deliver(udp4(), &mut bytes);
+        assert!(world.incoming.is_empty() && world.feedback.is_empty());
+    }
+    world.events.extend(world.session.events());
+    assert!(!world.events.iter().any(|e| matches!(e, SessionEvent::Bound(_) | SessionEvent::Ended(_))));
+    assert_eq!(world.session.path(), Some(udp4()));
+    assert_eq!(world.pool.in_use(), 0);
+    let mut good = genuine[0].clone();
+    world.deliver(udp4(), &mut good).unwrap();
+    assert_eq!(world.incoming.len(), 1, "media goes on");
+}
+
+#[test]
+fn a_peer_that_believes_to_be_controlled_is_told_the_role_conflict() {
+    let mut world = World::connected();
+    let ice = world.session.spec().ice.clone();
+    let mut bytes = check(&ice, false, true);
+    let mut answers = Vec::new();
+    world.outbox(|session, now, out| {
+        session.handle_stun(now, from(1), &bytes, out).unwrap();
+        answers.extend(out.packets.iter().map(|(_, buf)| out.pool.bytes(buf).to_vec()));
+    });
+    let answer = StunMessage::parse(&answers[0]).unwrap();
+    assert_eq!(answer.error_code().map(|e| e.0), Some(487));
+    assert!(answer.verify(ice.local_pwd.as_bytes(), hmac));
+    assert_eq!(world.session.path(), Some(udp4()), "a conflicting check nominates nothing");
+    bytes[9] ^= 1;
+    assert_eq!(world.deliver(from(1), &mut bytes), Err(DropReason::BadStun));
+}
+
+#[test]
+fn a_peer_with_many_addresses_keeps_a_bounded_number_of_paths() {
+    let mut world = World::connected();
+    let ice = world.session.spec().ice.clone();
+    for port in 1..100 {
+        world.now += Duration::from_millis(1);
+        world.deliver(from(port), &mut check(&ice, true, false)).unwrap();
+    }
+    assert_eq!(world.session.paths().count(), MAX_PATHS);
+    assert!(world.session.paths().any(|p| p == udp4()), "the nominated path stays");
+    assert!(world.session.paths().any(|p| p == from(99)), "and so does the newest");
+    world.events.extend(world.session.events());
+    let gone = world.events.iter().filter(|e| matches!(e, SessionEvent::PathGone(_))).count();
+    assert_eq!(gone, 100 - MAX_PATHS);
+    world.deliver(from(99), &mut check(&ice, true, true)).unwrap();
+    assert_eq!(world.session.path(), Some(from(99)), "the last nomination counts");
+}
+
+#[test]
+fn more_sources_than_the_limit_are_refused_until_old_ones_are_silent() {
+    let mut world = World::connected();
+    let mut refused = 0;
+    for ssrc in 0..100 {
+        let mut packet = world.peer.rtp_packet(5000 + ssrc, AUDIO_PT, 1, 0, &[(MID_ID, b"0")], b"opus");
+        refused += usize::from(world.deliver(udp4(), &mut packet) == Err(DropReason::TooManySources));
+    }
+    // Two of the 64 places belong to the signalled SSRCs of the video, which were never heard.
+    assert_eq!((refused, world.incoming.len()), (100 - 62, 62));
+    world.run(Duration::from_secs(11));
+    let mut packet = world.peer.rtp_packet(9000, AUDIO_PT, 1, 0, &[(MID_ID, b"0")], b"opus");
+    world.deliver(udp4(), &mut packet).unwrap();
+    world.free_incoming();
+}
