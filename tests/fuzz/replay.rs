@@ -81,6 +81,44 @@ fn every_cut_and_every_flipped_bit_of_a_seed_passes_its_target() {
     }
 }
 
+/// Splitmix64: the same numbers in every run.
+fn next(state: &mut u64) -> usize {
+    *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    let mut z = *state;
+    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    (z ^ (z >> 31)) as usize >> 1
+}
+
+/// `PLENUM_FUZZ_ROUNDS` sets how many mutations of each seed are tried.
+#[test]
+fn random_mutations_of_the_seeds_pass_their_targets() {
+    let rounds = std::env::var("PLENUM_FUZZ_ROUNDS").ok().and_then(|v| v.parse().ok()).unwrap_or(200);
+    let all = seeds::all();
+    let mut state = 1;
+    for seed in &all {
+        let (_, target) = TARGETS.iter().find(|(name, _)| *name == seed.target).expect("a target");
+        let siblings: Vec<_> = all.iter().filter(|s| s.target == seed.target).collect();
+        for round in 0..rounds {
+            let mut bytes = seed.bytes.clone();
+            for _ in 0..=next(&mut state) % 5 {
+                let at = next(&mut state) % (bytes.len() + 1);
+                match next(&mut state) % 5 {
+                    0 => bytes.insert(at, next(&mut state) as u8),
+                    1 => bytes.truncate(at),
+                    2 => bytes.extend(&siblings[next(&mut state) % siblings.len()].bytes),
+                    3 => bytes.iter_mut().skip(at).take(1).for_each(|b| *b = [0, 1, 0x7f, 0x80, 0xff][round % 5]),
+                    _ => bytes.iter_mut().skip(at).take(2).for_each(|b| *b = next(&mut state) as u8),
+                }
+            }
+            if let Err(panic) = std::panic::catch_unwind(|| target(&bytes)) {
+                eprintln!("{}/{} round {round}: {bytes:02x?}", seed.target, seed.name);
+                std::panic::resume_unwind(panic);
+            }
+        }
+    }
+}
+
 #[test]
 fn seeds_that_are_meant_to_be_valid_are() {
     use plenum_wire::payload::{Codec, dd, inspect};

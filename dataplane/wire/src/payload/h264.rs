@@ -109,17 +109,20 @@ impl<'a> Iterator for Nals<'a> {
 /// # Errors
 /// [`Malformed`] for truncated units, lengths beyond the payload, and packet types of packetization mode 2.
 pub fn frame_info(payload: &[u8], marker: bool) -> Result<FrameInfo, Malformed> {
-    let mut info = FrameInfo { end_of_frame: marker, discardable: true, ..FrameInfo::default() };
+    let mut info = FrameInfo { end_of_frame: marker, ..FrameInfo::default() };
+    let (mut slices, mut referred) = (false, false);
     for nal in nals(payload)? {
         let nal = nal?;
         let head = nal.first && matches!(nal.kind, nal::SEI | nal::SPS | nal::PPS | nal::AUD);
         info.start_of_frame |= head || nal.starts_picture();
         info.key_frame |= (nal.kind == nal::SPS && nal.first) || (nal.kind == nal::IDR && nal.starts_picture());
-        info.discardable &= nal.reference == 0;
+        slices |= matches!(nal.kind, nal::SLICE..=nal::IDR);
+        referred |= nal.reference != 0;
         if nal.kind == nal::SPS && nal.first && nal.last {
             info.dimensions = info.dimensions.or(sps_dimensions(nal.body).ok());
         }
     }
+    info.discardable = slices && !referred;
     info.spatial_sync = info.key_frame;
     Ok(info)
 }
@@ -257,6 +260,8 @@ mod tests {
         let info = frame_info(&[0x01, 0x9a], true).unwrap();
         assert!(info.discardable && info.start_of_frame && info.end_of_frame && !info.key_frame);
         assert!(!frame_info(&[0x41, 0x9a], true).unwrap().discardable);
+        // A delimiter alone says nothing of the slices that follow it.
+        assert!(!frame_info(&[0x09, 0xf0], false).unwrap().discardable);
     }
 
     #[test]
