@@ -2,13 +2,35 @@
 
 use crate::Shard;
 use crate::world::LegIndex;
+use core::time::Duration;
 use plenum_packet::{Pool, Time, TxBatch};
 use plenum_session::{Outbox, Session};
+
+/// A session whose deadline does not move on when it is served is served again after this long: a fault in one session must
+/// not take the core from the others.
+const REST: Duration = Duration::from_millis(1);
 
 impl Shard {
     /// Lets time pass up to `now` and puts what is to be sent into `tx`.
     pub fn tick(&mut self, now: Time, pool: &mut Pool, tx: &mut TxBatch) {
+        self.not_before = now + REST;
+        self.run_timers(now, pool);
+        self.tick_stages(now);
+        self.tick_layers(now, pool);
+        self.send_due_key_frame_requests(now);
+        self.run_timers(now, pool);
+        self.release(now, pool);
+        self.send(now, pool, tx);
+        self.not_before = Time::ZERO;
+    }
+
+    /// Has every session that is due do what is due, each once.
+    fn run_timers(&mut self, now: Time, pool: &mut Pool) {
+        let mut due = std::mem::take(&mut self.due);
         while let Some(index) = self.timers.pop(now) {
+            due.push(index);
+        }
+        for index in due.drain(..) {
             // A leg that ended meanwhile left its entry behind.
             let _ = self.with_session(now, pool, index, |session, out| {
                 session.handle_timeout(now, out);
@@ -16,18 +38,7 @@ impl Shard {
             });
             self.mark(index);
         }
-        self.tick_stages(now);
-        self.tick_layers(now, pool);
-        self.send_due_key_frame_requests(now);
-        while let Some(index) = self.timers.pop(now) {
-            let _ = self.with_session(now, pool, index, |session, out| {
-                session.handle_timeout(now, out);
-                Ok(())
-            });
-            self.mark(index);
-        }
-        self.release(now, pool);
-        self.send(now, pool, tx);
+        self.due = due;
     }
 
     /// Says goodbye to every peer and forgets them.
@@ -57,6 +68,7 @@ impl Shard {
     pub(crate) fn rearm(&mut self, index: LegIndex) {
         if let Some(leg) = self.world.legs.get(index) {
             let at = leg.session.poll_timeout().min(if leg.dirty { Time::NEVER } else { leg.session.poll_release() });
+            let at = if at == Time::NEVER { at } else { at.max(self.not_before) };
             self.timers.arm(index, at);
         }
     }

@@ -58,6 +58,10 @@ pub struct Shard {
     sealer: Sealer,
     /// Control packets that wait for the end of the tick.
     control: Vec<(Path, plenum_packet::Buf)>,
+    /// Legs whose timers run now; kept for its capacity.
+    due: Vec<LegIndex>,
+    /// During a tick: no session is armed for an earlier instant.
+    not_before: Time,
     /// Legs with something to release.
     dirty: Vec<LegIndex>,
     released: Released,
@@ -85,6 +89,8 @@ impl Shard {
             timers: Timers::default(),
             sealer: Sealer::new(),
             control: Vec::new(),
+            due: Vec::new(),
+            not_before: Time::ZERO,
             dirty: Vec::new(),
             released: Released::default(),
             runs: Vec::new(),
