@@ -12,7 +12,7 @@ use super::gcc::throughput::Throughput;
 use super::gcc::{DelayBased, Usage};
 use super::probe::Prober;
 use super::remb::RembEstimator;
-use super::send_history::SendHistory;
+use super::send_history::{Acked, SendHistory};
 use core::time::Duration;
 use plenum_packet::{Bitrate, Time};
 use plenum_wire::rtcp::Status;
@@ -22,6 +22,9 @@ const DEFAULT_RTT: Duration = Duration::from_millis(100);
 /// Packets are out and no feedback came for this long: the path, or the way back, is gone or full. Longer: a queue of that
 /// length builds up at a path that vanished. Shorter: lost feedback looks like it.
 const SILENCE: Duration = Duration::from_secs(1);
+/// A packet is lost when one that left this much later was received and it still was not. Larger: late to react to loss.
+/// Smaller: reordering looks like loss.
+const REORDERING: Duration = Duration::from_millis(150);
 /// In silence the rate falls to this part in every [`SILENCE_STEP`].
 const SILENCE_FACTOR: f64 = 0.8;
 /// See [`SILENCE_FACTOR`].
@@ -34,6 +37,11 @@ const REMEMBER: Duration = Duration::from_secs(5);
 const QUIET: Duration = Duration::from_millis(700);
 /// Without transport-wide feedback for this long, REMB and loss decide.
 const TWCC_GONE: Duration = Duration::from_secs(10);
+/// A queue longer than this is drained: the target falls by a thousandth for each further millisecond, at most by
+/// [`MOST_DRAIN`]. Larger: sound is late for longer after a path narrowed. Smaller: video yields to small queues.
+const LONG_QUEUE_MS: f64 = 100.0;
+/// See [`LONG_QUEUE_MS`].
+const MOST_DRAIN: f64 = 0.5;
 /// Released packets may leave this much faster than the estimate. Larger: key frames fill the queue of a narrow path at
 /// once. Smaller: they wait here.
 const PACING: f64 = 1.5;
@@ -90,6 +98,8 @@ pub struct BandwidthEstimator {
     /// When the oldest packet left that no feedback came after.
     unanswered: Option<Time>,
     newest_acked: u64,
+    /// Highest number that feedback spoke of, and about when that packet arrived.
+    spoken: Option<(u64, i64)>,
     silence: Option<Silence>,
     fall: Option<Fall>,
     quiet_since: Option<Time>,
@@ -128,6 +138,7 @@ impl BandwidthEstimator {
             last_feedback: None,
             unanswered: None,
             newest_acked: 0,
+            spoken: None,
             silence: None,
             fall: None,
             quiet_since: None,
@@ -161,24 +172,36 @@ impl BandwidthEstimator {
     pub fn on_feedback(&mut self, now: Time, statuses: impl IntoIterator<Item = Status>) {
         self.now = now;
         let mut news = None;
+        // Numbers that no feedback speaks of: their feedback was lost. They are credited when an arrival follows.
+        let mut unspoken = 0;
         for status in statuses {
             let Some(sequence) = self.history.unwrap(status.sequence) else { continue };
-            match status.arrival {
-                Some(ticks) => {
-                    let arrival_us = self.clock.unwrap(ticks);
-                    if let Some(acked) = self.history.received(now, sequence, arrival_us) {
-                        self.acked(&acked);
-                        news = Some(acked.sent);
-                    }
-                }
-                None => {
-                    if let Some((_, sent)) = self.history.lost(now, sequence) {
-                        self.loss.packet(sent, true);
-                    }
-                }
+            let last = self.spoken.map(|(last, _)| last);
+            let ahead = last.is_some_and(|last| sequence > last);
+            if let Some(last) = last.filter(|last| sequence > last + 1) {
+                unspoken += self.history.bytes_between(last, sequence);
+            }
+            let Some(ticks) = status.arrival else {
+                self.history.lost(sequence);
+                self.spoken = self.spoken.map(|(last, at)| (last.max(sequence), at));
+                continue;
+            };
+            let arrival_us = self.clock.unwrap(ticks);
+            let Some(acked) = self.history.received(now, sequence, arrival_us) else { continue };
+            news = news.max(Some(acked.sent));
+            self.acked(&acked, ahead || last.is_none() || acked.recovered);
+            if let Some((_, at)) = self.spoken.filter(|_| unspoken > 0) {
+                let passed = f64::from(unspoken) * (1.0 - self.loss.inherent());
+                self.throughput.span(at, arrival_us, passed as u32);
+            }
+            unspoken = 0;
+            if ahead || last.is_none() {
+                self.spoken = Some((sequence, arrival_us));
             }
         }
         let Some(newest_sent) = news else { return };
+        let loss = &mut self.loss;
+        self.history.settle(now, newest_sent.before(REORDERING), |sent, lost| loss.packet(sent, lost));
         self.answered(now, newest_sent);
         self.update(now);
     }
@@ -208,7 +231,12 @@ impl BandwidthEstimator {
             return if self.last_feedback.is_none() { self.remb.target(self.now) } else { self.aimd.rate() };
         }
         let limit = self.loss.limit().unwrap_or(Bitrate::MAX);
-        self.aimd.rate().min(limit).clamp(self.limits.min, self.limits.max.max(self.limits.min))
+        let long = (self.delay.queue_ms() - LONG_QUEUE_MS).max(0.0) / 1000.0;
+        self.aimd
+            .rate()
+            .min(limit)
+            .scale(1.0 - long.min(MOST_DRAIN))
+            .clamp(self.limits.min, self.limits.max.max(self.limits.min))
     }
 
     /// How fast the pacer lets packets go: above the target, and at a probe's rate while one is sent.
@@ -238,7 +266,7 @@ impl BandwidthEstimator {
         self.now = now;
         self.prober.handle_timeout(now);
         self.fall_silent(now);
-        if self.silence.is_none() && self.loss.limit().is_none() {
+        if self.silence.is_none() && self.loss.limit().is_none() && self.delay.queue_ms() < LONG_QUEUE_MS {
             let ceiling = self.limits.max.min(self.wanted.scale(1.2));
             let jitter = Duration::from_micros((self.delay.jitter_ms().clamp(0.0, 1000.0) * 1e3) as u64);
             self.prober.begin(now, self.target(), ceiling, jitter);
@@ -261,21 +289,19 @@ impl BandwidthEstimator {
         self.last_feedback.is_some_and(|last| self.now.since(last) < TWCC_GONE)
     }
 
-    fn acked(&mut self, acked: &super::send_history::Acked) {
+    fn acked(&mut self, acked: &Acked, uncredited: bool) {
         if self.clock.jumped(acked.sent, acked.arrival_us) {
             self.delay.reset();
             self.throughput.reset();
             self.prober.reset();
+            self.spoken = None;
         }
         self.newest_acked = self.newest_acked.max(acked.sequence);
-        self.throughput.packet(acked.arrival_us, acked.size);
+        if uncredited {
+            self.throughput.packet(acked.arrival_us, acked.size);
+        }
         self.delay.packet(acked);
         self.prober.on_acked(acked);
-        if acked.recovered {
-            self.loss.recovered();
-        } else {
-            self.loss.packet(acked.sent, false);
-        }
     }
 
     fn answered(&mut self, now: Time, newest_sent: Time) {
@@ -313,8 +339,14 @@ impl BandwidthEstimator {
         } else {
             self.aimd.update(now, usage, passing(delivered), rtt);
         }
-        if let Verdict::Congested(rate) = self.loss.update(now, before, self.throughput.long()) {
-            self.aimd.set(rate.min(self.aimd.rate()));
+        match self.loss.update(now, before, self.throughput.long()) {
+            Verdict::Congested(rate) => self.aimd.overused(now, rate),
+            Verdict::Inherent => {
+                // What earlier experiments took for the capacity may have been this loss.
+                self.aimd.forget_capacity();
+                self.prober.request(now, self.aimd.rate().scale(2.0));
+            }
+            Verdict::Same | Verdict::Limited => {}
         }
         self.recover(now, usage, before);
     }

@@ -65,6 +65,8 @@ pub struct SendHistory {
     entries: Box<[Entry]>,
     first: u64,
     next: u64,
+    /// Below this number the fate of every packet was told.
+    settled: u64,
     cumulative: u32,
     last_sent: Time,
 }
@@ -75,6 +77,7 @@ impl Default for SendHistory {
             entries: vec![Entry::default(); CAPACITY].into_boxed_slice(),
             first: 0,
             next: 0,
+            settled: 0,
             cumulative: 0,
             last_sent: Time::ZERO,
         }
@@ -84,7 +87,12 @@ impl Default for SendHistory {
 impl SendHistory {
     /// A history whose first packet gets the number `first` (its low 16 bits go on the wire).
     pub fn starting_at(first: u16) -> SendHistory {
-        SendHistory { first: u64::from(first), next: u64::from(first), ..SendHistory::default() }
+        SendHistory {
+            first: u64::from(first),
+            next: u64::from(first),
+            settled: u64::from(first),
+            ..SendHistory::default()
+        }
     }
 
     /// Notes a packet that leaves now and gives its number: stamp the low 16 bits.
@@ -133,14 +141,39 @@ impl SendHistory {
         Some(Acked { sequence, sent, arrival_us, size, cumulative, cluster, recovered })
     }
 
-    /// The peer says that it has not received `sequence`. Its size and when it left, the first time that this is said.
-    pub fn lost(&mut self, now: Time, sequence: u64) -> Option<(u16, Time)> {
-        let entry = self.entry(sequence)?;
-        if entry.state != State::InFlight {
-            return None;
+    /// The peer says that it has not received `sequence`. That may change: it may be late.
+    pub fn lost(&mut self, sequence: u64) {
+        if let Some(entry) = self.entry(sequence)
+            && entry.state == State::InFlight
+        {
+            entry.state = State::Lost;
         }
-        entry.state = State::Lost;
-        Some((entry.size, entry.sent(now)))
+    }
+
+    /// Tells `fate` of each packet that left before `before`, once: when it left, and whether it was lost. Packets that no
+    /// feedback spoke of are passed over.
+    pub fn settle(&mut self, now: Time, before: Time, mut fate: impl FnMut(Time, bool)) {
+        self.settled = self.settled.max(self.next.saturating_sub(CAPACITY as u64));
+        while self.settled < self.next {
+            let entry = &self.entries[self.settled as usize % CAPACITY];
+            let sent = entry.sent(now);
+            if sent >= before {
+                break;
+            }
+            match entry.state {
+                State::InFlight => {}
+                State::Lost => fate(sent, true),
+                State::Received => fate(sent, false),
+            }
+            self.settled += 1;
+        }
+    }
+
+    /// Bytes of the packets between number `after` and number `until`, both left out; 0 when they are not known.
+    pub fn bytes_between(&mut self, after: u64, until: u64) -> u32 {
+        let Some(start) = self.entry(after).map(|e| e.cumulative) else { return 0 };
+        let Some(end) = self.entry(until).map(|e| e.cumulative.wrapping_sub(u32::from(e.size))) else { return 0 };
+        if after < until { end.wrapping_sub(start) } else { 0 }
     }
 
     fn entry(&mut self, sequence: u64) -> Option<&mut Entry> {
@@ -169,14 +202,21 @@ mod tests {
     }
 
     #[test]
-    fn a_late_packet_that_was_called_lost_is_recovered() {
-        let mut history = SendHistory::default();
-        let first = history.sent(Time::from_millis(1), 700, 3);
-        let now = Time::from_millis(40);
-        assert_eq!(history.lost(now, first), Some((700, Time::from_millis(1))));
-        assert_eq!(history.lost(now, first), None, "lost once");
-        let acked = history.received(Time::from_millis(50), first, 1).unwrap();
-        assert!(acked.recovered && acked.cluster == 3);
+    fn the_fate_of_every_packet_is_told_once_and_late_packets_are_not_lost() {
+        let mut history = SendHistory::starting_at(9);
+        let at = Time::from_millis;
+        let numbers: Vec<u64> = (0..5).map(|i| history.sent(at(10 + i), 700, 3)).collect();
+        numbers[..4].iter().for_each(|&n| history.lost(n));
+        let late = history.received(at(50), numbers[1], 1).unwrap();
+        assert!(late.recovered && late.cluster == 3);
+        let mut told = Vec::new();
+        history.settle(at(60), at(13), |sent, lost| told.push((sent.millis(), lost)));
+        history.settle(at(60), at(13), |_, _| panic!("told before"));
+        assert_eq!(told, [(10, true), (11, false), (12, true)]);
+        history.settle(at(70), at(60), |sent, lost| told.push((sent.millis(), lost)));
+        assert_eq!(told[3..], [(13, true)], "nothing was said of the last one");
+        assert_eq!(history.bytes_between(numbers[0], numbers[3]), 1400);
+        assert_eq!(history.bytes_between(numbers[3], numbers[0]), 0);
     }
 
     #[test]

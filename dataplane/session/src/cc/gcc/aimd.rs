@@ -12,7 +12,7 @@ const DECREASE: f64 = 0.85;
 /// Growth per second away from the known capacity. Larger: overshoots further. Smaller: slow where probes cannot help.
 const GROWTH: f64 = 1.08;
 /// Growth per second before the first overuse, when nothing is known of the path and jitter blurs the probes.
-const FIRST_GROWTH: f64 = 1.25;
+const FIRST_GROWTH: f64 = 1.5;
 /// The estimate grows at most to this times what was delivered: more was not shown to pass.
 const AHEAD: f64 = 1.5;
 const AHEAD_MORE: f64 = 10_000.0;
@@ -91,6 +91,20 @@ impl Aimd {
             Usage::Normal => self.increase(passed, delivered, rtt),
         }
         false
+    }
+
+    /// Loss says that no more than `rate` passes: down to it, and gently up from there.
+    pub fn overused(&mut self, now: Time, rate: Bitrate) {
+        self.last_decrease = Some(now);
+        self.capacity = Capacity::default();
+        self.capacity.overused_at(rate.bps() as f64);
+        self.set(rate.min(self.rate()));
+    }
+
+    /// What was taken for the capacity is not: the rate may grow as in the beginning.
+    pub fn forget_capacity(&mut self) {
+        self.capacity = Capacity::default();
+        self.last_decrease = None;
     }
 
     /// Keeps the rate as it is for now: time passes, nothing grows.

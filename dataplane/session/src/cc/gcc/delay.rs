@@ -1,7 +1,8 @@
 //! The delay-based part: packets in, a [`Usage`] out. Joins the trend line and the detector.
 //!
-//! Adds one rule to them: a slope counts as overuse only when the delay also stands above its recent floor by more than
-//! the noise of the path, so that jitter on an empty queue does not cost rate.
+//! Adds one rule to them: a slope counts as overuse only while even the quickest packet of the last [`RECENT`] was slower
+//! than the quickest one of the last seconds. A queue delays every packet; jitter spares some. So jitter on an empty queue
+//! does not cost rate.
 
 use super::overuse::{Overuse, Usage};
 use super::trendline::Trendline;
@@ -9,8 +10,13 @@ use crate::cc::send_history::Acked;
 use core::time::Duration;
 use plenum_packet::Time;
 
-/// Delay above the floor that is never called a queue. Larger: a small queue may stand for ever. Smaller: false alarms.
+/// A queue below this is never called one, with the path's noise on top. Larger: small queues may stand for ever.
+/// Smaller: false alarms.
 const TOLERATED_MS: f64 = 5.0;
+/// The quickest packet is looked for in this time. Longer: a queue is noticed later. Shorter: too few packets to spare one.
+pub const RECENT: Duration = Duration::from_millis(200);
+/// Below this noise, half of that time is enough: a path that narrows is noticed earlier.
+const QUIET_MS: f64 = 10.0;
 /// The floor is the smallest delay in the last one to two of these. Longer: slow to accept a longer route. Shorter: a
 /// queue that stands is taken for the route.
 const FLOOR_WINDOW: Duration = Duration::from_secs(10);
@@ -20,18 +26,18 @@ const FLOOR_WINDOW: Duration = Duration::from_secs(10);
 pub struct DelayBased {
     line: Trendline,
     detector: Overuse,
-    floor: Floor,
-    smoothed_us: Option<f64>,
+    floor: Lowest<2>,
+    recent: Lowest<4>,
     usage: Usage,
 }
 
 impl DelayBased {
     /// Takes an acknowledged packet, in the order of sending.
     pub fn packet(&mut self, acked: &Acked) {
-        let Some(sample) = self.line.packet(acked.sent, acked.arrival_us) else {
-            return self.note_delay(acked);
-        };
-        self.note_delay(acked);
+        let delay = acked.arrival_us.saturating_sub((acked.sent.nanos() / 1000) as i64);
+        self.floor.note(acked.sent, FLOOR_WINDOW, delay);
+        self.recent.note(acked.sent, RECENT / 4, delay);
+        let Some(sample) = self.line.packet(acked.sent, acked.arrival_us) else { return };
         let verdict = self.detector.sample(sample);
         self.usage = match verdict {
             Usage::Over if self.queue_ms() < TOLERATED_MS + self.line.jitter_ms() => Usage::Normal,
@@ -44,9 +50,10 @@ impl DelayBased {
         self.usage
     }
 
-    /// The smoothed delay above its recent floor, milliseconds.
+    /// The queue that stands: the smallest recent delay above the floor, milliseconds.
     pub fn queue_ms(&self) -> f64 {
-        self.smoothed_us.map_or(0.0, |us| (us - self.floor.lowest() as f64) / 1e3)
+        let windows = if self.line.jitter_ms() < QUIET_MS { 2 } else { 4 };
+        self.recent.of(windows).saturating_sub(self.floor.of(2)) as f64 / 1e3
     }
 
     /// Noise of the path, milliseconds.
@@ -58,41 +65,54 @@ impl DelayBased {
     pub fn reset(&mut self) {
         self.line.reset();
         self.detector.reset();
-        self.floor = Floor::default();
-        self.smoothed_us = None;
+        self.floor = Lowest::default();
+        self.recent = Lowest::default();
         self.usage = Usage::Normal;
     }
-
-    fn note_delay(&mut self, acked: &Acked) {
-        let delay = acked.arrival_us.saturating_sub((acked.sent.nanos() / 1000) as i64);
-        self.floor.note(acked.sent, delay);
-        let smoothed = self.smoothed_us.get_or_insert(delay as f64);
-        *smoothed += (delay as f64 - *smoothed) / 16.0;
-    }
 }
 
-/// The smallest value of the last one to two windows.
-struct Floor {
-    since: Time,
-    current: i64,
-    previous: i64,
+/// The smallest value of the last `N` windows, the last of which is still open.
+struct Lowest<const N: usize> {
+    windows: [i64; N],
+    opened: Time,
 }
 
-impl Default for Floor {
+impl<const N: usize> Default for Lowest<N> {
     fn default() -> Self {
-        Floor { since: Time::ZERO, current: i64::MAX, previous: i64::MAX }
+        Lowest { windows: [i64::MAX; N], opened: Time::ZERO }
     }
 }
 
-impl Floor {
-    fn note(&mut self, now: Time, value: i64) {
-        if now.since(self.since) >= FLOOR_WINDOW {
-            (self.previous, self.current, self.since) = (self.current, value, now);
+impl<const N: usize> Lowest<N> {
+    fn note(&mut self, now: Time, window: Duration, value: i64) {
+        let passed = (now.since(self.opened).as_nanos() / window.as_nanos()).min(N as u128) as usize;
+        if passed > 0 {
+            self.windows.rotate_right(passed % N);
+            self.windows[..passed].fill(i64::MAX);
+            self.opened = now;
         }
-        self.current = self.current.min(value);
+        self.windows[0] = self.windows[0].min(value);
     }
 
-    fn lowest(&self) -> i64 {
-        self.current.min(self.previous)
+    /// The smallest value of the newest `count` windows.
+    fn of(&self, count: usize) -> i64 {
+        self.windows.iter().take(count).copied().min().unwrap_or(0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_smallest_value_is_forgotten_with_its_window() {
+        let mut lowest = Lowest::<4>::default();
+        let window = Duration::from_millis(50);
+        for (ms, value, expected) in
+            [(1000, 7, 7), (1049, 9, 7), (1051, 9, 7), (1160, 8, 7), (1210, 8, 8), (5000, 30, 30)]
+        {
+            lowest.note(Time::from_millis(ms), window, value);
+            assert_eq!(lowest.of(4), expected, "at {ms} ms");
+        }
     }
 }

@@ -32,11 +32,17 @@ const OBSERVATION_PACKETS: u32 = 20;
 const RECENT: usize = 4;
 /// Packets that leave within this time after a cut still meet the old queue; they do not count.
 const SETTLE: Duration = Duration::from_millis(300);
-/// An experiment ends with so many packets, or after so long. More: surer and slower.
-const TEST_PACKETS: u32 = 150;
-const TEST_TIME: Duration = Duration::from_secs(2);
+/// An experiment ends when the loss in question is [`TEST_SIGMAS`] deviations of what chance does, or after
+/// [`TEST_TIME`]. More: surer and slower.
+const TEST_SIGMAS: f64 = 4.0;
+const TEST_PACKETS: core::ops::RangeInclusive<f64> = 100.0..=400.0;
+const TEST_TIME: Duration = Duration::from_millis(2500);
 /// One cut takes at most this part away; a burst of loss is no reason to stop.
 const LOWEST_CUT: f64 = 0.5;
+/// A cut goes to this part of what got through, so that bursts pass too.
+const BELOW: f64 = 0.95;
+/// One cut leaves at most this part, or the difference would drown in chance.
+const LEAST_CUT: f64 = 0.85;
 
 #[derive(Clone, Copy, Default, Debug)]
 struct Count {
@@ -76,6 +82,7 @@ pub enum Verdict {
 }
 
 /// The loss-based part.
+#[derive(Debug)]
 pub struct LossBased {
     inherent: f64,
     open: Count,
@@ -114,7 +121,7 @@ impl LossBased {
         }
     }
 
-    /// The peer reported on a packet that left at `sent`.
+    /// The fate of a packet that left at `sent`; each packet once.
     pub fn packet(&mut self, sent: Time, lost: bool) {
         if sent < self.ignore_until {
             return;
@@ -128,14 +135,6 @@ impl LossBased {
             && sent >= *since + SETTLE
         {
             one(count);
-        }
-    }
-
-    /// A packet that was reported lost arrived after all.
-    pub fn recovered(&mut self) {
-        self.open.lost = self.open.lost.saturating_sub(1);
-        if let Phase::Testing { count, .. } = &mut self.phase {
-            count.lost = count.lost.saturating_sub(1);
         }
     }
 
@@ -179,20 +178,22 @@ impl LossBased {
     }
 
     fn cut(&mut self, now: Time, before: f64, estimate: Bitrate, delivered: Option<Bitrate>) -> Verdict {
-        // What got through, plus what the path loses anyway.
-        let passing = delivered.map_or(estimate.scale(1.0 - before), |rate| rate.scale(1.0 / (1.0 - self.inherent)));
-        let limit = passing.max(estimate.scale(LOWEST_CUT)).min(estimate.scale(1.0 - SUSPICIOUS));
+        let passing = delivered.unwrap_or(estimate.scale(1.0 - before)).scale(BELOW);
+        let limit = passing.max(estimate.scale(LOWEST_CUT)).min(estimate.scale(LEAST_CUT));
         self.phase = Phase::Testing { limit, before, since: now, count: Count::default() };
         Verdict::Limited
     }
 
     fn test(&mut self, now: Time, estimate: Bitrate, delivered: Option<Bitrate>) -> Verdict {
         let Phase::Testing { limit, before, since, count } = self.phase else { return Verdict::Same };
-        let over = count.packets >= TEST_PACKETS || now.since(since) >= SETTLE + TEST_TIME;
+        let own = self.inherent;
+        let spread = TEST_SIGMAS * TEST_SIGMAS * before * (1.0 - before);
+        let enough = (spread / (before - own).powi(2)).clamp(*TEST_PACKETS.start(), *TEST_PACKETS.end());
+        let over = f64::from(count.packets) >= enough || now.since(since) >= SETTLE + TEST_TIME;
         if !over || count.packets == 0 {
             return Verdict::Same;
         }
-        let (own, loss) = (self.inherent, count.loss());
+        let loss = count.loss();
         let stayed = (loss - own) / (before - own).max(0.01);
         if stayed < 0.5 {
             self.end_test();
@@ -200,7 +201,7 @@ impl LossBased {
         }
         // Loss that grew during the experiment says that the path changed meanwhile; only loss that stayed is its own.
         let noise = count.deviation(before) / (before - own).max(0.01);
-        if (0.8 - noise..=1.2 + 3.0 * noise).contains(&stayed) && loss <= MOST_INHERENT {
+        if (0.65..=1.2 + 3.0 * noise).contains(&stayed) && loss <= MOST_INHERENT {
             self.inherent = loss;
             self.end_test();
             return Verdict::Inherent;
@@ -251,7 +252,7 @@ mod tests {
         assert_eq!(run(&mut part, 5000, 10, 0.1, 1e9, 2e6), 2e6);
         assert!((0.08..0.12).contains(&part.inherent()));
         run(&mut part, 15_000, 10, 0.0, 1e9, 2e6);
-        assert!(part.inherent() < 0.02, "the path got better, and that is noticed");
+        assert!(part.inherent() < 0.03, "the path got better, and that is noticed");
     }
 
     #[test]

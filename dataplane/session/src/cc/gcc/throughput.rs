@@ -25,6 +25,10 @@ pub struct Throughput {
 impl Throughput {
     /// Takes an acknowledged packet; what arrived before all kept buckets is ignored.
     pub fn packet(&mut self, arrival_us: i64, size: u16) {
+        self.add(arrival_us, u32::from(size));
+    }
+
+    fn add(&mut self, arrival_us: i64, size: u32) {
         let bucket = arrival_us.div_euclid(BUCKET_US);
         let newest = *self.newest.get_or_insert_with(|| {
             self.oldest = bucket;
@@ -38,7 +42,17 @@ impl Throughput {
         }
         self.newest = Some(newest.max(bucket));
         let bytes = &mut self.buckets[bucket.rem_euclid(BUCKETS as i64) as usize];
-        *bytes = bytes.saturating_add(u32::from(size));
+        *bytes = bytes.saturating_add(size);
+    }
+
+    /// Takes `bytes` that arrived some time after `from_us` and not after `until_us`: spread evenly.
+    pub fn span(&mut self, from_us: i64, until_us: i64, bytes: u32) {
+        let parts = ((until_us - from_us) / BUCKET_US).clamp(1, BUCKETS as i64);
+        for part in 1..=parts {
+            let at = from_us + (until_us - from_us) * part / parts;
+            let size = bytes / parts as u32;
+            self.add(at, size);
+        }
     }
 
     /// The rate of the last 200 ms; `None` before they have passed.
