@@ -6,7 +6,7 @@
 use plenum_contract::event::ShardInfo;
 use plenum_contract::spec::{Binding, Fingerprint, IceSpec, local_ufrag};
 use plenum_contract::{Codec, Kind, LegKey, MediaSpec, ParticipantKey, SessionSpec, TrackKey};
-use plenum_sdp::{AnswerError, Answered, Candidate, Session, Terms};
+use plenum_sdp::{AnswerError, Answered, Attribute, Candidate, Session, Terms};
 use sha2::{Digest, Sha256};
 use std::net::SocketAddr;
 
@@ -124,14 +124,18 @@ pub fn usable_codecs<'a>(
 fn build(offer: &str, previous: Option<&SessionSpec>, context: &AnswerContext<'_>) -> Result<Answer, CallError> {
     let offer = Session::parse(offer).map_err(|e| CallError::Malformed(e.to_string()))?;
     let mut random = Random::new(context.seed);
-    let local = match previous {
-        Some(p) if p.shard == context.shard && p.key == context.leg && !restarts(&offer, p) => {
-            (p.ice.local_ufrag.clone(), p.ice.local_pwd.clone())
-        }
-        _ => (local_ufrag(context.shard, context.leg, &random.text(12, LETTERS)), random.text(32, ICE_CHARS)),
-    };
+    let fresh = (local_ufrag(context.shard, context.leg, &random.text(12, LETTERS)), random.text(32, ICE_CHARS));
     let former = previous.map_or(&[][..], |p| &p.media);
-    let answered = answered(&offer, former, context, &local, &mut random)?;
+    let mut answered = answered(&offer, former, context, &fresh, &mut random)?;
+    let same = |p: &&SessionSpec| {
+        let peer = (&p.ice.remote_ufrag, &p.ice.remote_pwd) == (&answered.ice_ufrag, &answered.ice_pwd);
+        peer && p.shard == context.shard && p.key == context.leg
+    };
+    let local = match previous.filter(same) {
+        Some(p) => (p.ice.local_ufrag.clone(), p.ice.local_pwd.clone()),
+        None => fresh,
+    };
+    put_credentials(&mut answered.sdp, &local);
     let bindings = previous.map_or_else(Vec::new, |p| kept_bindings(p, &answered.media));
     let spec = SessionSpec {
         key: context.leg,
@@ -191,15 +195,15 @@ fn answered(
     Ok(plenum_sdp::answer(offer, &mut terms)?)
 }
 
-/// Whether the offer has other ICE credentials than the ones known: an ICE restart (RFC 8839 section 4.4.1.1.1).
-fn restarts(offer: &Session, previous: &SessionSpec) -> bool {
-    let known = |a: &plenum_sdp::Attribute| match a {
-        plenum_sdp::Attribute::IceUfrag(ufrag) => *ufrag != previous.ice.remote_ufrag,
-        plenum_sdp::Attribute::IcePwd(pwd) => *pwd != previous.ice.remote_pwd,
-        _ => false,
-    };
-    let offered = offer.media.iter().filter(|m| m.is_offered()).flat_map(|m| &m.attributes);
-    offered.chain(&offer.attributes).any(known)
+/// Which credentials an answer has depends on those of the offer's first taken m-line, which is known when it is made.
+fn put_credentials(sdp: &mut Session, (ufrag, pwd): &(String, String)) {
+    for attribute in sdp.media.iter_mut().flat_map(|m| &mut m.attributes) {
+        match attribute {
+            Attribute::IceUfrag(value) => value.clone_from(ufrag),
+            Attribute::IcePwd(value) => value.clone_from(pwd),
+            _ => {}
+        }
+    }
 }
 
 /// UDP before TCP and IPv4 before IPv6; addresses that nobody can send to are left out.
@@ -340,7 +344,10 @@ mod tests {
         let kept = update(SIMPLE, &first, &next).unwrap();
         assert_eq!((&kept.spec.ice, &kept.spec.media), (&first.ice, &first.media));
         assert!(kept.sdp.contains(" 2 IN IP4 127.0.0.1\r\n"));
-        let restarted = update(&SIMPLE.replace("ice-ufrag:Yk2b", "ice-ufrag:Zz9q"), &first, &next).unwrap().spec;
+        assert!(kept.sdp.contains(&format!("a=ice-ufrag:{}\r\n", first.ice.local_ufrag)));
+        let restart = update(&SIMPLE.replace("ice-ufrag:Yk2b", "ice-ufrag:Zz9q"), &first, &next).unwrap();
+        assert!(restart.sdp.contains(&format!("a=ice-pwd:{}\r\n", restart.spec.ice.local_pwd)));
+        let restarted = restart.spec;
         assert_eq!(restarted.ice.remote_ufrag, "Zz9q");
         assert_ne!(restarted.ice.local_ufrag, first.ice.local_ufrag);
         assert_ne!(restarted.ice.local_pwd, first.ice.local_pwd);

@@ -3,7 +3,7 @@
 use super::codecs::{self, Taken};
 use super::{AnswerError, MAX_MESSAGE_SIZE, MAX_MID, SCTP_PORT, Terms, extensions, kind_of, simulcast};
 use crate::attr::{Attribute, Direction, Rid, RidDirection, Simulcast, SimulcastStream};
-use crate::model::{Bandwidth, Media, Session};
+use crate::model::{Bandwidth, Connection, Media, Session};
 use plenum_contract::spec::{SlotSpec, SourceSpec};
 use plenum_contract::{Kind, MediaSpec};
 
@@ -73,6 +73,7 @@ pub(super) fn choose(offer: &Session, terms: &Terms<'_>) -> Result<Vec<Option<Ve
 pub(super) fn reject(offered: &Media) -> (Media, MediaSpec) {
     let mut section = blank(offered);
     section.formats = offered.formats.iter().take(1).cloned().collect();
+    section.connection = Some(Connection::unspecified());
     section.attributes.push(Attribute::Direction(Direction::Inactive));
     let mut mid = offered.mid().unwrap_or_default().to_owned();
     if mid.len() > MAX_MID {
