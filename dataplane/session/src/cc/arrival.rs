@@ -13,7 +13,7 @@ const JUMP_US: i64 = 3_000_000;
 const TICK_US: i64 = 250;
 
 /// Follows the clock of one peer.
-#[derive(Default)]
+#[derive(Debug, Default)]
 pub struct ArrivalClock {
     last_ticks: Option<i64>,
     /// The unwrapped time of `last_ticks`, in ticks.

@@ -81,6 +81,7 @@ pub struct Snapshot {
 }
 
 /// The estimator.
+#[derive(Debug)]
 pub struct BandwidthEstimator {
     limits: Limits,
     wanted: Bitrate,
@@ -106,13 +107,13 @@ pub struct BandwidthEstimator {
     now: Time,
 }
 
-#[derive(Clone, Copy)]
+#[derive(Debug, Clone, Copy)]
 struct Silence {
     before: Bitrate,
     next_step: Time,
 }
 
-#[derive(Clone, Copy)]
+#[derive(Debug, Clone, Copy)]
 struct Fall {
     from: Bitrate,
     at: Time,

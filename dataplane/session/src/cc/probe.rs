@@ -78,6 +78,7 @@ pub struct Outcome {
 }
 
 /// The prober.
+#[derive(Debug)]
 pub struct Prober {
     sending: Option<Sending>,
     measuring: Option<Measuring>,

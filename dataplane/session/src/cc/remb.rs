@@ -20,6 +20,7 @@ const BLIND: Bitrate = Bitrate::kbps(1500);
 const STALE: Duration = Duration::from_secs(15);
 
 /// The estimate of one peer.
+#[derive(Debug)]
 pub struct RembEstimator {
     by_loss: f64,
     remb: Option<(Bitrate, Time)>,

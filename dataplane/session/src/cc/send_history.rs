@@ -22,7 +22,7 @@ enum State {
     Received,
 }
 
-#[derive(Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy, Default)]
 struct Entry {
     /// Microseconds, wrapping; an entry is far younger than the 71 minutes of a wrap, or it is refused.
     sent_us: u32,
@@ -61,6 +61,7 @@ pub struct Acked {
 }
 
 /// The ring.
+#[derive(Debug)]
 pub struct SendHistory {
     entries: Box<[Entry]>,
     first: u64,

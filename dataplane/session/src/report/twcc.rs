@@ -22,6 +22,7 @@ const MANY: u32 = 64;
 const BATCH: usize = 192;
 
 /// The arrivals of one transport.
+#[derive(Debug)]
 pub struct ArrivalRecorder {
     /// By number; [`Time::ZERO`] is "not arrived".
     arrivals: Box<[Time]>,

@@ -26,6 +26,7 @@ enum State {
 }
 
 /// The rate control.
+#[derive(Debug)]
 pub struct Aimd {
     current: f64,
     state: State,
@@ -158,7 +159,7 @@ impl Aimd {
 }
 
 /// Mean and deviation of what was delivered at overuse.
-#[derive(Default)]
+#[derive(Debug, Default)]
 struct Capacity {
     mean: Option<f64>,
     /// Variance relative to the mean, kbit/s.

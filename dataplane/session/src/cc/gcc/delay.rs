@@ -22,7 +22,7 @@ const QUIET_MS: f64 = 10.0;
 const FLOOR_WINDOW: Duration = Duration::from_secs(10);
 
 /// The delay-based part.
-#[derive(Default)]
+#[derive(Debug, Default)]
 pub struct DelayBased {
     line: Trendline,
     detector: Overuse,
@@ -72,6 +72,7 @@ impl DelayBased {
 }
 
 /// The smallest value of the last `N` windows, the last of which is still open.
+#[derive(Debug)]
 struct Lowest<const N: usize> {
     windows: [i64; N],
     opened: Time,

@@ -33,6 +33,7 @@ pub enum Usage {
 }
 
 /// The detector.
+#[derive(Debug)]
 pub struct Overuse {
     threshold: f64,
     over_ms: f64,

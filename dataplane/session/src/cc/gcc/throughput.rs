@@ -15,7 +15,7 @@ const LONG: i64 = 20;
 const _: () = assert!(SHORT < LONG && LONG < BUCKETS as i64);
 
 /// Bytes by time of arrival.
-#[derive(Default)]
+#[derive(Debug, Default)]
 pub struct Throughput {
     buckets: [u32; BUCKETS],
     newest: Option<i64>,

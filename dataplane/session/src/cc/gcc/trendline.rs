@@ -14,7 +14,7 @@ pub const WINDOW: usize = 20;
 /// How much of the old smoothed delay stays with each group.
 const SMOOTHING: f64 = 0.9;
 
-#[derive(Clone, Copy)]
+#[derive(Debug, Clone, Copy)]
 struct Group {
     first_sent: Time,
     last_sent: Time,
@@ -35,7 +35,7 @@ pub struct Sample {
 }
 
 /// Groups packets and keeps the line.
-#[derive(Default)]
+#[derive(Debug, Default)]
 pub struct Trendline {
     open: Option<Group>,
     origin: Option<(Time, i64)>,
