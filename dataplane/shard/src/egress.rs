@@ -88,6 +88,7 @@ impl Shard {
             leg.session.release(now, pool, &mut self.released);
             if self.released.jobs.len() > first {
                 self.runs.push((index, first));
+                crate::trains::equalise(pool, &mut self.released.jobs[first..]);
             }
             self.rearm(index);
         }

@@ -23,6 +23,7 @@ mod seats;
 mod slab;
 mod steer;
 mod timers;
+mod trains;
 mod world;
 
 pub use histogram::Histogram;
