@@ -1,12 +1,25 @@
 //! Puts the control plane together: store, driver, HTTP. Called by the command line once settings, certificate and the
 //! link to media are there.
 
+use crate::driver::{Clock, Driver};
+use crate::faces::operator::{FIRST_OPERATOR, Operators, hash_password, make_password};
+use crate::http::{self, App};
 use crate::link::{LinkEvent, MediaLink};
+use crate::store::{Store, Write, rows};
 use plenum_contract::Codec;
 use std::path::PathBuf;
 use std::sync::Arc;
 use tokio::net::TcpListener;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Semaphore, mpsc, watch};
+
+/// The store in the data folder.
+const STORE: &str = "plenum.db";
+/// The operator's socket in the data folder.
+const SOCKET: &str = "control.sock";
+/// The conference that the first start makes, to try.
+const FIRST_CONFERENCE: &str = "1061";
+/// Set in the store once that conference was made: deleted, it does not come back.
+const MADE: &str = "first_conference";
 
 /// What the control plane needs to know; made from `plenum.toml`.
 #[derive(Clone, Debug)]
@@ -118,6 +131,9 @@ pub enum ServeError {
     /// A socket.
     #[error("cannot serve HTTP")]
     Io(#[from] std::io::Error),
+    /// The task that decides ended by itself: a defect, it is in the log.
+    #[error("the driver ended unexpectedly")]
+    Driver,
 }
 
 /// The control plane with its store open: next is [`Control::run`].
@@ -125,16 +141,22 @@ pub enum ServeError {
 pub struct Control {
     /// The operator's password, made at first start: print it once.
     pub first_password: Option<String>,
-    _settings: Settings,
+    settings: Arc<Settings>,
+    store: Store,
+    operators: Operators,
 }
 
 impl Control {
-    /// Opens (and on the first start makes) the store.
+    /// Opens (and on the first start makes) the store, with the first operator and the conference to try.
     ///
     /// # Errors
     /// The data folder cannot be written or holds a store of a newer version.
     pub async fn open(settings: Settings) -> Result<Control, ServeError> {
-        Ok(Control { first_password: None, _settings: settings })
+        let path = settings.data.clone();
+        let failed = |source: Box<dyn std::error::Error + Send + Sync>| ServeError::Store { path: path.clone(), source };
+        let mut store = Store::open(&settings.data.join(STORE)).await.map_err(|error| failed(error.into()))?;
+        let (operators, first_password) = first_start(&settings, &mut store).await.map_err(failed)?;
+        Ok(Control { first_password, settings: Arc::new(settings), store, operators: Operators::new(operators) })
     }
 
     /// Serves until `shutdown` becomes true; then clients are told (MGMT-56 `disconnect`) and connections are drained.
@@ -148,8 +170,68 @@ impl Control {
         events: mpsc::Receiver<LinkEvent>,
         mut shutdown: watch::Receiver<bool>,
     ) -> Result<(), ServeError> {
-        let _ = (listeners, media, events);
-        let _ = shutdown.wait_for(|stop| *stop).await;
+        let path = self.settings.data.clone();
+        let started = Driver::new(self.settings.clone(), self.store, Clock::system(), media, events).await;
+        let (driver, handle, gauges) =
+            started.map_err(|error| ServeError::Store { path: path.clone(), source: error.into() })?;
+        let mut driving = tokio::spawn(driver.run());
+        let (close, closing) = watch::channel(false);
+        let limits = &self.settings.limits;
+        let room = Arc::new(Semaphore::new(limits.connections.min(Semaphore::MAX_PERMITS)));
+        let app = App::new(self.settings.clone(), handle.clone(), gauges, self.operators, closing.clone());
+        let router = http::router(app);
+        let socket = path.join(SOCKET);
+        tokio::spawn(http::server::serve_local(http::server::bind_local(&socket)?, router.clone(), closing.clone()));
+        for listener in listeners {
+            tokio::spawn(http::server::serve_tcp(listener, router.clone(), room.clone(), closing.clone()));
+        }
+        tokio::select! {
+            _ = shutdown.wait_for(|stop| *stop) => {}
+            ended = &mut driving => {
+                tracing::error!(?ended, "the driver ended by itself");
+                return Err(ServeError::Driver);
+            }
+        }
+        handle.end().await;
+        let _ = driving.await;
+        let _ = close.send(true);
+        // Every connection holds a place: when all places are free, everybody is gone.
+        let all = u32::try_from(limits.connections).unwrap_or(u32::MAX);
+        let _ = tokio::time::timeout(http::server::DRAIN, room.acquire_many(all)).await;
+        let _ = std::fs::remove_file(&socket);
         Ok(())
     }
+}
+
+type Any = Box<dyn std::error::Error + Send + Sync>;
+
+/// Makes what a fresh store lacks: an operator, whose password comes back, and conference 1061.
+async fn first_start(settings: &Settings, store: &mut Store) -> Result<(Vec<(String, String)>, Option<String>), Any> {
+    let mut operators = store.operators().await?;
+    let mut first_password = None;
+    if operators.is_empty() {
+        let password = make_password();
+        let hash = hash_password(&password).map_err(|error| format!("argon2id failed: {error}"))?;
+        store.set_operator(FIRST_OPERATOR, &hash).await?;
+        operators.push((FIRST_OPERATOR.into(), hash));
+        first_password = Some(password);
+    }
+    if store.meta(MADE).await?.is_none() {
+        let key: i64 = 1;
+        let conference = rows::SettingsRow {
+            name: format!("Conference {FIRST_CONFERENCE}"),
+            aliases: vec![FIRST_CONFERENCE.into(), format!("{FIRST_CONFERENCE}@{}", settings.domain)],
+            host_pin: None,
+            guest_pin: None,
+            allow_guests: true,
+            chat: true,
+            guests_can_present: true,
+            mute_on_join: false,
+            layout: plenum_model::LayoutName::DEFAULT.as_str().into(),
+        };
+        let body = rows::new_conference_body(&uuid::Uuid::new_v4().to_string(), conference)?;
+        store.commit(&[Write::Conference(key, Some(body))]).await?;
+        store.set_meta(MADE, "1").await?;
+    }
+    Ok((operators, first_password))
 }

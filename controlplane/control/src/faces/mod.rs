@@ -2,3 +2,4 @@
 
 pub mod mgmt;
 pub mod operator;
+pub mod room;

@@ -148,6 +148,23 @@ pub fn conference_body(conference: &Conference) -> Result<String, serde_json::Er
     })
 }
 
+/// A conference in which nobody was yet.
+///
+/// # Errors
+/// Never.
+pub fn new_conference_body(id: &str, settings: SettingsRow) -> Result<String, serde_json::Error> {
+    serde_json::to_string(&ConferenceRow {
+        id: id.into(),
+        settings,
+        revision: 0,
+        locked: false,
+        guests_muted: false,
+        started: false,
+        presenter: None,
+        layouts: Vec::new(),
+    })
+}
+
 /// The conference of a row; `None` when it cannot be read.
 pub fn conference(key: i64, body: &str) -> Option<Conference> {
     let row: ConferenceRow = serde_json::from_str(body).ok()?;
