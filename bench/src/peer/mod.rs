@@ -1,0 +1,40 @@
+//! A synthetic WebRTC peer without I/O, for the simulation and for the load generator.
+//!
+//! ```text
+//!  bytes ─► Peer::handle ─► ICE, DTLS, SRTP ─► slots: frames, NACK, PLI, feedback ─► stats
+//!  time  ─► Peer::handle_timeout ─► camera, microphone, pacer ─► sink(path, bytes)
+//! ```
+//!
+//! It behaves as libwebrtc does where a server can tell: full ICE in the controlling role, DTLS client, frame-shaped video with
+//! picture ids and temporal layers, simulcast by RID, RTX, transport-wide feedback, pacing. There is no SDP: the caller makes
+//! the [`plenum_contract::SessionSpec`] with [`PeerConfig::session_spec`]. Every payload carries a [`stamp::Stamp`], so a
+//! receiver knows what it sees without trusting what the server rewrote. Built for checking and load, not for showing pictures.
+
+mod agent;
+mod audio;
+mod config;
+mod data;
+mod dtls;
+mod frames;
+mod ice;
+mod nack;
+mod pacing;
+mod receiver;
+mod remb;
+mod sender;
+mod shared;
+mod slot;
+pub mod stamp;
+mod stats;
+mod tap;
+mod transport;
+mod twcc;
+mod video;
+
+pub use agent::{Peer, Sink};
+pub use audio::AudioConfig;
+pub use config::{Guarding, PeerConfig, Publish, Slots, credentials};
+pub use data::Message;
+pub use shared::Shared;
+pub use stats::{PeerStats, SlotStats};
+pub use video::{Encoding, Rate, VideoConfig};
