@@ -1,8 +1,8 @@
 //! The peer's clock in feedback: unwraps the reference time and notices jumps.
 //!
-//! Only differences of arrival times mean anything; the origin is the peer's. When the time between two packets differs
-//! between both ends by more than [`JUMP`], the clock jumped or the path stood still that long: in both cases everything
-//! that was measured must begin again.
+//! Only differences of arrival times mean anything; the origin is the peer's. When the time between two packets
+//! differs between both ends by more than [`JUMP`], the clock jumped or the path stood still that long: in both cases
+//! everything that was measured must begin again.
 
 use plenum_packet::Time;
 

@@ -1,9 +1,9 @@
 //! The bandwidth estimate of one peer: everything that is known of the path joins here.
 //!
-//! Call [`BandwidthEstimator::on_sent`] for every packet that leaves and stamp the number it gives; pass feedback in; read
-//! [`BandwidthEstimator::target`]. Fill [`BandwidthEstimator::next_probe`] with retransmissions or padding. Nothing is
-//! allocated after [`BandwidthEstimator::new`]. Feedback is authenticated but not trusted: any values are taken, none
-//! moves the estimate outside of its [`Limits`].
+//! Call [`BandwidthEstimator::on_sent`] for every packet that leaves and stamp the number it gives; pass feedback in;
+//! read [`BandwidthEstimator::target`]. Fill [`BandwidthEstimator::next_probe`] with retransmissions or padding.
+//! Nothing is allocated after [`BandwidthEstimator::new`]. Feedback is authenticated but not trusted: any values are
+//! taken, none moves the estimate outside of its [`Limits`].
 
 use super::arrival::ArrivalClock;
 use super::gcc::aimd::Aimd;
@@ -19,11 +19,11 @@ use plenum_wire::rtcp::Status;
 
 /// Round trip that is assumed before one was measured.
 const DEFAULT_RTT: Duration = Duration::from_millis(100);
-/// Packets are out and no feedback came for this long: the path, or the way back, is gone or full. Longer: a queue of that
-/// length builds up at a path that vanished. Shorter: lost feedback looks like it.
+/// Packets are out and no feedback came for this long: the path, or the way back, is gone or full. Longer: a queue of
+/// that length builds up at a path that vanished. Shorter: lost feedback looks like it.
 const SILENCE: Duration = Duration::from_secs(1);
-/// A packet is lost when one that left this much later was received and it still was not. Larger: late to react to loss.
-/// Smaller: reordering looks like loss.
+/// A packet is lost when one that left this much later was received and it still was not. Larger: late to react to
+/// loss. Smaller: reordering looks like loss.
 const REORDERING: Duration = Duration::from_millis(150);
 /// In silence the rate falls to this part in every [`SILENCE_STEP`].
 const SILENCE_FACTOR: f64 = 0.8;
@@ -42,6 +42,8 @@ const TWCC_GONE: Duration = Duration::from_secs(10);
 const LONG_QUEUE_MS: f64 = 100.0;
 /// See [`LONG_QUEUE_MS`].
 const MOST_DRAIN: f64 = 0.5;
+/// A probe that would disturb (a queue stands, loss is examined, nobody answers) is tried again after this.
+const PUT_OFF: Duration = Duration::from_millis(50);
 /// Released packets may leave this much faster than the estimate. Larger: key frames fill the queue of a narrow path at
 /// once. Smaller: they wait here.
 const PACING: f64 = 1.5;
@@ -162,7 +164,6 @@ impl BandwidthEstimator {
     /// A packet of `size` bytes leaves. The transport-wide number to stamp.
     pub fn on_sent(&mut self, now: Time, size: usize) -> u16 {
         self.now = now;
-        self.prober.start(now, self.limits.start);
         self.unanswered.get_or_insert(now);
         let size = size.min(usize::from(u16::MAX)) as u16;
         let cluster = self.prober.on_sent(now, self.history.next_sequence(), size);
@@ -207,6 +208,22 @@ impl BandwidthEstimator {
         self.update(now);
     }
 
+    /// Packets take another path from now on (ICE): what was measured says nothing of it. The rate begins again, at no
+    /// more than the start, and is asked for at once.
+    pub fn on_path_change(&mut self, now: Time) {
+        self.delay.reset();
+        self.throughput.reset();
+        self.prober.reset();
+        self.loss.forget(now);
+        (self.rtt, self.rtt_given, self.silence, self.fall, self.spoken) = (None, false, None, None, None);
+        let before = self.aimd.rate();
+        self.aimd.forget_capacity();
+        self.aimd.set(before.min(self.limits.start));
+        if self.last_feedback.is_some() {
+            self.prober.request(now, before);
+        }
+    }
+
     /// A measured round trip (RFC 3550 section 6.4.1).
     pub fn on_rtt(&mut self, rtt: Duration) {
         self.rtt = Some(rtt);
@@ -246,17 +263,18 @@ impl BandwidthEstimator {
         self.prober.rate().map_or(paced, |rate| rate.max(paced))
     }
 
-    /// Bytes that should leave now, beside what the pacer releases anyway, as retransmissions or padding. Pass what leaves to
-    /// [`BandwidthEstimator::on_sent`] as ever.
+    /// Bytes that should leave now, beside what the pacer releases anyway, as retransmissions or padding. Pass what
+    /// leaves to [`BandwidthEstimator::on_sent`] as ever.
     pub fn next_probe(&mut self, now: Time) -> Option<u32> {
         self.prober.due(now)
     }
 
-    /// When [`BandwidthEstimator::handle_timeout`] or [`BandwidthEstimator::next_probe`] has something to do.
+    /// When to call [`BandwidthEstimator::handle_timeout`] and then [`BandwidthEstimator::next_probe`]; later than now
+    /// when both were called.
     pub fn poll_timeout(&self) -> Time {
         let silence = match (self.silence, self.unanswered) {
             (Some(silence), Some(_)) => silence.next_step,
-            (None, Some(since)) if self.last_feedback.is_some() => since + SILENCE,
+            (None, Some(since)) if self.last_feedback.is_some() => since + self.patience(),
             _ => Time::NEVER,
         };
         self.prober.poll_timeout().min(silence)
@@ -267,11 +285,12 @@ impl BandwidthEstimator {
         self.now = now;
         self.prober.handle_timeout(now);
         self.fall_silent(now);
-        if self.silence.is_none() && self.loss.limit().is_none() && self.delay.queue_ms() < LONG_QUEUE_MS {
-            let ceiling = self.limits.max.min(self.wanted.scale(1.2));
-            let jitter = Duration::from_micros((self.delay.jitter_ms().clamp(0.0, 1000.0) * 1e3) as u64);
-            self.prober.begin(now, self.target(), ceiling, jitter);
+        if self.silence.is_some() || self.loss.limit().is_some() || self.delay.queue_ms() > LONG_QUEUE_MS {
+            return self.prober.put_off(now + PUT_OFF);
         }
+        let ceiling = self.limits.max.min(self.wanted.scale(1.2));
+        let jitter = Duration::from_micros((self.delay.jitter_ms().clamp(0.0, 1000.0) * 1e3) as u64);
+        self.prober.begin(now, self.target(), ceiling, jitter);
     }
 
     /// Values for metrics.
@@ -313,6 +332,7 @@ impl BandwidthEstimator {
             self.rtt = Some(if sample < known { sample } else { known + (sample - known) / 64 });
         }
         self.last_feedback = Some(now);
+        self.prober.start(now, self.limits.start);
         self.unanswered = (self.history.last_sent() > newest_sent).then_some(now);
         if let Some(silence) = self.silence.take() {
             // What was lost meanwhile says nothing about rates; where we were is worth a question.
@@ -373,9 +393,13 @@ impl BandwidthEstimator {
         }
     }
 
+    fn patience(&self) -> Duration {
+        SILENCE + self.rtt.unwrap_or(DEFAULT_RTT)
+    }
+
     fn fall_silent(&mut self, now: Time) {
         let Some(since) = self.unanswered.filter(|_| self.last_feedback.is_some()) else { return };
-        let patience = SILENCE + self.rtt.unwrap_or(DEFAULT_RTT);
+        let patience = self.patience();
         if self.silence.is_none() && now.since(since) >= patience {
             self.silence = Some(Silence { before: self.target(), next_step: now });
         }

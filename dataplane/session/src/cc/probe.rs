@@ -6,15 +6,16 @@
 //!              └─────────────── passed nearly whole: ask for twice as much ◄────────────────────────────┘
 //! ```
 //!
-//! One cluster at a time. The sender fills it with whatever waits, with retransmissions and with padding; all that leaves
-//! meanwhile belongs to it. The answer is the slope of arrival time over bytes sent, so that lost packets and jitter blur
-//! it little. Decides no rate by itself.
+//! One cluster at a time. The sender fills it with whatever waits, with retransmissions and with padding; all that
+//! leaves meanwhile belongs to it. The answer is the slope of arrival time over bytes sent, so that lost packets and
+//! jitter blur it little. Decides no rate by itself.
 
 use super::send_history::{Acked, Cluster};
 use core::time::Duration;
 use plenum_packet::{Bitrate, Time};
 
-/// A cluster lasts at least this long and has at least so many packets. Longer: surer, and a larger queue when it fails.
+/// A cluster lasts at least this long and has at least so many packets. Longer: surer, and a larger queue when it
+/// fails.
 const SHORTEST: Duration = Duration::from_millis(15);
 const MIN_PACKETS: u32 = 5;
 /// With jitter a cluster lasts up to this long.
@@ -96,7 +97,7 @@ impl Default for Prober {
 }
 
 impl Prober {
-    /// The first packet left: probing begins.
+    /// The first feedback came: probing begins.
     pub fn start(&mut self, now: Time, start: Bitrate) {
         if !core::mem::replace(&mut self.started, true) {
             self.next_periodic = now + INTERVAL;
@@ -107,6 +108,14 @@ impl Prober {
     /// Asks for a probe at `rate`, from `at` on; replaces one that was asked for and not begun.
     pub fn request(&mut self, at: Time, rate: Bitrate) {
         self.wanted = Some((rate, at));
+    }
+
+    /// No probe begins before `until`.
+    pub fn put_off(&mut self, until: Time) {
+        if self.started {
+            self.next_periodic = self.next_periodic.max(until);
+        }
+        self.wanted = self.wanted.map(|(rate, at)| (rate, at.max(until)));
     }
 
     /// Whether a cluster is being sent or its feedback awaited.
@@ -194,8 +203,8 @@ impl Prober {
         }
     }
 
-    /// Whether the cluster is complete: all of it that will be reported on has been, up to number `newest`. `loss` is the part
-    /// of packets that the path loses anyway.
+    /// Whether the cluster is complete: all of it that will be reported on has been, up to number `newest`. `loss` is
+    /// the part of packets that the path loses anyway.
     pub fn outcome(&mut self, now: Time, newest: u64, loss: f64) -> Option<Outcome> {
         let measuring = self.measuring.filter(|m| m.closed && (newest >= m.last_sequence || now >= m.deadline))?;
         self.measuring = None;

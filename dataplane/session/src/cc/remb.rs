@@ -1,7 +1,7 @@
 //! For peers without transport-wide feedback: their own estimate (REMB) and the loss in their receiver reports.
 //!
-//! REMB is the delay-based part, made by the receiver; the loss rule is GCC's first (draft-ietf-rmcat-gcc-02, section 6).
-//! A peer that never sends REMB is held to [`BLIND`], because nothing would tell of queues.
+//! REMB is the delay-based part, made by the receiver; the loss rule is GCC's first (draft-ietf-rmcat-gcc-02, section
+//! 6). A peer that never sends REMB is held to [`BLIND`], because nothing would tell of queues.
 
 use core::time::Duration;
 use plenum_packet::{Bitrate, Time};

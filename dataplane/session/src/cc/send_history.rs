@@ -1,13 +1,13 @@
 //! What left under which transport-wide number (TWCC): when, how large, for which probe.
 //!
-//! A ring of the last [`CAPACITY`] packets. Numbers are handed out here, in order, so every number in the window has its
-//! entry and nothing is searched. A packet is reported once as received; one that was reported lost and arrives late is
-//! said to be recovered, so that loss counts can be put right. Does not measure anything.
+//! A ring of the last [`CAPACITY`] packets. Numbers are handed out here, in order, so every number in the window has
+//! its entry and nothing is searched. A packet is reported once as received; one that was reported lost and arrives
+//! late is said to be recovered, so that loss counts can be put right. Does not measure anything.
 
 use plenum_packet::Time;
 
-/// Packets remembered. A power of two. Larger: more memory per peer (12 bytes each). Smaller: at high rates the feedback
-/// of a long path finds nothing (2048 packets are 1.6 s at 12 Mbit/s of 1200 bytes).
+/// Packets remembered. A power of two. Larger: more memory per peer (12 bytes each). Smaller: at high rates the
+/// feedback of a long path finds nothing (2048 packets are 1.6 s at 12 Mbit/s of 1200 bytes).
 pub const CAPACITY: usize = 2048;
 const _: () = assert!(CAPACITY.is_power_of_two() && CAPACITY < 1 << 15, "feedback numbers are 16 bits");
 
@@ -151,8 +151,8 @@ impl SendHistory {
         }
     }
 
-    /// Tells `fate` of each packet that left before `before`, once: when it left, and whether it was lost. Packets that no
-    /// feedback spoke of are passed over.
+    /// Tells `fate` of each packet that left before `before`, once: when it left, and whether it was lost. Packets
+    /// that no feedback spoke of are passed over.
     pub fn settle(&mut self, now: Time, before: Time, mut fate: impl FnMut(Time, bool)) {
         self.settled = self.settled.max(self.next.saturating_sub(CAPACITY as u64));
         while self.settled < self.next {

@@ -1,8 +1,8 @@
 //! A peer behind a narrow link, in virtual time: what the stories of congestion control play on.
 //!
-//! The sender is ours (pacer and estimator, driven in ticks of a millisecond as a shard would); the link has a capacity, a
-//! queue, delay, jitter and loss that a story changes as it goes; the receiver answers with transport-wide feedback,
-//! written and parsed by `wire`. One seed gives one run.
+//! The sender is ours (pacer and estimator, driven in ticks of a millisecond as a shard would); the link has a
+//! capacity, a queue, delay, jitter and loss that a story changes as it goes; the receiver answers with transport-wide
+//! feedback, written and parsed by `wire`. One seed gives one run.
 
 use super::estimator::{BandwidthEstimator, Limits};
 use super::pacer::{Paced, Pacer};

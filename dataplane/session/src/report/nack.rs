@@ -1,8 +1,8 @@
 //! Which packets of a stream are missing, and when to ask for them (RFC 4585 section 6.2.1).
 //!
 //! One list for each SSRC that negotiated NACK. A packet is asked for after a short wait that learns how far this path
-//! reorders, then once per round trip, until it comes or is no longer worth it. Bounded: a gap larger than [`MAX_GAP`] is
-//! not asked for at all; a key frame serves better. Says that, and does not ask for it itself.
+//! reorders, then once per round trip, until it comes or is no longer worth it. Bounded: a gap larger than [`MAX_GAP`]
+//! is not asked for at all; a key frame serves better. Says that, and does not ask for it itself.
 
 use core::time::Duration;
 use plenum_packet::Time;
@@ -47,8 +47,8 @@ impl Default for NackList {
 }
 
 impl NackList {
-    /// Packet `number` (unwrapped) arrived; `retransmitted` when it came as RTX. Whether the gap before it is too large to
-    /// ask for: then all is forgotten, and a key frame is needed.
+    /// Packet `number` (unwrapped) arrived; `retransmitted` when it came as RTX. Whether the gap before it is too
+    /// large to ask for: then all is forgotten, and a key frame is needed.
     pub fn received(&mut self, now: Time, number: u64, retransmitted: bool, rtt: Duration) -> bool {
         let Some(newest) = self.newest else {
             self.newest = Some(number);
@@ -76,8 +76,8 @@ impl NackList {
         false
     }
 
-    /// Whether a packet that was given up is among those since the last call is told by the second value; the first is how many
-    /// sequence numbers to ask for now were written to `out`, ascending.
+    /// Whether a packet that was given up is among those since the last call is told by the second value; the first is
+    /// how many sequence numbers to ask for now were written to `out`, ascending.
     pub fn due(&mut self, now: Time, rtt: Duration, out: &mut [u16]) -> (usize, bool) {
         if now < self.next {
             return (0, false);

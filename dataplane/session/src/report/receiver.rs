@@ -5,8 +5,8 @@
 use plenum_packet::Time;
 use plenum_wire::rtcp::ReportBlock;
 
-/// A jump forward by more is a restart of the sender, not loss (RFC 3550 A.1, MAX_DROPOUT). Larger: a restart is reported
-/// as loss of everything. Smaller: a long outage looks like a restart.
+/// A jump forward by more is a restart of the sender, not loss (RFC 3550 A.1, MAX_DROPOUT). Larger: a restart is
+/// reported as loss of everything. Smaller: a long outage looks like a restart.
 const MAX_DROPOUT: u64 = 3000;
 
 /// Counters of one SSRC.

@@ -12,8 +12,8 @@ pub struct Rtt {
 }
 
 impl Rtt {
-    /// A report block came at NTP time `now` (its middle 32 bits): it names our report (`last_sender_report`) and how long the
-    /// peer held it, in 1/65536 s. The new sample, or `None` when the block tells nothing.
+    /// A report block came at NTP time `now` (its middle 32 bits): it names our report (`last_sender_report`) and how
+    /// long the peer held it, in 1/65536 s. The new sample, or `None` when the block tells nothing.
     pub fn reported(&mut self, now: u32, last_sender_report: u32, delay_since_last: u32) -> Option<Duration> {
         if last_sender_report == 0 {
             return None;

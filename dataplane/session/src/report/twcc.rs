@@ -1,4 +1,5 @@
-//! Transport-wide feedback for what a peer sends: notes arrivals by transport number and writes them every 50 to 100 ms.
+//! Transport-wide feedback for what a peer sends: notes arrivals by transport number and writes them every 50 to 100
+//! ms.
 //!
 //! A packet that arrives after it was reported lost is reported again, with all since, so that reordering does not look
 //! like loss. Bounded: the last [`WINDOW`] numbers are known; older ones are ignored. Nothing is allocated after `new`.

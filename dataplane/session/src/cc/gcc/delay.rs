@@ -1,8 +1,8 @@
 //! The delay-based part: packets in, a [`Usage`] out. Joins the trend line and the detector.
 //!
-//! Adds one rule to them: a slope counts as overuse only while even the quickest packet of the last [`RECENT`] was slower
-//! than the quickest one of the last seconds. A queue delays every packet; jitter spares some. So jitter on an empty queue
-//! does not cost rate.
+//! Adds one rule to them: a slope counts as overuse only while even the quickest packet of the last [`RECENT`] was
+//! slower than the quickest one of the last seconds. A queue delays every packet; jitter spares some. So jitter on an
+//! empty queue does not cost rate.
 
 use super::overuse::{Overuse, Usage};
 use super::trendline::Trendline;
@@ -10,10 +10,13 @@ use crate::cc::send_history::Acked;
 use core::time::Duration;
 use plenum_packet::Time;
 
-/// A queue below this is never called one, with the path's noise on top. Larger: small queues may stand for ever.
-/// Smaller: false alarms.
+/// A queue below this is never called one, with the path's noise, [`NOISES`] times, on top. Larger: small queues may
+/// stand for ever. Smaller: false alarms.
 const TOLERATED_MS: f64 = 5.0;
-/// The quickest packet is looked for in this time. Longer: a queue is noticed later. Shorter: too few packets to spare one.
+/// See [`TOLERATED_MS`].
+const NOISES: f64 = 1.3;
+/// The quickest packet is looked for in this time. Longer: a queue is noticed later. Shorter: too few packets to spare
+/// one.
 pub const RECENT: Duration = Duration::from_millis(200);
 /// Below this noise, half of that time is enough: a path that narrows is noticed earlier.
 const QUIET_MS: f64 = 10.0;
@@ -40,7 +43,7 @@ impl DelayBased {
         let Some(sample) = self.line.packet(acked.sent, acked.arrival_us) else { return };
         let verdict = self.detector.sample(sample);
         self.usage = match verdict {
-            Usage::Over if self.queue_ms() < TOLERATED_MS + self.line.jitter_ms() => Usage::Normal,
+            Usage::Over if !self.stands() => Usage::Normal,
             other => other,
         };
     }
@@ -54,6 +57,11 @@ impl DelayBased {
     pub fn queue_ms(&self) -> f64 {
         let windows = if self.line.jitter_ms() < QUIET_MS { 2 } else { 4 };
         self.recent.of(windows).saturating_sub(self.floor.of(2)) as f64 / 1e3
+    }
+
+    /// Whether a queue stands, as far as the newest packets show.
+    fn stands(&self) -> bool {
+        self.queue_ms() > TOLERATED_MS + NOISES * self.line.jitter_ms()
     }
 
     /// Noise of the path, milliseconds.

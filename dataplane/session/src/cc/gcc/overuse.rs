@@ -1,7 +1,7 @@
 //! From a slope to a verdict: is the path overused, underused or neither (draft-ietf-rmcat-gcc-02, section 5.4).
 //!
-//! The threshold adapts: it follows the slope that the path shows anyway, so that jitter and competing TCP flows neither
-//! cause false alarms nor starve us. Does not change any rate.
+//! The threshold adapts: it follows the slope that the path shows anyway, so that jitter and competing TCP flows
+//! neither cause false alarms nor starve us. Does not change any rate.
 
 use super::trendline::Sample;
 
@@ -17,7 +17,8 @@ const UP: f64 = 0.0087;
 const DOWN: f64 = 0.039;
 /// Slopes that exceed the threshold by more than this are events, not the nature of the path; they do not move it.
 const LARGEST_STEP: f64 = 15.0;
-/// Overuse must last this long and more than one group. Longer: larger queues. Shorter: alarms at a single delayed frame.
+/// Overuse must last this long and more than one group. Longer: larger queues. Shorter: alarms at a single delayed
+/// frame.
 const OVERUSE_MS: f64 = 10.0;
 
 /// What the delay says.

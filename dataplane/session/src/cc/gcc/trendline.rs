@@ -1,8 +1,8 @@
 //! Is the one-way delay growing? A least-squares line through the smoothed delay of the last groups of packets.
 //!
-//! A group is what leaves within [`GROUP`]; its delay is the smallest one in it, so that neither the size of a frame nor
-//! jitter of single packets looks like a queue: a queue that stands delays every packet. Delays are relative to the first
-//! group; the peer's clock offset cancels out.
+//! A group is what leaves within [`GROUP`]; its delay is the smallest one in it, so that neither the size of a frame
+//! nor jitter of single packets looks like a queue: a queue that stands delays every packet. Delays are relative to
+//! the first group; the peer's clock offset cancels out.
 
 use core::time::Duration;
 use plenum_packet::Time;
@@ -13,6 +13,8 @@ pub const GROUP: Duration = Duration::from_millis(10);
 pub const WINDOW: usize = 20;
 /// How much of the old smoothed delay stays with each group.
 const SMOOTHING: f64 = 0.9;
+/// How much larger second differences of noise are than the noise: the root of 1 + 4 + 1.
+const BEND: f64 = 2.449;
 
 #[derive(Debug, Clone, Copy)]
 struct Group {
@@ -41,6 +43,8 @@ pub struct Trendline {
     origin: Option<(Time, i64)>,
     smoothed_ms: f64,
     jitter_ms: f64,
+    /// Delays of the last two groups.
+    before_ms: [f64; 2],
     /// (time sent, smoothed delay), milliseconds since the origin.
     points: [(f64, f64); WINDOW],
     count: u32,
@@ -48,7 +52,8 @@ pub struct Trendline {
 }
 
 impl Trendline {
-    /// Takes a packet, in the order of sending; older ones than the open group are ignored. A sample when a group ended.
+    /// Takes a packet, in the order of sending; older ones than the open group are ignored. A sample when a group
+    /// ended.
     pub fn packet(&mut self, sent: Time, arrival_us: i64) -> Option<Sample> {
         let delay = arrival_us.saturating_sub((sent.nanos() / 1000) as i64);
         match &mut self.open {
@@ -65,7 +70,7 @@ impl Trendline {
         }
     }
 
-    /// Mean deviation of a group's delay from the smoothed one, milliseconds: how noisy the path is.
+    /// How noisy the path is: about the mean deviation of a group's delay from an even course, milliseconds.
     pub fn jitter_ms(&self) -> f64 {
         self.jitter_ms
     }
@@ -83,7 +88,13 @@ impl Trendline {
             self.smoothed_ms = delay_ms;
         }
         self.smoothed_ms = SMOOTHING * self.smoothed_ms + (1.0 - SMOOTHING) * delay_ms;
-        self.jitter_ms += ((delay_ms - self.smoothed_ms).abs() - self.jitter_ms) / 32.0;
+        // The second difference: a queue that grows or drains evenly is no noise.
+        let [one, two] = self.before_ms;
+        if self.count >= 2 {
+            let bend = (delay_ms - 2.0 * one + two).abs() / BEND;
+            self.jitter_ms += (bend - self.jitter_ms) / 32.0;
+        }
+        self.before_ms = [delay_ms, one];
         self.points[self.count as usize % WINDOW] = (sent_ms, self.smoothed_ms);
         self.count = self.count.saturating_add(1);
         let interval_ms = sent_ms - self.last_ms;

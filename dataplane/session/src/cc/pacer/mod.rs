@@ -1,9 +1,9 @@
 //! The pacer: what is planned waits here until the path has room for it.
 //!
-//! Four classes in strict order: audio never waits, then retransmissions, video, probes. Within a class the slots of the
-//! session take turns by bytes ([`ring`]). What leaves fills a bucket of at most [`BURST`] of the rate, so that ordinary
-//! frames leave whole and key frames are spread. Bounded in items and in waiting time: beyond, the oldest video goes, a
-//! whole frame at a time. Nothing is allocated once the queue has reached its usual depth.
+//! Four classes in strict order: audio never waits, then retransmissions, video, probes. Within a class the slots of
+//! the session take turns by bytes ([`ring`]). What leaves fills a bucket of at most [`BURST`] of the rate, so that
+//! ordinary frames leave whole and key frames are spread. Bounded in items and in waiting time: beyond, the oldest
+//! video goes, a whole frame at a time. Nothing is allocated once the queue has reached its usual depth.
 
 mod ring;
 #[cfg(test)]
@@ -19,8 +19,8 @@ use ring::{Rings, Store};
 pub const BURST: Duration = Duration::from_millis(40);
 /// A burst is never smaller than two full packets, or nothing could leave whole at low rates.
 const LEAST_BURST: i64 = 3000;
-/// Most items that wait. Larger: more memory (about 160 bytes each) for a peer that cannot keep up. Smaller: key frames of
-/// many slots at once are lost. 1024 packets are one second at 10 Mbit/s.
+/// Most items that wait. Larger: more memory (about 160 bytes each) for a peer that cannot keep up. Smaller: key
+/// frames of many slots at once are lost. 1024 packets are one second at 10 Mbit/s.
 pub const MAX_QUEUED: usize = 1024;
 /// Longest that video waits. Longer: pictures come too late for a conversation. Shorter: at low rates a key frame never
 /// gets through.
@@ -112,7 +112,8 @@ impl<T: Paced> Pacer<T> {
         self.budget = self.budget.min(self.burst);
     }
 
-    /// Queues an item. Older video may be dropped to make room: [`Pacer::take_dropped`] counts it, and `on_drop` sees it.
+    /// Queues an item. Older video may be dropped to make room: [`Pacer::take_dropped`] counts it, and `on_drop` sees
+    /// it.
     ///
     /// # Errors
     /// [`DropReason::PacerFull`] when there is no room, or when the item belongs to a frame that was dropped.
