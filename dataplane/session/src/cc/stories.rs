@@ -287,7 +287,9 @@ fn nothing_is_probed_for_beyond_what_is_wanted() {
 proptest! {
     #[test]
     fn any_feedback_keeps_the_estimate_within_its_limits(
-        steps in proptest::collection::vec((any::<u16>(), any::<Option<i64>>(), 0u64..10_000, 0usize..3000, 0u8..6), 1..400),
+        steps in proptest::collection::vec(
+            (any::<u16>(), any::<Option<i64>>(), 0u64..10_000, 0usize..3000, 0u8..6), 1..400,
+        ),
         first in any::<u16>(),
     ) {
         let limits = Limits { start: Bitrate::kbps(300), min: Bitrate::kbps(50), max: Bitrate::kbps(5000) };
