@@ -2,4 +2,8 @@
 
 #![forbid(unsafe_code)]
 
+pub mod allocations;
+pub mod micro;
 pub mod peer;
+pub mod report;
+pub mod timing;

@@ -1,0 +1,65 @@
+//! `plenum-bench`: measures Plenum and its peers, prints the report and keeps it in `target/bench/`.
+//!
+//! Each chapter stands alone (`plenum-bench micro`); without a name all of them run. Missed bounds do not fail the run.
+
+#![forbid(unsafe_code)]
+
+use clap::{Parser, ValueEnum};
+use plenum_bench::{micro, report::Report};
+use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
+use std::alloc::System;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// Counts allocations, for the figures that must be zero and for memory by participant.
+#[global_allocator]
+static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
+
+/// Measures Plenum.
+#[derive(Parser, Debug)]
+#[command(name = "plenum-bench", version)]
+struct Options {
+    /// What to measure.
+    #[arg(value_enum, default_value_t = Chapter::All)]
+    chapter: Chapter,
+    /// Where the reports go.
+    #[arg(long, default_value = "target/bench")]
+    out: PathBuf,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Chapter {
+    /// Single steps of a packet's way.
+    Micro,
+    /// Everything.
+    All,
+}
+
+impl Chapter {
+    fn name(self) -> &'static str {
+        match self {
+            Chapter::Micro => "micro",
+            Chapter::All => "report",
+        }
+    }
+
+    fn includes(self, other: Chapter) -> bool {
+        self == other || self == Chapter::All
+    }
+}
+
+fn main() -> ExitCode {
+    let options = Options::parse();
+    let mut report = Report::new();
+    if options.chapter.includes(Chapter::Micro) {
+        micro::run(&mut report);
+    }
+    print!("{}", report.text());
+    match report.write(&options.out, options.chapter.name()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(e) => {
+            eprintln!("plenum-bench: {}: {e}", options.out.display());
+            ExitCode::FAILURE
+        }
+    }
+}

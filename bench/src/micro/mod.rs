@@ -1,0 +1,17 @@
+//! Micro benchmarks: one step of a packet's way at a time, without sockets.
+//!
+//! `parse` reads what arrives, `rewrite` decides for each receiver, `protect` seals, `whole` runs a shard with everything in it.
+
+mod packets;
+mod parse;
+mod protect;
+mod rewrite;
+
+use crate::report::Report;
+
+/// Runs all of them.
+pub fn run(report: &mut Report) {
+    parse::run(report);
+    rewrite::run(report);
+    protect::run(report);
+}
