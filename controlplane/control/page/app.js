@@ -100,7 +100,7 @@ class Room {
     s.on('participant_update', (p) => this.#person(p));
     s.on('participant_delete', (p) => { this.people.delete(p.uuid); this.render(); });
     s.on('participant_sync_end', () => this.render());
-    s.on('layout', (l) => { this.seats = l.slots ?? l.participants ?? []; this.presentationBy = l.presentation ?? null; this.render(); });
+    s.on('layout', (l) => { if (l.call_uuid && this.call?.uuid && l.call_uuid !== this.call.uuid) return; this.seats = l.slots ?? l.participants ?? []; this.presentationBy = l.presentation ?? null; this.render(); });
     s.on('stage', (list) => { this.speaking = new Set((list ?? []).filter((e) => e.vad > 0).map((e) => e.participant_uuid)); this.render(); });
     s.on('call_disconnected', (e) => this.#callEnded(e));
     s.on('disconnect', (e) => this.end(e?.reason));

@@ -1,9 +1,13 @@
 // One media connection: a PeerConnection whose offer has a slot for every tile, and a second one for a shared screen.
 // Slots are filled by the server; nobody's coming or going renegotiates anything.
 
-const encodings = (simulcast) => simulcast
-  ? [{ rid: 'q', scaleResolutionDownBy: 4, maxBitrate: 150_000 }, { rid: 'h', scaleResolutionDownBy: 2, maxBitrate: 500_000 }, { rid: 'f', maxBitrate: 1_700_000 }]
-  : [{ maxBitrate: 2_500_000 }];
+// Simulcast: each encoding has half the size of the next. Chromium sends fewer encodings of small pictures and leaves the
+// largest ones out, so a camera below 960×540 is offered with two of them, one below 480×270 with one.
+function encodings(track) {
+  const { width = 1280 } = track?.getSettings() ?? {};
+  const all = [{ rid: 'q', scaleResolutionDownBy: 4, maxBitrate: 150_000 }, { rid: 'h', scaleResolutionDownBy: 2, maxBitrate: 500_000 }, { rid: 'f', maxBitrate: 1_700_000 }];
+  return width >= 960 ? all : width >= 480 ? [{ ...all[1], maxBitrate: 250_000 }, { ...all[2], maxBitrate: 900_000 }] : [{ maxBitrate: 500_000 }];
+}
 
 export class Call {
   constructor(session, { iceServers = [], onState = () => {} } = {}) {
@@ -21,7 +25,7 @@ export class Call {
     const video = stream?.getVideoTracks()[0] ?? null;
     this.audio = pc.addTransceiver(audio ?? 'audio', { direction: 'sendrecv' });
     this.audios = [this.audio, pc.addTransceiver('audio', { direction: 'recvonly' }), pc.addTransceiver('audio', { direction: 'recvonly' })];
-    this.video = pc.addTransceiver(video ?? 'video', { direction: 'sendrecv', sendEncodings: encodings(true) });
+    this.video = pc.addTransceiver(video ?? 'video', { direction: 'sendrecv', sendEncodings: encodings(video) });
     this.videos = [this.video];
     for (let i = 1; i < tiles; i++) this.videos.push(pc.addTransceiver('video', { direction: 'recvonly' }));
     this.presentation = pc.addTransceiver('video', { direction: 'recvonly' });
@@ -32,7 +36,7 @@ export class Call {
   async present(stream) {
     const track = stream.getVideoTracks()[0];
     track.contentHint = 'detail';
-    this.video = this.pc.addTransceiver(track, { direction: 'sendonly', sendEncodings: encodings(false) });
+    this.video = this.pc.addTransceiver(track, { direction: 'sendonly', sendEncodings: [{ maxBitrate: 2_500_000 }] });
     await this.#negotiate({ present: 'send' }, []);
   }
 
