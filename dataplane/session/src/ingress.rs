@@ -9,14 +9,16 @@
 //! The packet is opened in the receive buffer and copied into a pool slot afterwards, so bogus packets cost neither a slot
 //! nor a copy. Nothing is bound, counted as received or acknowledged before the tag is right.
 
-use crate::binding::Bindings;
+use crate::binding::{Bindings, CodecInfo};
 use crate::events::{Incoming, SessionEvent};
 use crate::media::PayloadKind;
-use crate::report::ArrivalRecorder;
+use crate::report::{ArrivalRecorder, NackList, ReceptionStats};
 use crate::session::{Session, State};
 use plenum_packet::{DropReason, HEADROOM, Path, Pool, Time};
+use plenum_wire::rtcp::ReportBlock;
 use plenum_wire::{ext, rtp};
 use std::fmt;
+use std::time::Duration;
 
 /// Sequence numbers of which each source remembers whether they came. 512 are two seconds of a video of 3 Mbit/s, longer than
 /// any retransmission is asked for.
@@ -77,24 +79,42 @@ impl Seen {
     }
 }
 
-/// What the receiving side remembers of each bound SSRC; beside [`Bindings::streams`], with the same indices.
-#[derive(Default)]
+/// What the receiving side remembers of one bound SSRC.
+#[derive(Debug, Default)]
+struct Received {
+    seen: Seen,
+    stats: ReceptionStats,
+    /// When the codec negotiated generic NACK; RTX streams are not repaired themselves.
+    nack: Option<NackList>,
+}
+
+/// The receiving side; beside [`Bindings::streams`], with the same indices.
 pub(crate) struct Ingress {
-    seen: Vec<Seen>,
+    streams: Vec<Received>,
     /// For transport-wide feedback, when the peer wants it.
     pub(crate) arrivals: Option<ArrivalRecorder>,
+    /// No lost packet is to be asked for before this.
+    pub(crate) next_nack: Time,
 }
 
 impl Ingress {
     pub(crate) fn new(bindings: &Bindings) -> Ingress {
-        let mut ingress = Ingress::default();
-        ingress.apply(bindings);
+        let mut ingress = Ingress { streams: Vec::new(), arrivals: None, next_nack: Time::NEVER };
+        ingress.apply(&[], bindings);
         ingress
     }
 
-    /// After the bindings were made anew: their indices may have moved, so what was seen is forgotten.
-    pub(crate) fn apply(&mut self, bindings: &Bindings) {
-        self.seen.clear();
+    /// After the bindings were made anew: what was received follows its SSRC. `before` are the SSRCs as they stood.
+    pub(crate) fn apply(&mut self, before: &[u32], bindings: &Bindings) {
+        let mut old = std::mem::take(&mut self.streams);
+        for (index, stream) in bindings.streams.iter().enumerate() {
+            let at = before.iter().position(|&ssrc| ssrc == stream.ssrc);
+            if let Some(received) = at.and_then(|at| old.get_mut(at)) {
+                *self.stream(index) = std::mem::take(received);
+            }
+        }
+        // Looked at in the next turn, which sets it right.
+        self.next_nack = Time::ZERO;
         let wanted = bindings.sources.iter().any(|s| s.codecs.iter().any(|c| c.twcc));
         match (wanted, &self.arrivals) {
             (true, None) => self.arrivals = Some(ArrivalRecorder::default()),
@@ -105,15 +125,85 @@ impl Ingress {
 
     /// Another SSRC takes this place.
     fn forget(&mut self, stream: usize) {
-        *self.seen(stream) = Seen::default();
+        if let Some(received) = self.streams.get_mut(stream) {
+            *received = Received::default();
+        }
     }
 
-    fn seen(&mut self, stream: usize) -> &mut Seen {
-        if self.seen.len() <= stream {
-            self.seen.resize_with(stream + 1, Seen::default);
+    fn stream(&mut self, stream: usize) -> &mut Received {
+        if self.streams.len() <= stream {
+            self.streams.resize_with(stream + 1, Received::default);
         }
-        &mut self.seen[stream]
+        &mut self.streams[stream]
     }
+
+    /// A packet of a stream arrived, by itself or by RTX. Whether a gap before it is too large to be repaired.
+    ///
+    /// # Errors
+    /// [`DropReason::Duplicate`].
+    fn packet(&mut self, at: &Arrived, header: &rtp::Header, codec: &CodecInfo) -> Result<bool, DropReason> {
+        let received = self.stream(at.stream);
+        let number = received.seen.note(header.sequence).ok_or(DropReason::Duplicate)?;
+        if !at.retransmitted {
+            received.stats.received(at.now, number, header.timestamp, codec.clock);
+        }
+        if !codec.nack {
+            return Ok(false);
+        }
+        let nack = received.nack.get_or_insert_default();
+        let hopeless = nack.received(at.now, number, at.retransmitted, at.rtt);
+        let due = nack.poll_timeout();
+        self.next_nack = self.next_nack.min(due);
+        Ok(hopeless)
+    }
+
+    /// A sender report of a bound SSRC.
+    pub(crate) fn sender_reported(&mut self, now: Time, bindings: &Bindings, ssrc: u32, ntp: u64) {
+        if let Some(stream) = bindings.streams.iter().position(|s| s.ssrc == ssrc) {
+            self.stream(stream).stats.sender_reported(now, ntp);
+        }
+    }
+
+    /// Report blocks of the sources that were heard; how many were written.
+    pub(crate) fn reports(&mut self, now: Time, bindings: &Bindings, out: &mut [ReportBlock]) -> usize {
+        let streams = self.streams.iter_mut().zip(&bindings.streams).filter(|(_, s)| !s.rtx);
+        let blocks = streams.filter_map(|(received, stream)| received.stats.report(now, stream.ssrc));
+        let mut count = 0;
+        for (block, place) in blocks.zip(out.iter_mut()) {
+            *place = block;
+            count += 1;
+        }
+        count
+    }
+
+    /// The next stream from `from` on with something to ask for: its index, how many numbers were written to `out`, and
+    /// whether some were given up.
+    pub(crate) fn missing(
+        &mut self,
+        now: Time,
+        from: usize,
+        rtt: Duration,
+        out: &mut [u16],
+    ) -> Option<(usize, usize, bool)> {
+        for (index, received) in self.streams.iter_mut().enumerate().skip(from) {
+            let Some(nack) = received.nack.as_mut().filter(|n| n.poll_timeout() <= now) else { continue };
+            let (count, gave_up) = nack.due(now, rtt, out);
+            if count > 0 || gave_up {
+                return Some((index, count, gave_up));
+            }
+        }
+        let timers = self.streams.iter().filter_map(|r| r.nack.as_ref()).map(NackList::poll_timeout);
+        self.next_nack = timers.min().unwrap_or(Time::NEVER);
+        None
+    }
+}
+
+/// A packet as the counters see it.
+struct Arrived {
+    now: Time,
+    stream: usize,
+    retransmitted: bool,
+    rtt: Duration,
 }
 
 impl Session {
@@ -156,27 +246,31 @@ impl Session {
         let source = &self.bindings.sources[usize::from(bound.source)];
         let (media, encoding) = (bound.media, bound.encoding);
         let kind = source.payloads.get(header.payload_type).ok_or(DropReason::UnknownPayloadType)?;
-        let (codec_index, original) = match kind {
-            PayloadKind::Media(codec) => (codec, stream),
-            PayloadKind::Rtx(codec) => {
-                if payload.1 == 0 {
-                    return Err(DropReason::Padding);
-                }
-                let osn = packet.get(start..start + 2).filter(|_| payload.1 >= 2).ok_or(DropReason::MalformedRtp)?;
-                header.sequence = u16::from_be_bytes([osn[0], osn[1]]);
-                header.payload_type = source.codecs[usize::from(codec)].payload_type;
-                payload = (payload.0 + 2, payload.1 - 2);
-                let primary = self.bindings.primary(media, encoding).ok_or(DropReason::UnknownSsrc)?;
-                header.ssrc = self.bindings.streams[primary].ssrc;
-                (codec, primary)
-            }
+        let codec_index = match kind {
+            PayloadKind::Media(codec) | PayloadKind::Rtx(codec) => codec,
         };
+        let codec = source.codecs[usize::from(codec_index)];
+        let retransmitted = matches!(kind, PayloadKind::Rtx(_));
+        let mut original = stream;
+        if retransmitted {
+            if payload.1 == 0 {
+                return Err(DropReason::Padding);
+            }
+            let osn = packet.get(start..start + 2).filter(|_| payload.1 >= 2).ok_or(DropReason::MalformedRtp)?;
+            header.sequence = u16::from_be_bytes([osn[0], osn[1]]);
+            header.payload_type = codec.payload_type;
+            payload = (payload.0 + 2, payload.1 - 2);
+            original = self.bindings.primary(media, encoding).ok_or(DropReason::UnknownSsrc)?;
+            header.ssrc = self.bindings.streams[original].ssrc;
+        }
+        let arrived = Arrived { now, stream: original, retransmitted, rtt: self.egress.rtt() };
+        if self.ingress.packet(&arrived, &header, &codec)? {
+            self.request_key_frame(media, encoding);
+        }
         if payload.1 == 0 {
             return Err(DropReason::Padding);
         }
-        self.ingress.seen(original).note(header.sequence).ok_or(DropReason::Duplicate)?;
         let buf = pool.copy_in(HEADROOM, packet).ok_or(DropReason::NoBuffer)?;
-        let retransmitted = matches!(kind, PayloadKind::Rtx(_));
         Ok(Incoming { media, encoding, codec_index, header, values, buf, payload, received, retransmitted })
     }
 
@@ -193,7 +287,7 @@ impl Session {
 
 impl fmt::Debug for Ingress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Ingress").field("streams", &self.seen.len()).finish()
+        f.debug_struct("Ingress").field("streams", &self.streams.len()).finish()
     }
 }
 

@@ -10,6 +10,7 @@
 //! [`crate::rtcp`]; each adds its methods to [`Session`].
 
 use crate::binding::Bindings;
+use crate::cc::estimator::Snapshot;
 use crate::data::DataChannels;
 use crate::dtls::{Dtls, Step};
 use crate::egress::Egress;
@@ -128,8 +129,9 @@ impl Session {
         self.egress.apply(spec, &self.env)?;
         self.ice.restart(spec.ice.clone());
         self.dtls.set_fingerprints(&spec.fingerprints);
+        let before: Vec<u32> = self.bindings.streams.iter().map(|s| s.ssrc).collect();
         self.bindings.apply(spec);
-        self.ingress.apply(&self.bindings);
+        self.ingress.apply(&before, &self.bindings);
         self.reporter.apply(spec);
         if self.data.is_none() && spec.media.iter().any(|m| m.kind == Kind::Data) {
             self.data = Some(DataChannels::new());
@@ -170,6 +172,11 @@ impl Session {
     /// Whether the session is over.
     pub fn is_ended(&self) -> bool {
         self.state == State::Ended
+    }
+
+    /// What is known of the way to the peer, for metrics.
+    pub fn bandwidth(&self) -> Snapshot {
+        self.egress.cc.snapshot()
     }
 
     /// SSRCs that were bound by authenticated packets.

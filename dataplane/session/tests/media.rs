@@ -474,3 +474,90 @@ fn congestion_control_probes_and_follows_the_feedback_of_the_peer() {
     assert!(world.peer.opened_errors.is_empty());
     assert_eq!(world.pool.in_use(), 1);
 }
+
+fn nacked(world: &World) -> Vec<u16> {
+    let packets = world.peer.rtcp.iter().flat_map(|b| rtcp::parse(b).unwrap());
+    let lost = packets.filter_map(|p| match p {
+        rtcp::Packet::Nack(n) if n.media_ssrc == THEIR_VIDEO => Some(n.sequences().collect::<Vec<_>>()),
+        _ => None,
+    });
+    lost.flatten().collect()
+}
+
+#[test]
+fn what_the_network_lost_is_asked_for_until_it_comes() {
+    let mut world = World::connected();
+    for index in [100, 101, 104] {
+        let packet = world.peer.rtp_packet(THEIR_VIDEO, VIDEO_PT, index, 7, &[], b"frame");
+        world.send(packet);
+    }
+    world.run(Duration::from_millis(60));
+    assert_eq!(nacked(&world), [102, 103]);
+    let rtx = world.peer.rtp_packet(THEIR_RTX, VIDEO_RTX_PT, 1, 7, &[], &[0, 102, b'f']);
+    world.send(rtx);
+    world.peer.rtcp.clear();
+    world.run(Duration::from_millis(200));
+    assert!(!nacked(&world).is_empty() && nacked(&world).iter().all(|s| *s == 103), "{:?}", nacked(&world));
+    world.run(Duration::from_secs(2));
+    world.peer.rtcp.clear();
+    world.run(Duration::from_secs(1));
+    assert!(nacked(&world).is_empty(), "given up");
+}
+
+#[test]
+fn a_gap_that_cannot_be_repaired_asks_for_a_key_frame() {
+    let mut world = World::connected();
+    for index in [100, 1000] {
+        let packet = world.peer.rtp_packet(THEIR_VIDEO, VIDEO_PT, index, 7, &[], b"frame");
+        world.send(packet);
+    }
+    world.run(Duration::from_millis(60));
+    let packets = world.peer.rtcp.iter().flat_map(|b| rtcp::parse(b).unwrap());
+    let plis = packets.filter(|p| matches!(p, rtcp::Packet::Pli(p) if p.media_ssrc == THEIR_VIDEO));
+    assert_eq!(plis.count(), 1);
+    assert!(nacked(&world).is_empty());
+}
+
+#[test]
+fn reports_tell_the_peer_what_was_lost_and_give_it_the_round_trip() {
+    let mut world = World::connected();
+    for index in (0..50u64).filter(|i| i % 5 != 4) {
+        let packet =
+            world.peer.rtp_packet(THEIR_AUDIO, AUDIO_PT, index, 960 * index as u32, &[(MID_ID, b"0")], b"opus");
+        world.send(packet);
+    }
+    let report =
+        world.peer.rtcp_packet(|w| w.sender_report(THEIR_AUDIO, 0x1234_5678_9abc_def0, 0, (1, 1), &[]).unwrap());
+    world.send(report);
+    world.run(Duration::from_millis(1300));
+    let mut blocks = Vec::new();
+    for packet in world.peer.rtcp.iter().flat_map(|b| rtcp::parse(b).unwrap()) {
+        match packet {
+            rtcp::Packet::ReceiverReport(r) => blocks.extend(r.reports()),
+            rtcp::Packet::SenderReport(r) => blocks.extend(r.reports()),
+            _ => {}
+        }
+    }
+    let block = blocks.iter().find(|b| b.ssrc == THEIR_AUDIO).expect("a block");
+    assert_eq!((block.highest_sequence & 0xffff, block.cumulative_lost), (48, 9));
+    assert_eq!(block.last_sender_report, 0x5678_9abc);
+}
+
+#[test]
+fn a_newer_spec_forgets_nothing_of_the_streams_that_stay() {
+    let mut world = World::connected();
+    for index in [100, 102] {
+        let packet = world.peer.rtp_packet(THEIR_VIDEO, VIDEO_PT, index, 7, &[], b"frame");
+        deliver(&mut world, packet).unwrap();
+    }
+    let mut spec = world.session.spec().clone();
+    spec.revision += 1;
+    spec.media[0].source = None;
+    world.session.apply(&spec).unwrap();
+    let rtx = world.peer.rtp_packet(THEIR_RTX, VIDEO_RTX_PT, 1, 7, &[], &[0, 102, b'f']);
+    assert_eq!(deliver(&mut world, rtx), Err(DropReason::Duplicate));
+    world.run(Duration::from_millis(60));
+    assert_eq!(nacked(&world), [101]);
+    let gone = audio(&mut world, 1);
+    assert_eq!(deliver(&mut world, gone), Err(DropReason::UnknownSsrc));
+}

@@ -100,6 +100,7 @@ fn openssl_with_an_rsa_certificate_gets_the_profile_that_we_prefer_of_its_own() 
     if Command::new("openssl").arg("version").output().is_err() {
         return eprintln!("skipped: no openssl program");
     }
-    handshake("SRTP_AEAD_AES_128_GCM:SRTP_AES128_CM_SHA1_80", Suite::AeadAes128Gcm);
+    handshake("SRTP_AES128_CM_SHA1_80:SRTP_AEAD_AES_256_GCM:SRTP_AEAD_AES_128_GCM", Suite::AeadAes128Gcm);
+    handshake("SRTP_AES128_CM_SHA1_80:SRTP_AEAD_AES_256_GCM", Suite::AeadAes256Gcm);
     handshake("SRTP_AES128_CM_SHA1_80", Suite::AesCm128HmacSha1_80);
 }

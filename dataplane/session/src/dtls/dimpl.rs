@@ -1,7 +1,7 @@
 //! The first engine: `dimpl`, DTLS 1.2 and 1.3, ECDSA certificates.
 //!
 //! Its order of protection profiles is fixed (AES-256-GCM first in DTLS 1.2, the client's order in DTLS 1.3), so a peer that
-//! offers both GCM profiles may get 256 bits although we would rather have 128.
+//! offers both GCM profiles may get 256 bits although we would rather have 128. See [`super::hello`] for how GCM is reached.
 
 use super::{Engine, Failed, Output};
 use crate::env::{Certificates, EnvError};
@@ -30,8 +30,12 @@ impl Configuration {
         Ok(Configuration { config: Arc::new(config), certificate })
     }
 
-    pub(crate) fn engine(&self, now: Instant) -> DimplEngine {
-        let dtls = Dtls::new_auto(Arc::clone(&self.config), self.certificate.clone(), now);
+    pub(crate) fn engine(&self, now: Instant, only_12: bool) -> DimplEngine {
+        let (config, certificate) = (Arc::clone(&self.config), self.certificate.clone());
+        let dtls = match only_12 {
+            true => Dtls::new_12(config, certificate, now),
+            false => Dtls::new_auto(config, certificate, now),
+        };
         DimplEngine { dtls }
     }
 }

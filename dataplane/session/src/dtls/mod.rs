@@ -82,6 +82,7 @@ enum Progress {
 /// One session's DTLS: the engine and the check of the peer's certificate.
 pub(crate) struct Dtls {
     configs: Arc<crate::Env>,
+    waiting: hello::Waiting,
     engine: Option<Box<dyn Engine>>,
     fingerprints: Vec<Fingerprint>,
     progress: Progress,
@@ -110,6 +111,7 @@ impl Dtls {
     pub(crate) fn new(env: &Arc<crate::Env>, fingerprints: Vec<Fingerprint>) -> Dtls {
         Dtls {
             configs: Arc::clone(env),
+            waiting: hello::Waiting::default(),
             engine: None,
             fingerprints,
             progress: Progress::Waiting,
@@ -139,12 +141,7 @@ impl Dtls {
             }
         }
         if self.engine.is_none() {
-            let configs = &self.configs.dtls;
-            self.engine = Some(match hello::choose(packet) {
-                Some(hello::Choice::First) => Box::new(configs.dimpl.engine(now)),
-                Some(hello::Choice::Second) => Box::new(configs.rtc.engine()),
-                None => return Err(Some(DropReason::BadDtls)),
-            });
+            return self.begin(now, packet);
         }
         let engine = self.engine.as_mut().ok_or(Some(DropReason::BadDtls))?;
         match engine.handle_packet(now, packet) {
@@ -153,6 +150,21 @@ impl Dtls {
             Err(Failed) if self.progress == Progress::Done => Err(Some(DropReason::BadDtls)),
             Err(Failed) => Err(None),
         }
+    }
+
+    /// Chooses the engine once the ClientHello is whole, and gives it all that came.
+    fn begin(&mut self, now: Instant, packet: &[u8]) -> Result<(), Option<DropReason>> {
+        let Some(choice) = self.waiting.push(packet).map_err(|()| Some(DropReason::BadDtls))? else { return Ok(()) };
+        let configs = &self.configs.dtls;
+        let mut engine: Box<dyn Engine> = match choice {
+            hello::Choice::First => Box::new(configs.dimpl.engine(now, false)),
+            hello::Choice::First12 => Box::new(configs.dimpl.engine(now, true)),
+            hello::Choice::Second(profile) => Box::new(configs.rtc.engine(profile)),
+        };
+        let datagrams = std::mem::take(&mut self.waiting).datagrams;
+        let result = datagrams.iter().try_for_each(|d| engine.handle_packet(now, d));
+        self.engine = Some(engine);
+        result.map_err(|Failed| None)
     }
 
     /// Time passed.

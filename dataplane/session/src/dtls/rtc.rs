@@ -2,6 +2,7 @@
 //!
 //! Used with one peer, so the address that its endpoint wants as a key is a constant: the real path may change at any time.
 
+use super::hello::PROFILES;
 use super::{Engine, Failed, Output};
 use crate::env::{Certificates, EnvError};
 use bytes::BytesMut;
@@ -22,8 +23,8 @@ const EXPORTER: &str = "EXTRACTOR-dtls_srtp";
 /// Messages that wait for the session to read them; more come only from a peer that floods: dropped, SCTP repeats.
 const MAX_DATA: usize = 256;
 
-/// Shared by all sessions.
-pub(crate) struct Configuration(Arc<HandshakeConfig>);
+/// Shared by all sessions: one configuration for each profile of [`PROFILES`], because the engine follows the client's order.
+pub(crate) struct Configuration([Arc<HandshakeConfig>; PROFILES.len()]);
 
 impl Configuration {
     pub(crate) fn new(certificates: &Certificates) -> Result<Configuration, EnvError> {
@@ -34,29 +35,31 @@ impl Configuration {
             .import_signing_key(SignatureScheme::EcdsaP256Sha256, certificates.key())
             .map_err(|e| failed(&e))?;
         let certificate = Certificate::from_signing_key(vec![certificates.der().to_vec().into()], key);
-        let config = ConfigBuilder::default()
-            .with_crypto_provider(provider)
-            .with_certificates(vec![certificate])
-            .with_client_auth(ClientAuthType::RequireAnyClientCert)
-            .with_extended_master_secret(ExtendedMasterSecretType::Request)
-            // Certificates are checked by their fingerprint, not by a chain.
-            .with_insecure_skip_verify(true)
-            .with_srtp_protection_profiles(vec![
-                SrtpProtectionProfile::Srtp_Aead_Aes_128_Gcm,
-                SrtpProtectionProfile::Srtp_Aead_Aes_256_Gcm,
-                SrtpProtectionProfile::Srtp_Aes128_Cm_Hmac_Sha1_80,
-            ])
-            // Its interval does not grow and it gives up after seven: a shorter one would give up in four seconds.
-            .with_flight_interval(Duration::from_secs(1))
-            .with_mtu(super::MTU)
-            .build(false, None)
-            .map_err(|e| failed(&e))?;
-        Ok(Configuration(Arc::new(config)))
+        let build = |profile: u16| {
+            ConfigBuilder::default()
+                .with_crypto_provider(Arc::clone(&provider))
+                .with_certificates(vec![certificate.clone()])
+                .with_client_auth(ClientAuthType::RequireAnyClientCert)
+                .with_extended_master_secret(ExtendedMasterSecretType::Request)
+                // Certificates are checked by their fingerprint, not by a chain.
+                .with_insecure_skip_verify(true)
+                .with_srtp_protection_profiles(vec![SrtpProtectionProfile::from(profile)])
+                // Its interval does not grow and it gives up after seven: a shorter one would give up in four seconds.
+                .with_flight_interval(Duration::from_secs(1))
+                .with_mtu(super::MTU)
+                .build(false, None)
+                .map(Arc::new)
+                .map_err(|e| failed(&e))
+        };
+        let [first, second, third] = PROFILES;
+        Ok(Configuration([build(first)?, build(second)?, build(third)?]))
     }
 
-    pub(crate) fn engine(&self) -> RtcEngine {
+    /// An engine that takes `profile`; without one the handshake fails as it should.
+    pub(crate) fn engine(&self, profile: Option<u16>) -> RtcEngine {
+        let index = PROFILES.iter().position(|&p| Some(p) == profile).unwrap_or(0);
         RtcEngine {
-            endpoint: Endpoint::new(PEER, Default::default(), Some(Arc::clone(&self.0))),
+            endpoint: Endpoint::new(PEER, Default::default(), Some(Arc::clone(&self.0[index]))),
             pending: VecDeque::new(),
         }
     }

@@ -20,10 +20,12 @@ use crate::cc::pacer::{Paced, Pacer};
 use crate::cc::{BandwidthEstimator, Limits};
 use crate::env::Env;
 use crate::events::Outbox;
+use crate::report::Rtt;
 use crate::session::{Session, SpecError};
 use plenum_contract::SessionSpec;
 use plenum_packet::{Bitrate, DropCounts, DropReason, Path, Pool, Time};
 use plenum_srtp::{Job, KeyId};
+use plenum_wire::rtcp::ReportBlock;
 use plenum_wire::{Class, Plan, ext};
 pub(crate) use slot::Slot;
 use std::fmt;
@@ -127,7 +129,7 @@ pub(crate) struct Egress {
     first_rtx: u16,
     /// Whether some slot keeps sealed packets.
     keeps_sealed: bool,
-    pub(crate) rtt: Option<Duration>,
+    rtt: Rtt,
     pub(crate) cc: BandwidthEstimator,
 }
 
@@ -141,7 +143,7 @@ impl Egress {
             pacer: Pacer::new(cc.target(), cc.pacing_rate()),
             first_rtx: u16::from_be_bytes([seed[0], seed[1]]),
             keeps_sealed: false,
-            rtt: None,
+            rtt: Rtt::default(),
             cc,
         }
     }
@@ -202,7 +204,23 @@ impl Egress {
 
     pub(crate) fn path_changed(&mut self, _now: Time) {
         // What was measured on the old path says little of the new one.
-        self.rtt = None;
+        self.rtt.reset();
+    }
+
+    /// The round trip to the peer, or a guess before one was measured.
+    pub(crate) fn rtt(&self) -> Duration {
+        self.rtt.get().unwrap_or(DEFAULT_RTT)
+    }
+
+    /// A report block about a slot: loss, and the round trip. `ntp` is the middle of the present NTP time.
+    pub(crate) fn reported(&mut self, now: Time, ntp: u32, block: &ReportBlock) {
+        if self.by_ssrc(block.ssrc).is_none() {
+            return;
+        }
+        self.cc.on_rtcp_loss(now, block.fraction_lost);
+        if let Some(sample) = self.rtt.reported(ntp, block.last_sender_report, block.delay_since_last) {
+            self.cc.on_rtt(sample);
+        }
     }
 
     /// The peer asks for `sequence` of a slot again.
@@ -214,7 +232,7 @@ impl Egress {
         path: Option<Path>,
         out: &mut Outbox<'_>,
     ) -> Answer {
-        let rtt = self.rtt.unwrap_or(DEFAULT_RTT);
+        let rtt = self.rtt();
         let Some(slot) = self.slots.get_mut(slot) else { return Answer::Nothing };
         let Some(index) = slot.index.find(sequence) else { return Answer::Nothing };
         let gone = if slot.video { Answer::Gone } else { Answer::Nothing };

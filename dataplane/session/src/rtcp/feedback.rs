@@ -4,8 +4,7 @@ use crate::egress::Answer;
 use crate::events::{Feedback, Outbox};
 use crate::session::{Session, State};
 use plenum_packet::{DropReason, Time};
-use plenum_wire::rtcp::{self, Nack, Packet, ReportBlock};
-use std::time::Duration;
+use plenum_wire::rtcp::{self, Nack, Packet};
 
 /// Packets of one datagram that are looked at: a compound of ours has far fewer, and a hostile one costs no more.
 const MAX_PACKETS: usize = 64;
@@ -30,16 +29,20 @@ impl Session {
         let keys = self.keys.as_mut().ok_or(DropReason::NoKeys)?;
         let len = keys.opener.open_rtcp(bytes)?;
         let packets = rtcp::parse(&bytes[..len]).map_err(|_| DropReason::MalformedRtcp)?;
+        let middle = (self.env.anchor.ntp(now) >> 16) as u32;
         for packet in packets.take(MAX_PACKETS) {
             match packet {
                 Packet::SenderReport(report) => {
                     if let Some((media, encoding)) = self.source_of(report.ssrc) {
+                        self.ingress.sender_reported(now, &self.bindings, report.ssrc, report.ntp);
                         let (ntp, rtp) = (report.ntp, report.rtp_timestamp);
                         feedback.push(Feedback::SenderReport { media, encoding, ntp, rtp });
                     }
-                    report.reports().for_each(|block| self.reported(now, &block));
+                    report.reports().for_each(|block| self.egress.reported(now, middle, &block));
                 }
-                Packet::ReceiverReport(report) => report.reports().for_each(|block| self.reported(now, &block)),
+                Packet::ReceiverReport(report) => {
+                    report.reports().for_each(|block| self.egress.reported(now, middle, &block))
+                }
                 Packet::Bye(bye) => {
                     for (media, encoding) in bye.sources().filter_map(|s| self.source_of(s)) {
                         feedback.push(Feedback::Bye { media, encoding });
@@ -81,25 +84,6 @@ impl Session {
         }
         if gone {
             self.wants_key_frame(nack.media_ssrc, feedback);
-        }
-    }
-
-    /// A report block about a slot: loss, and the round trip (RFC 3550 §6.4.1).
-    fn reported(&mut self, now: Time, block: &ReportBlock) {
-        if self.egress.by_ssrc(block.ssrc).is_none() {
-            return;
-        }
-        self.egress.cc.on_rtcp_loss(now, block.fraction_lost);
-        if block.last_sender_report == 0 {
-            return;
-        }
-        let now = (self.env.anchor.ntp(now) >> 16) as u32;
-        let units = now.wrapping_sub(block.last_sender_report).wrapping_sub(block.delay_since_last);
-        // Half a minute is no round trip but a forged or wrapped report.
-        if units < 30 << 16 {
-            let rtt = Duration::from_nanos((u64::from(units) * 1_000_000_000) >> 16);
-            self.egress.rtt = Some(rtt);
-            self.egress.cc.on_rtt(rtt);
         }
     }
 }

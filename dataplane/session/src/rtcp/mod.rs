@@ -10,7 +10,7 @@ use crate::report::ArrivalRecorder;
 use crate::session::Session;
 use plenum_contract::SessionSpec;
 use plenum_packet::{HEADROOM, Time};
-use plenum_wire::rtcp::{MAX_REPORTS, Writer};
+use plenum_wire::rtcp::{MAX_REPORTS, ReportBlock, Writer};
 use std::time::Duration;
 
 /// Between two reports, plus or minus a fifth.
@@ -20,6 +20,12 @@ const MAX_PACKET: usize = 1150;
 /// Key-frame requests that wait for the next turn; more are the same ones again.
 const MAX_REQUESTS: usize = 64;
 
+/// Lost packets of one stream that are asked for at once; the list gives the rest at the next turn.
+const MAX_MISSING: usize = 128;
+/// Slots in one packet of sender reports: with names of 60 bytes they fit [`MAX_PACKET`].
+const SLOTS_PER_PACKET: usize = 10;
+/// Report blocks that travel in the first sender report; more get a packet of their own.
+const FEW_BLOCKS: usize = 8;
 /// Feedback messages in one turn: the window of arrivals needs six.
 const MAX_FEEDBACKS: usize = 8;
 
@@ -99,6 +105,7 @@ impl Session {
         }
         self.send_requests(out);
         self.send_arrivals(now, out);
+        self.send_nacks(now, out);
         if now >= self.reporter.next_report {
             let interval = self.reporter.interval();
             self.reporter.next_report = now + interval;
@@ -109,7 +116,7 @@ impl Session {
     /// When [`Session::report`] has something to do.
     pub(crate) fn report_deadline(&self) -> Time {
         let arrivals = self.ingress.arrivals.as_ref().map_or(Time::NEVER, ArrivalRecorder::poll_timeout);
-        self.reporter.deadline().min(arrivals)
+        self.reporter.deadline().min(arrivals).min(self.ingress.next_nack)
     }
 
     /// Transport-wide feedback for what arrived.
@@ -147,30 +154,72 @@ impl Session {
         self.send_rtcp(&bytes[..len], out);
     }
 
-    /// SR of every slot that sent, or one RR; CNAME; in packets of at most [`MAX_PACKET`] bytes.
+    /// Asks for lost packets again. What is given up of a picture needs a key frame.
+    fn send_nacks(&mut self, now: Time, out: &mut Outbox<'_>) {
+        if self.ingress.next_nack > now {
+            return;
+        }
+        let (local, rtt) = (self.reporter.local_ssrc, self.egress.rtt());
+        let mut missing = [0; MAX_MISSING];
+        let mut from = 0;
+        while let Some((stream, count, gave_up)) = self.ingress.missing(now, from, rtt, &mut missing) {
+            from = stream + 1;
+            let Some(stream) = self.bindings.streams.get(stream) else { continue };
+            let (ssrc, media, encoding) = (stream.ssrc, stream.media, stream.encoding);
+            if gave_up {
+                self.request_key_frame(media, encoding);
+            }
+            let mut bytes = [0; MAX_PACKET];
+            let mut writer = Writer::new(&mut bytes);
+            let _ = writer.nack(local, ssrc, &missing[..count]);
+            let len = writer.len();
+            self.send_rtcp(&bytes[..len], out);
+        }
+    }
+
+    /// SR of every slot that sent, or RR when none did; report blocks; CNAMEs; several packets when it is much.
     fn send_reports(&mut self, now: Time, out: &mut Outbox<'_>) {
+        let mut blocks = [ReportBlock::default(); MAX_REPORTS];
+        let count = self.ingress.reports(now, &self.bindings, &mut blocks);
+        let blocks = &blocks[..count];
         let ntp = self.env.anchor.ntp(now);
+        let separate = match self.send_sender_reports(now, ntp, if count <= FEW_BLOCKS { blocks } else { &[] }, out) {
+            0 => blocks,
+            _ if count > FEW_BLOCKS => blocks,
+            _ => return,
+        };
         let mut bytes = [0; MAX_PACKET];
         let mut writer = Writer::new(&mut bytes);
-        let sending = self.egress.slots().iter().filter_map(|s| Some((s, s.stats.rtp_at(now)?)));
-        let mut reported: [(u32, &[u8]); MAX_REPORTS] = [(0, &[]); MAX_REPORTS];
-        let mut count = 0;
-        for (slot, rtp) in sending.take(MAX_REPORTS - 1) {
-            let counts = (slot.stats.packets, slot.stats.octets);
-            if writer.sender_report(slot.ssrc, ntp, rtp, counts, &[]).is_err() {
-                break;
-            }
-            reported[count] = (slot.ssrc, &self.reporter.cname);
-            count += 1;
-        }
-        if count == 0 {
-            let _ = writer.receiver_report(self.reporter.local_ssrc, &[]);
-            reported[0] = (self.reporter.local_ssrc, &self.reporter.cname);
-            count = 1;
-        }
-        let _ = writer.sdes(&reported[..count]);
+        let local = self.reporter.local_ssrc;
+        let _ = writer.receiver_report(local, separate);
+        let _ = writer.sdes(&[(local, &self.reporter.cname)]);
         let len = writer.len();
         self.send_rtcp(&bytes[..len], out);
+    }
+
+    /// Sender reports, some slots a packet; `blocks` go into the first. How many slots reported.
+    fn send_sender_reports(&self, now: Time, ntp: u64, mut blocks: &[ReportBlock], out: &mut Outbox<'_>) -> usize {
+        let mut sending = self.egress.slots().iter().filter_map(|s| Some((s, s.stats.rtp_at(now)?)));
+        let mut total = 0;
+        loop {
+            let mut bytes = [0; MAX_PACKET];
+            let mut writer = Writer::new(&mut bytes);
+            let mut reported: [(u32, &[u8]); SLOTS_PER_PACKET] = [(0, &[]); SLOTS_PER_PACKET];
+            let mut count = 0;
+            for (slot, rtp) in sending.by_ref().take(SLOTS_PER_PACKET) {
+                let counts = (slot.stats.packets, slot.stats.octets);
+                let _ = writer.sender_report(slot.ssrc, ntp, rtp, counts, std::mem::take(&mut blocks));
+                reported[count] = (slot.ssrc, &self.reporter.cname);
+                count += 1;
+            }
+            if count == 0 {
+                return total;
+            }
+            total += count;
+            let _ = writer.sdes(&reported[..count]);
+            let len = writer.len();
+            self.send_rtcp(&bytes[..len], out);
+        }
     }
 
     /// BYE of every slot.
