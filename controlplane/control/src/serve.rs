@@ -153,7 +153,8 @@ impl Control {
     /// The data folder cannot be written or holds a store of a newer version.
     pub async fn open(settings: Settings) -> Result<Control, ServeError> {
         let path = settings.data.clone();
-        let failed = |source: Box<dyn std::error::Error + Send + Sync>| ServeError::Store { path: path.clone(), source };
+        let failed =
+            |source: Box<dyn std::error::Error + Send + Sync>| ServeError::Store { path: path.clone(), source };
         let mut store = Store::open(&settings.data.join(STORE)).await.map_err(|error| failed(error.into()))?;
         let (operators, first_password) = first_start(&settings, &mut store).await.map_err(failed)?;
         Ok(Control { first_password, settings: Arc::new(settings), store, operators: Operators::new(operators) })

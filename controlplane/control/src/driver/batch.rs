@@ -4,8 +4,8 @@ use super::{Clock, ConferenceInfo, Driver, Failure, Input, Reply, Request};
 use crate::store::rows::SettingsRow;
 use plenum_contract as contract;
 use plenum_model::{
-    Action, By, Command, Conference, ConferenceId, ConferenceKey, Effects, Event, LegKey, MediaChange, NewConference, Outcome,
-    Refusal, Row, ServiceState,
+    Action, By, Command, Conference, ConferenceId, ConferenceKey, Effects, Event, LegKey, MediaChange, NewConference,
+    Outcome, Refusal, Row, ServiceState,
 };
 use std::collections::BTreeSet;
 use tokio::sync::oneshot;
@@ -117,7 +117,9 @@ impl Driver {
     /// The store failed: what only reads is answered, a token is prolonged, everything else is refused.
     fn without_store(&mut self, request: Request, wrote: bool) -> Result<Reply, Failure> {
         let request = match request {
-            Request::Do { alias, by, command: Command::Refresh { .. } } => Request::Do { alias, by, command: Command::Extend },
+            Request::Do { alias, by, command: Command::Refresh { .. } } => {
+                Request::Do { alias, by, command: Command::Extend }
+            }
             other if wrote => {
                 tracing::debug!(?other, "refused: the store cannot be written");
                 return Err(Failure::Store);
@@ -230,7 +232,9 @@ impl Driver {
 fn writes(request: &Request) -> bool {
     match request {
         Request::Check { .. } | Request::Follow { .. } | Request::Conferences(_) | Request::Wishes { .. } => false,
-        Request::Do { command, .. } => !matches!(command, Command::Roster | Command::Status | Command::Extend | Command::Message { .. }),
+        Request::Do { command, .. } => {
+            !matches!(command, Command::Roster | Command::Status | Command::Extend | Command::Message { .. })
+        }
         _ => true,
     }
 }

@@ -53,7 +53,8 @@ impl Media {
                 home = Some(record.spec.shard);
             }
         }
-        let room = |shard: &u16| load.get(usize::from(*shard)).is_some_and(|count| *count < hello.limits.sessions_per_shard);
+        let room =
+            |shard: &u16| load.get(usize::from(*shard)).is_some_and(|count| *count < hello.limits.sessions_per_shard);
         let emptiest = (0..load.len()).min_by_key(|shard| load[*shard]).and_then(|shard| u16::try_from(shard).ok());
         let shard = home.filter(|home| usize::from(*home) < load.len()).or(emptiest).filter(room)?;
         self.homes.insert(conference, shard);

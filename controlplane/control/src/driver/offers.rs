@@ -9,8 +9,8 @@ use plenum_contract as contract;
 use plenum_contract::spec::SlotWish;
 use plenum_contract::{Kind, SessionSpec};
 use plenum_model::{
-    Action, By, CallCommand, CallId, Command, ConferenceKey, LegKey, MemberCommand, Outcome, ParticipantId, ParticipantKey,
-    Purpose, Refusal, Row,
+    Action, By, CallCommand, CallId, Command, ConferenceKey, LegKey, MemberCommand, Outcome, ParticipantId,
+    ParticipantKey, Purpose, Refusal, Row,
 };
 
 impl Driver {
@@ -51,7 +51,13 @@ impl Driver {
         Ok(Reply::Answer { call: id, sdp })
     }
 
-    fn change_call(&mut self, place: ConferenceKey, call: CallId, offer: Offer, pending: &mut Pending) -> Result<Reply, Failure> {
+    fn change_call(
+        &mut self,
+        place: ConferenceKey,
+        call: CallId,
+        offer: Offer,
+        pending: &mut Pending,
+    ) -> Result<Reply, Failure> {
         let (participant, leg) = self.ask_call(place, &offer, CallCommand::Check(call), pending)?;
         let leg = leg.ok_or(Refusal::NoSuchCall)?;
         if self.media.hello.is_none() {
@@ -146,7 +152,8 @@ impl Driver {
         let (_, leg) = self.call_command(place, by, target, CallCommand::Check(call), pending)?;
         let leg = leg.ok_or(Refusal::NoSuchCall)?;
         let record = self.legs.get(leg).ok_or(Refusal::NoSuchCall)?;
-        let known = |wish: &SlotWish| record.spec.media.iter().any(|media| media.mid == wish.mid && media.slot.is_some());
+        let known =
+            |wish: &SlotWish| record.spec.media.iter().any(|media| media.mid == wish.mid && media.slot.is_some());
         let slots: Vec<SlotWish> = slots.into_iter().filter(known).collect();
         let revision = self.legs.wish(leg, self.unix_ms(), slots.clone());
         pending.command(contract::Command::Subscription(contract::SubscriptionSpec {

@@ -4,11 +4,11 @@ use crate::calls::{CallError, Present};
 use crate::events::Subscription;
 use crate::store::rows::SettingsRow;
 use plenum_contract::spec::SlotWish;
+use plenum_model::event::Status;
 use plenum_model::{
     By, CallId, Command, ConferenceId, Join, ParticipantId, ParticipantView, Refusal, Role, ServiceState, Settings,
     TokenHash,
 };
-use plenum_model::event::Status;
 
 /// One request. It is cloned only when the store failed and the batch is done again without what could not be kept.
 #[derive(Clone, Debug)]

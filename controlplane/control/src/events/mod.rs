@@ -124,7 +124,8 @@ impl Log {
         }
         let missed: VecDeque<_> = self.kept.iter().filter(|entry| entry.number > number).cloned().collect();
         let changed = |entry: &Arc<Entry>| {
-            entry.audience == Audience::One(viewer) && matches!(entry.body, EventBody::Standing(_) | EventBody::Roster(_))
+            entry.audience == Audience::One(viewer)
+                && matches!(entry.body, EventBody::Standing(_) | EventBody::Roster(_))
         };
         (!missed.iter().any(changed)).then_some(missed)
     }
@@ -255,7 +256,11 @@ mod tests {
         assert_eq!(first[1].0.as_deref(), Some("ab-0"));
         logs.append(event(Audience::Admitted, status(true)), || 0);
         logs.append(event(Audience::Hosts, status(true)), || 0);
-        assert_eq!(bodies(&mut reader), [(Some("ab-1".into()), status(true))], "a guest does not see what is for hosts");
+        assert_eq!(
+            bodies(&mut reader),
+            [(Some("ab-1".into()), status(true))],
+            "a guest does not see what is for hosts"
+        );
         logs.append(event(Audience::Admitted, status(false)), || 0);
         let mut again = follow(&mut logs, guest(true), Some("ab-1"));
         assert_eq!(bodies(&mut again), [(Some("ab-3".into()), status(false))]);

@@ -124,9 +124,9 @@ pub fn failed(status: StatusCode, result: impl Into<String>) -> Response {
 
 /// Reads a body of at most [`BODY`] bytes.
 pub(crate) async fn read_body(body: Body) -> Result<Bytes, Response> {
-    axum::body::to_bytes(body, BODY)
-        .await
-        .map_err(|_| failed(StatusCode::PAYLOAD_TOO_LARGE, format!("The body is longer than {BODY} bytes, or broke off")))
+    axum::body::to_bytes(body, BODY).await.map_err(|_| {
+        failed(StatusCode::PAYLOAD_TOO_LARGE, format!("The body is longer than {BODY} bytes, or broke off"))
+    })
 }
 
 /// Around every request.

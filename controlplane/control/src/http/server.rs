@@ -30,7 +30,12 @@ pub(crate) const DRAIN: Duration = Duration::from_secs(2);
 const BREATH: Duration = Duration::from_millis(50);
 
 /// Serves one TCP address until `ending`.
-pub(crate) async fn serve_tcp(listener: Listener, router: Router, room: Arc<Semaphore>, mut ending: watch::Receiver<bool>) {
+pub(crate) async fn serve_tcp(
+    listener: Listener,
+    router: Router,
+    room: Arc<Semaphore>,
+    mut ending: watch::Receiver<bool>,
+) {
     let acceptor = listener.tls.map(TlsAcceptor::from);
     loop {
         let (stream, address, permit) = tokio::select! {
@@ -106,8 +111,13 @@ pub(crate) async fn serve_local(listener: UnixListener, router: Router, mut endi
     }
 }
 
-async fn serve_connection<S>(stream: S, peer: Peer, router: Router, mut ending: watch::Receiver<bool>, permit: OwnedSemaphorePermit)
-where
+async fn serve_connection<S>(
+    stream: S,
+    peer: Peer,
+    router: Router,
+    mut ending: watch::Receiver<bool>,
+    permit: OwnedSemaphorePermit,
+) where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let service = TowerToHyperService::new(router.map_request(move |mut request: hyper::Request<Incoming>| {
@@ -116,7 +126,12 @@ where
     }));
     let mut builder = Builder::new(TokioExecutor::new());
     builder.http1().timer(TokioTimer::new()).header_read_timeout(HEAD);
-    builder.http2().timer(TokioTimer::new()).max_concurrent_streams(64).keep_alive_interval(HEAD).max_header_list_size(32 << 10);
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(64)
+        .keep_alive_interval(HEAD)
+        .max_header_list_size(32 << 10);
     let connection = builder.serve_connection_with_upgrades(TokioIo::new(stream), service);
     tokio::pin!(connection);
     let result = tokio::select! {

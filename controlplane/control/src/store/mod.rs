@@ -248,7 +248,9 @@ fn statement(write: &Write) -> sqlx::query::Query<'_, Sqlite, sqlx::sqlite::Sqli
             query(sql).bind(&hash[..]).bind(*conference).bind(*participant)
         }
         Write::Token(hash, None) => query("DELETE FROM tokens WHERE hash = ?").bind(&hash[..]),
-        Write::Leg(key, Some(body)) => query("INSERT OR REPLACE INTO legs (key, body) VALUES (?, ?)").bind(*key).bind(body),
+        Write::Leg(key, Some(body)) => {
+            query("INSERT OR REPLACE INTO legs (key, body) VALUES (?, ?)").bind(*key).bind(body)
+        }
         Write::Leg(key, None) => query("DELETE FROM legs WHERE key = ?").bind(*key),
     }
 }
@@ -265,7 +267,10 @@ mod tests {
         store.set_operator("operator", "$argon2id$x").await.unwrap();
         store.set_meta("a", "1").await.unwrap();
         store.set_meta("a", "2").await.unwrap();
-        store.commit(&[Write::Conference(7, Some("{broken".into())), Write::Token([3; 32], Some((7, 8)))]).await.unwrap();
+        store
+            .commit(&[Write::Conference(7, Some("{broken".into())), Write::Token([3; 32], Some((7, 8)))])
+            .await
+            .unwrap();
         store.close().await;
         let mut store = Store::open(&file).await.unwrap();
         assert_eq!(store.meta("a").await.unwrap().as_deref(), Some("2"));

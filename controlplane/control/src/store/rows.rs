@@ -3,8 +3,8 @@
 
 use plenum_model::layout::{LayoutAudience, LayoutEntry, LayoutName};
 use plenum_model::{
-    Call, CallId, Conference, ConferenceId, ConferenceKey, LegKey, Participant, ParticipantId, ParticipantKey, Purpose, Role,
-    ServiceState, Settings,
+    Call, CallId, Conference, ConferenceId, ConferenceKey, LegKey, Participant, ParticipantId, ParticipantKey, Purpose,
+    Role, ServiceState, Settings,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;

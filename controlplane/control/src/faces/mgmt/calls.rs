@@ -2,7 +2,7 @@
 
 use super::commands::dtmf;
 use super::fields::{Bad, Fields};
-use super::render::{Dialect, bad, success};
+use super::render::{Dialect, bad, refuse, success};
 use super::{Ctx, unknown};
 use crate::calls::Present;
 use crate::driver::{Offer, Reply, Request as Ask};
@@ -55,7 +55,7 @@ async fn answer(
 ) -> Response {
     let by = match c.by() {
         Ok(by) => by,
-        Err(refusal) => return refusal,
+        Err(failure) => return refuse(failure),
     };
     let offer = Offer { alias: c.alias.clone(), by, target, call, present, sdp, max_bitrate };
     match c.ask(Ask::Offer(offer)).await {
@@ -105,7 +105,7 @@ async fn wishes(c: &Ctx, target: ParticipantId, call: CallId, fields: &Fields) -
     };
     let by = match c.by() {
         Ok(by) => by,
-        Err(refusal) => return refusal,
+        Err(failure) => return refuse(failure),
     };
     match c.ask(Ask::Wishes { alias: c.alias.clone(), by, target, call, slots }).await {
         Ok(_) => success(true.into()),

@@ -45,7 +45,9 @@ pub(super) async fn no_picture(c: &Ctx) -> Response {
         command: Command::Status,
     };
     match c.ask(asked).await {
-        Ok(_) => failed(StatusCode::NOT_FOUND, "There is no picture of the presentation: this server does not decode video"),
+        Ok(_) => {
+            failed(StatusCode::NOT_FOUND, "There is no picture of the presentation: this server does not decode video")
+        }
         Err(refusal) => refusal,
     }
 }

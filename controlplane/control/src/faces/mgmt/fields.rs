@@ -74,7 +74,9 @@ impl Fields {
             Some(Value::Bool(flag)) => Ok(Some(*flag)),
             Some(Value::String(text)) if text.is_empty() => Ok(None),
             Some(Value::String(text)) => word(text).map(Some).ok_or_else(|| format!("{name} must be yes or no")),
-            Some(Value::Number(number)) if number.as_u64().is_some_and(|n| n < 2) => Ok(Some(number.as_u64() == Some(1))),
+            Some(Value::Number(number)) if number.as_u64().is_some_and(|n| n < 2) => {
+                Ok(Some(number.as_u64() == Some(1)))
+            }
             Some(_) => Err(format!("{name} must be yes or no")),
         }
     }
@@ -126,7 +128,9 @@ impl Fields {
         if list.len() > most {
             return Err(format!("{name} has more than {most} entries"));
         }
-        list.iter().map(|value| value.as_str().map(String::from).ok_or_else(|| format!("{name} must be a list of text"))).collect()
+        list.iter()
+            .map(|value| value.as_str().map(String::from).ok_or_else(|| format!("{name} must be a list of text")))
+            .collect()
     }
 }
 

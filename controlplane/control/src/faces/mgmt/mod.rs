@@ -65,7 +65,8 @@ async fn enter(app: App, dialect: Dialect, skip: usize, request: Request) -> Res
     }
     let Some((alias, path)) = segments.split_first() else { return unknown() };
     let path: Vec<&str> = path.iter().map(String::as_str).collect();
-    let context = Ctx { app, dialect, alias: alias.clone(), peer: peer(&request), headers: request.headers().clone(), query };
+    let context =
+        Ctx { app, dialect, alias: alias.clone(), peer: peer(&request), headers: request.headers().clone(), query };
     dispatch(context, &path, request).await
 }
 
@@ -85,7 +86,9 @@ async fn dispatch(c: Ctx, path: &[&str], request: Request) -> Response {
         (true, ["presentation.jpeg" | "presentation_high.jpeg"]) => commands::no_picture(&c).await,
         (true, ["available_layouts"]) => commands::layouts(&c).await,
         (true, _) => unknown(),
-        (false, _) if request.method() != Method::POST => failed(StatusCode::METHOD_NOT_ALLOWED, "Only GET and POST are served"),
+        (false, _) if request.method() != Method::POST => {
+            failed(StatusCode::METHOD_NOT_ALLOWED, "Only GET and POST are served")
+        }
         (false, _) if known => failed(StatusCode::METHOD_NOT_ALLOWED, "This is read with GET"),
         (false, _) => {
             let body = match read_body(request.into_body()).await {
@@ -133,8 +136,8 @@ impl Ctx {
     }
 
     /// Who acts; without a token nobody whom the model knows.
-    fn by(&self) -> Result<By, Response> {
-        self.token().map(By::Token).ok_or_else(|| refuse(Failure::Refused(plenum_model::Refusal::InvalidToken)))
+    fn by(&self) -> Result<By, Failure> {
+        self.token().map(By::Token).ok_or(Failure::Refused(plenum_model::Refusal::InvalidToken))
     }
 
     async fn ask(&self, request: Ask) -> Result<Reply, Response> {
@@ -143,7 +146,7 @@ impl Ctx {
 
     /// A command in this conference.
     async fn command(&self, command: Command) -> Result<Reply, Response> {
-        let by = self.by()?;
+        let by = self.by().map_err(refuse)?;
         self.ask(Ask::Do { alias: self.alias.clone(), by, command }).await
     }
 

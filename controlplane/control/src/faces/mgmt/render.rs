@@ -202,9 +202,7 @@ pub(super) fn messages(dialect: Dialect, body: &EventBody) -> Vec<(&'static str,
             vec![(if seed { "message" } else { "message_received" }, data)]
         }
         EventBody::Stage(stage) => {
-            let entry = |(index, (id, speaks)): (usize, &(plenum_model::ParticipantId, bool))| {
-                json!({"stage_index": index, "participant_uuid": id.to_string(), "vad": if *speaks { 100 } else { 0 }})
-            };
+            let entry = |(index, (id, speaks)): (usize, &(plenum_model::ParticipantId, bool))| json!({"stage_index": index, "participant_uuid": id.to_string(), "vad": if *speaks { 100 } else { 0 }});
             vec![("stage", stage.iter().enumerate().map(entry).collect())]
         }
         EventBody::Layout(seats) => vec![("layout", layout(seats))],
@@ -322,7 +320,12 @@ mod tests {
             messages(Dialect::Services, &EventBody::Roster(vec![view()])).into_iter().map(|(name, _)| name).collect();
         assert_eq!(names, ["participant_sync_begin", "participant_create", "participant_sync_end"]);
         let id = ParticipantId([7; 16]);
-        let seats = SeatView { call: CallId([1; 16]), layout: LayoutName::DEFAULT, slots: vec![None, Some(id)], presentation: None };
+        let seats = SeatView {
+            call: CallId([1; 16]),
+            layout: LayoutName::DEFAULT,
+            slots: vec![None, Some(id)],
+            presentation: None,
+        };
         let (_, data) = messages(Dialect::Services, &EventBody::Layout(seats)).remove(0);
         assert_eq!(data["view"], "1:7");
         assert_eq!(data["participants"], json!([id.to_string()]));

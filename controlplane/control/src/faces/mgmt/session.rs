@@ -91,9 +91,7 @@ fn stun(settings: &Settings) -> Value {
 }
 
 fn turn(settings: &Settings) -> Value {
-    let server = |turn: &crate::serve::TurnServer| {
-        json!({"urls": turn.urls, "username": turn.username, "credential": turn.credential})
-    };
+    let server = |turn: &crate::serve::TurnServer| json!({"urls": turn.urls, "username": turn.username, "credential": turn.credential});
     settings.turn.iter().map(server).collect()
 }
 

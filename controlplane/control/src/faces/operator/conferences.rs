@@ -49,7 +49,9 @@ async fn behind_guard<T: 'static, H: Handler<T, App> + Sync>(app: App, request: 
 async fn all(State(app): State<App>, request: Request) -> Response {
     match *request.method() {
         axum::http::Method::GET => match app.driver.ask(Ask::Conferences(None)).await {
-            Ok(Reply::Conferences(list)) => Json(json!({"conferences": list.iter().map(value).collect::<Vec<_>>()})).into_response(),
+            Ok(Reply::Conferences(list)) => {
+                Json(json!({"conferences": list.iter().map(value).collect::<Vec<_>>()})).into_response()
+            }
             Ok(_) => unexpected(),
             Err(failure) => refuse(failure),
         },
@@ -192,7 +194,9 @@ async fn status(State(app): State<App>, _request: Request) -> Response {
 fn refuse(failure: Failure) -> Response {
     let (status, text) = match &failure {
         Failure::Refused(Refusal::NoSuchConference) => (StatusCode::NOT_FOUND, "No such conference".into()),
-        Failure::Refused(Refusal::AliasTaken(alias)) => (StatusCode::CONFLICT, format!("Another conference has the alias {alias}")),
+        Failure::Refused(Refusal::AliasTaken(alias)) => {
+            (StatusCode::CONFLICT, format!("Another conference has the alias {alias}"))
+        }
         Failure::Refused(Refusal::BadValue(text)) => (StatusCode::BAD_REQUEST, text.clone()),
         Failure::Refused(Refusal::Limit(text)) => (StatusCode::CONFLICT, text.clone()),
         Failure::Refused(_) => (StatusCode::BAD_REQUEST, "This cannot be done".into()),

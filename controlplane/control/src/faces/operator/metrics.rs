@@ -60,17 +60,32 @@ fn control(app: &App, text: &mut Text) {
     let get = |value: &std::sync::atomic::AtomicU64| value.load(Relaxed);
     text.one("plenum_up_seconds", "gauge", "Seconds since the control plane started.", app.started.elapsed().as_secs());
     text.one("plenum_media_up", "gauge", "Whether a media plane is connected.", gauges.media_up.load(Relaxed).into());
-    text.one("plenum_media_restarts_total", "counter", "Media planes that replaced another.", get(&gauges.media_restarts));
+    text.one(
+        "plenum_media_restarts_total",
+        "counter",
+        "Media planes that replaced another.",
+        get(&gauges.media_restarts),
+    );
     text.one("plenum_store_ok", "gauge", "Whether the store can be written.", gauges.store_ok.load(Relaxed).into());
     text.one("plenum_store_failures_total", "counter", "Batches that could not be kept.", get(&gauges.store_failures));
     text.one("plenum_conferences", "gauge", "Conferences that exist.", get(&gauges.conferences));
-    text.one("plenum_active_conferences", "gauge", "Conferences with somebody in them.", get(&gauges.active_conferences));
+    text.one(
+        "plenum_active_conferences",
+        "gauge",
+        "Conferences with somebody in them.",
+        get(&gauges.active_conferences),
+    );
     text.one("plenum_participants", "gauge", "Participants.", get(&gauges.participants));
     text.one("plenum_calls", "gauge", "Media connections.", get(&gauges.calls));
     text.one("plenum_joins_total", "counter", "Participants who entered.", get(&gauges.joins));
     text.one("plenum_events_total", "counter", "Events of all conferences.", get(&gauges.events));
     text.one("plenum_event_streams", "gauge", "Open event streams.", get(&gauges.event_streams));
-    text.one("plenum_event_streams_lagged_total", "counter", "Event streams cut off as too slow.", get(&gauges.events_lagged));
+    text.one(
+        "plenum_event_streams_lagged_total",
+        "counter",
+        "Event streams cut off as too slow.",
+        get(&gauges.events_lagged),
+    );
     text.one("plenum_requests_limited_total", "counter", "Requests refused by rate.", get(&gauges.limited));
     text.head("plenum_http_answers_total", "counter", "HTTP answers by class.");
     for (i, count) in gauges.answers.iter().enumerate() {
@@ -110,12 +125,20 @@ fn shards(shards: &[ShardMetrics], text: &mut Text) {
             text.line("plenum_shard_drops_total", &format!("shard=\"{i}\",reason=\"{reason}\""), count);
         }
     }
-    histogram(shards, text, "plenum_residence_seconds", "From receiving to sending, without the pacer.", |s| &s.residence);
+    histogram(shards, text, "plenum_residence_seconds", "From receiving to sending, without the pacer.", |s| {
+        &s.residence
+    });
     histogram(shards, text, "plenum_pacer_wait_seconds", "Time in the pacer.", |s| &s.pacer_wait);
 }
 
 /// Buckets come as (bound in ns, count), the last one for everything above; Prometheus wants them summed up.
-fn histogram(shards: &[ShardMetrics], text: &mut Text, name: &str, help: &str, of: fn(&ShardMetrics) -> &Vec<(u64, u64)>) {
+fn histogram(
+    shards: &[ShardMetrics],
+    text: &mut Text,
+    name: &str,
+    help: &str,
+    of: fn(&ShardMetrics) -> &Vec<(u64, u64)>,
+) {
     text.head(name, "histogram", help);
     for (i, shard) in shards.iter().enumerate() {
         let buckets = of(shard);

@@ -8,8 +8,8 @@ mod metrics;
 
 use crate::http::limiter::{Kind, WRONG_GUESS};
 use crate::http::{App, failed, peer, too_many};
-use argon2::password_hash::{PasswordHash, PasswordHasher, PasswordVerifier, SaltString};
 use argon2::Argon2;
+use argon2::password_hash::{PasswordHash, PasswordHasher, PasswordVerifier, SaltString};
 use axum::Router;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
@@ -76,7 +76,8 @@ impl Operators {
 impl Inner {
     fn verify(&self, name: Option<&str>, password: &str) -> bool {
         let fits = |hash: &str| {
-            PasswordHash::new(hash).is_ok_and(|hash| Argon2::default().verify_password(password.as_bytes(), &hash).is_ok())
+            PasswordHash::new(hash)
+                .is_ok_and(|hash| Argon2::default().verify_password(password.as_bytes(), &hash).is_ok())
         };
         self.known.iter().filter(|(known, _)| name.is_none_or(|name| name == known)).any(|(_, hash)| fits(hash))
     }
@@ -123,7 +124,9 @@ fn credential(headers: &HeaderMap) -> Option<Vec<u8>> {
 
 fn challenge() -> Response {
     let mut answer = failed(StatusCode::UNAUTHORIZED, "An operator's name and password are needed");
-    answer.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Basic realm=\"plenum\", charset=\"UTF-8\""));
+    answer
+        .headers_mut()
+        .insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Basic realm=\"plenum\", charset=\"UTF-8\""));
     answer
 }
 

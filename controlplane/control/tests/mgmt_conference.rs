@@ -1,0 +1,345 @@
+//! MGMT sections C to E over HTTP: steering, participants, calls, events.
+#![allow(missing_docs)]
+
+mod house;
+
+use house::{House, OFFER, ROOM, SIMPLE};
+use plenum_contract::event::EventBody;
+use plenum_contract::{Command, LegEnd};
+use serde_json::{Value, json};
+
+fn webrtc() -> Value {
+    json!({"call_type": "WEBRTC", "sdp": OFFER})
+}
+
+#[tokio::test]
+async fn mgmt_43_a_stream_begins_with_a_sync_then_tells_what_happens_in_order() {
+    let house = House::open().await;
+    let alice = house.join("Alice", None).await;
+    let mut events = house.events(&alice).await;
+    assert_eq!(events.sync().await, ["Alice"]);
+    assert_eq!(events.next().await.unwrap().0, "service_update");
+    assert_eq!(events.next().await.unwrap().0, "stage");
+    let bob = house.join("Bob", None).await;
+    assert_eq!(events.until("participant_create").await["uuid"], json!(bob.uuid));
+    let mut second = house.events(&alice).await;
+    assert_eq!(second.sync().await, ["Alice", "Bob"], "a second subscription gets its own sync");
+    house.to(&alice, &bob, "mute", Value::Null).await.result();
+    let update = events.until("participant_update").await;
+    assert_eq!((&update["uuid"], &update["is_muted"]), (&json!(bob.uuid), &json!("YES")));
+    house.act(&bob, "end_session", Value::Null).await.result();
+    assert_eq!(events.until("participant_delete").await, json!({"uuid": bob.uuid}));
+}
+
+#[tokio::test]
+async fn mgmt_42_a_known_last_event_id_gets_what_it_missed_and_an_unknown_one_a_sync() {
+    let house = House::open().await;
+    let alice = house.join("Alice", None).await;
+    let mut events = house.events(&alice).await;
+    events.sync().await;
+    house.join("Bob", None).await;
+    events.until("participant_create").await;
+    let last = events.last_id.clone().unwrap();
+    drop(events);
+    house.join("Carol", None).await;
+    let mut again = house.events_since(&alice, Some(&last)).await;
+    let (name, data) = again.next().await.unwrap();
+    assert_eq!((name.as_str(), &data["display_name"]), ("participant_create", &json!("Carol")));
+    let mut anew = house.events_since(&alice, Some("0-77")).await;
+    assert_eq!(anew.sync().await, ["Alice", "Bob", "Carol"]);
+}
+
+#[tokio::test]
+async fn mgmt_40_offer_answer_ack_and_media_is_told_in_order() {
+    let mut house = House::open().await;
+    house.media_up(1, false).await;
+    let alice = house.join("Alice", None).await;
+    assert!(house.told().is_empty(), "media does not hear of sessions without media");
+    let path = format!("participants/{}/calls", alice.uuid);
+    let answer = house.act(&alice, &path, webrtc()).await;
+    let call = answer.result()["call_uuid"].as_str().unwrap().to_owned();
+    assert!(answer.result()["sdp"].as_str().unwrap().contains("a=ice-lite"));
+    let told = house.told();
+    assert!(matches!(&told[..], [Command::Conference(_), Command::Participant(_), Command::Session(_)]), "{told:?}");
+    let Command::Session(spec) = &told[2] else { panic!() };
+    assert_eq!((spec.revision, spec.shard), (1, 0));
+    house.act(&alice, &format!("{path}/{call}/ack"), json!({"sdp": ""})).await.result();
+    assert!(matches!(&house.told()[..], [Command::Start(leg)] if *leg == spec.key));
+    let list = house.get(&format!("{ROOM}/participants"), Some(&alice.token)).await;
+    let me = &list.result()[0];
+    assert_eq!(
+        (&me["has_media"], &me["protocol"], &me["is_video_call"]),
+        (&json!(true), &json!("webrtc"), &json!("YES"))
+    );
+    assert_eq!(me["encryption"], "On", "B12");
+    let candidate = json!({"candidate": "candidate:1 1 udp 1 192.0.2.9 5 typ host", "mid": "0"});
+    house.act(&alice, &format!("{path}/{call}/new_candidate"), candidate).await.result();
+    house.act(&alice, &format!("{path}/{call}/disconnect"), Value::Null).await.result();
+    assert!(matches!(&house.told()[..], [Command::RemoveSession(leg)] if *leg == spec.key));
+    house.act(&alice, &format!("{path}/{call}/ack"), Value::Null).await.refused(404);
+    house.act(&alice, "end_session", Value::Null).await.result();
+    assert!(matches!(&house.told()[..], [Command::RemoveParticipant(_), Command::RemoveConference(_)]));
+}
+
+#[tokio::test]
+async fn an_update_answers_an_ice_restart_with_the_next_revision() {
+    let mut house = House::open().await;
+    house.media_up(1, false).await;
+    let alice = house.join("Alice", None).await;
+    let (call, _) = house.call(&alice, json!({"call_type": "WebRTC", "sdp": SIMPLE})).await;
+    let first =
+        house.told().into_iter().find_map(|c| if let Command::Session(spec) = c { Some(spec) } else { None }).unwrap();
+    let offer = SIMPLE.replace("ice-ufrag:Yk2b", "ice-ufrag:Zz9q");
+    let path = format!("participants/{}/calls/{call}/update", alice.uuid);
+    let answer = house.act(&alice, &path, json!({"sdp": offer})).await;
+    assert_eq!(answer.result()["call_uuid"], json!(call));
+    let told = house.told();
+    let [Command::Session(second)] = &told[..] else { panic!("{told:?}") };
+    assert_eq!((second.key, second.revision), (first.key, 2));
+    assert_eq!(second.ice.remote_ufrag, "Zz9q");
+    assert_ne!(second.ice.local_ufrag, first.ice.local_ufrag);
+}
+
+#[tokio::test]
+async fn an_offer_that_cannot_be_answered_says_why_and_changes_nothing() {
+    let mut house = House::open().await;
+    let alice = house.join("Alice", None).await;
+    let path = format!("participants/{}/calls", alice.uuid);
+    assert!(house.act(&alice, &path, webrtc()).await.refused(503).contains("media plane"));
+    house.media_up(1, false).await;
+    house.act(&alice, &path, json!({"call_type": "WEBRTC", "sdp": "nonsense"})).await.refused(400);
+    house.act(&alice, &path, json!({"call_type": "WEBRTC"})).await.refused(400);
+    house.act(&alice, &path, json!({"call_type": "PHONE", "sdp": ""})).await.refused(400);
+    house.act(&alice, &path, json!({"call_type": "RTMP"})).await.refused(501);
+    assert!(house.told().is_empty());
+    house.act(&alice, &path, webrtc()).await.result();
+}
+
+#[tokio::test]
+async fn the_page_tells_the_sizes_that_it_shows() {
+    let mut house = House::open().await;
+    house.media_up(1, false).await;
+    let alice = house.join("Alice", None).await;
+    let (call, _) = house.call(&alice, webrtc()).await;
+    house.told();
+    let slots =
+        json!({"slots": [{"mid": "1", "width": 1280, "height": 720}, {"mid": "nope", "width": 1, "height": 1}]});
+    house.act(&alice, &format!("participants/{}/calls/{call}/wishes", alice.uuid), slots.clone()).await.result();
+    let told = house.told();
+    let [Command::Subscription(first)] = &told[..] else { panic!("{told:?}") };
+    assert_eq!(first.slots.iter().map(|s| (s.mid.as_str(), s.width, s.height)).collect::<Vec<_>>(), [("1", 1280, 720)]);
+    house.act(&alice, &format!("participants/{}/calls/{call}/wishes", alice.uuid), slots).await.result();
+    let told = house.told();
+    assert!(matches!(&told[..], [Command::Subscription(second)] if second.revision > first.revision));
+}
+
+#[tokio::test]
+async fn mgmt_52_mgmt_54_what_media_tells_becomes_stage_and_layout() {
+    let mut house = House::open().await;
+    house.media_up(1, false).await;
+    let (alice, bob) = (house.join("Alice", None).await, house.join("Bob", None).await);
+    house.call(&alice, webrtc()).await;
+    house.call(&bob, webrtc()).await;
+    let told = house.told();
+    let session = |n: usize| {
+        let mut specs = told.iter().filter_map(|c| if let Command::Session(spec) = c { Some(spec) } else { None });
+        specs.nth(n).unwrap().clone()
+    };
+    let (a, b) = (session(0), session(1));
+    let room = told.iter().find_map(|c| if let Command::Conference(spec) = c { Some(spec.key) } else { None }).unwrap();
+    let mut events = house.events(&alice).await;
+    let mut others = house.events(&bob).await;
+    events.sync().await;
+    others.sync().await;
+    house
+        .media_says(EventBody::Speakers {
+            conference: room,
+            order: vec![(b.participant, true), (a.participant, false)],
+        })
+        .await;
+    let mut stage = events.until("stage").await;
+    if stage == json!([]) {
+        stage = events.until("stage").await;
+    }
+    assert_eq!(stage[0], json!({"stage_index": 0, "participant_uuid": bob.uuid, "vad": 100}));
+    assert_eq!(stage[1], json!({"stage_index": 1, "participant_uuid": alice.uuid, "vad": 0}));
+    let seats =
+        EventBody::Seats { leg: a.key, seats: vec![Some(b.participant), None], presentation: Some(b.participant) };
+    house.media_says(seats).await;
+    let layout = events.until("layout").await;
+    assert_eq!((&layout["view"], &layout["participants"]), (&json!("1:7"), &json!([bob.uuid])));
+    assert_eq!((&layout["slots"], &layout["presentation"]), (&json!([bob.uuid, null]), &json!(bob.uuid)));
+    // A stream that comes later is told what is on screen; others are not told of Alice's screen.
+    assert_eq!(house.events(&alice).await.until("layout").await, layout);
+    house.act(&bob, "message", json!({"payload": "end"})).await.result();
+    loop {
+        match others.next().await.unwrap().0.as_str() {
+            "layout" => panic!("somebody else's layout"),
+            "message" => break,
+            _ => {}
+        }
+    }
+}
+
+#[tokio::test]
+async fn mgmt_21_guests_wait_for_a_host_with_media_and_then_see_the_room() {
+    let mut house = House::with_pins().await;
+    house.media_up(1, false).await;
+    let guest = house.join("G", Some("99")).await;
+    let mut events = house.events(&guest).await;
+    assert_eq!(events.sync().await, ["G"]);
+    let host = house.join("H", Some("1234")).await;
+    house.act(&guest, "message", json!({"payload": "x"})).await.refused(403);
+    house.call(&guest, webrtc()).await;
+    let told = house.told();
+    assert!(
+        told.iter().any(|c| matches!(c, Command::Participant(spec) if spec.waiting)),
+        "nothing flows while waiting"
+    );
+    house.call(&host, webrtc()).await;
+    loop {
+        let update = events.until("participant_update").await;
+        assert_eq!(update["uuid"], json!(guest.uuid), "whoever waits hears of themselves alone");
+        if update["service_type"] == "conference" {
+            break;
+        }
+    }
+    assert_eq!(events.sync().await, ["G", "H"]);
+    let told = house.told();
+    assert!(told.iter().any(|c| matches!(c, Command::Participant(spec) if !spec.waiting && spec.revision > 0)));
+}
+
+#[tokio::test]
+async fn mgmt_20_mgmt_35_a_locked_room_lets_guests_in_one_by_one() {
+    let house = House::with_pins().await;
+    let host = house.join("H", Some("1234")).await;
+    house.act(&host, "start_service", Value::Null).await.result();
+    assert_eq!(house.act(&host, "lock", Value::Null).await.result(), &json!(true));
+    let status = house.get(&format!("{ROOM}/service_status"), Some(&host.token)).await;
+    assert_eq!(
+        (&status.result()["locked"], &status.result()["guests_muted"]),
+        (&json!(true), &json!(false)),
+        "MGMT-19"
+    );
+    let guest = house.join("G", Some("99")).await;
+    assert_eq!(guest.state, "waiting_room");
+    house.act(&guest, "unlock", Value::Null).await.refused(403);
+    house.to(&host, &guest, "unlock", Value::Null).await.result();
+    let list = house.get(&format!("{ROOM}/participants"), Some(&guest.token)).await;
+    assert_eq!(list.result().as_array().unwrap().len(), 2);
+}
+
+#[tokio::test]
+async fn mgmt_30_mgmt_31_mgmt_33_server_side_reasons_reach_media() {
+    let mut house = House::open().await;
+    house.media_up(1, false).await;
+    let (alice, bob) = (house.join("A", None).await, house.join("B", None).await);
+    house.call(&bob, webrtc()).await;
+    house.told();
+    for name in ["mute", "hard_vmute", "denyrxpresentation"] {
+        house.to(&alice, &bob, name, Value::Null).await.result();
+    }
+    let told = house.told();
+    let Some(Command::Participant(spec)) = told.last() else { panic!("{told:?}") };
+    assert!(spec.audio_blocked && spec.video_blocked && spec.presentation_denied && !spec.waiting);
+    for name in ["unmute", "hard_uvmute", "allowrxpresentation"] {
+        house.to(&alice, &bob, name, Value::Null).await.result();
+    }
+    let Some(Command::Participant(after)) = house.told().pop() else { panic!() };
+    assert!(
+        !after.audio_blocked && !after.video_blocked && !after.presentation_denied && after.revision > spec.revision
+    );
+}
+
+#[tokio::test]
+async fn mgmt_29_mgmt_56_a_kicked_participant_is_told_and_out() {
+    let house = House::open().await;
+    let (alice, bob) = (house.join("A", None).await, house.join("B", None).await);
+    let mut events = house.events(&bob).await;
+    events.sync().await;
+    house.to(&alice, &bob, "disconnect", Value::Null).await.result();
+    assert_eq!(events.until("disconnect").await["reason"], "API initiated participant disconnect");
+    assert!(events.rest().await.is_empty(), "the stream ends");
+    house.get(&format!("{ROOM}/service_status"), Some(&bob.token)).await.refused(403);
+}
+
+#[tokio::test]
+async fn mgmt_23_disconnect_ends_the_conference_for_all() {
+    let house = House::open().await;
+    let (alice, bob) = (house.join("A", None).await, house.join("B", None).await);
+    let mut events = house.events(&bob).await;
+    events.sync().await;
+    house.act(&alice, "disconnect", Value::Null).await.result();
+    events.until("disconnect").await;
+    house.get(&format!("{ROOM}/service_status"), Some(&alice.token)).await.refused(403);
+}
+
+#[tokio::test]
+async fn mgmt_44_mgmt_55_the_last_to_present_has_the_floor() {
+    let mut house = House::open().await;
+    house.media_up(1, false).await;
+    let (alice, bob) = (house.join("Alice", None).await, house.join("Bob", None).await);
+    let mut events = house.events(&alice).await;
+    events.sync().await;
+    let share = json!({"call_type": "WEBRTC", "sdp": SIMPLE, "present": "send"});
+    let (first, _) = house.call(&alice, share.clone()).await;
+    let start = events.until("presentation_start").await;
+    assert_eq!((&start["presenter_name"], &start["presenter_uuid"]), (&json!("Alice"), &json!(alice.uuid)));
+    let (second, _) = house.call(&bob, share).await;
+    assert_eq!(events.until("call_disconnected").await["call_uuid"], json!(first));
+    assert_eq!(events.until("presentation_start").await["presenter_name"], "Bob");
+    let told = house.told();
+    let presenter =
+        told.iter().rev().find_map(|c| if let Command::Conference(spec) = c { Some(spec.presenter) } else { None });
+    assert!(presenter.unwrap().is_some());
+    house.act(&bob, &format!("participants/{}/calls/{second}/disconnect", bob.uuid), Value::Null).await.result();
+    assert_eq!(events.until("presentation_stop").await, Value::Null);
+}
+
+#[tokio::test]
+async fn mgmt_26_layouts_are_checked_and_pinned_people_reach_media() {
+    let mut house = House::open().await;
+    house.media_up(1, false).await;
+    let (alice, bob) = (house.join("A", None).await, house.join("B", None).await);
+    house.call(&alice, webrtc()).await;
+    house.told();
+    let entry = |audience: &str, actors: Value| json!({"audience": audience, "actors": actors, "vad_backfill": true, "layout": "2:21", "plus_n": "auto", "actors_overlay_text": "auto"});
+    let body = json!({"layouts": [entry("hosts", json!([bob.uuid])), entry("", json!([]))]});
+    let answer = house.act(&alice, "override_layout", body).await;
+    assert_eq!(answer.result()[0]["layout"], "2:21", "B10");
+    let Some(Command::Conference(spec)) = house.told().pop() else { panic!() };
+    assert_eq!(spec.pinned.len(), 1);
+    house.act(&alice, "override_layout", json!({"layouts": [{"audience": "", "layout": "3:3"}]})).await.refused(400);
+    house.act(&alice, "override_layout", json!({})).await.refused(400);
+    assert_eq!(house.act(&alice, "override_layout", json!({"layouts": []})).await.result(), &json!([]), "MGMT-27");
+}
+
+#[tokio::test]
+async fn mgmt_15_what_is_not_there_yet_is_refused_with_its_reason() {
+    let house = House::open().await;
+    let alice = house.join("A", None).await;
+    assert!(house.act(&alice, "dial", json!({"destination": "bob@example.com"})).await.refused(501).contains("SIP"));
+    house.to(&alice, &alice, "dtmf", json!({"digits": "1234"})).await.refused(501);
+    house.to(&alice, &alice, "dtmf", json!({"digits": "hello"})).await.refused(400);
+    house.to(&alice, &alice, "transfer", json!({"conference_alias": "1"})).await.refused(501);
+    assert!(house.get(&format!("{ROOM}/presentation.jpeg"), Some(&alice.token)).await.refused(404).contains("picture"));
+}
+
+#[tokio::test]
+async fn a_leg_that_media_lost_is_told_to_its_owner_alone() {
+    let mut house = House::open().await;
+    house.media_up(1, false).await;
+    let alice = house.join("A", None).await;
+    let (call, _) = house.call(&alice, webrtc()).await;
+    let leg = house
+        .told()
+        .into_iter()
+        .find_map(|c| if let Command::Session(spec) = c { Some(spec.key) } else { None })
+        .unwrap();
+    let mut events = house.events(&alice).await;
+    events.sync().await;
+    house.media_says(EventBody::LegEnded { leg, reason: LegEnd::ConsentLost }).await;
+    assert_eq!(events.until("call_disconnected").await, json!({"call_uuid": call, "reason": "Connection lost"}));
+    house.media_says(EventBody::LegEnded { leg, reason: LegEnd::ConsentLost }).await;
+    house.call(&alice, webrtc()).await;
+}
