@@ -6,7 +6,7 @@ use hyper::Method;
 use serde_json::{Map, Value};
 
 /// Where the operator API has its conferences.
-const CONFERENCES: &str = "/api/operator/conferences";
+const CONFERENCES: &str = "/api/plenum/v1/conferences";
 
 #[derive(Subcommand, Debug)]
 pub(super) enum ConferenceCommand {
@@ -30,13 +30,13 @@ pub(super) struct CreateArgs {
     /// Its name. Default: the number.
     #[arg(long)]
     name: Option<String>,
-    /// An address-like alias; may be given again. Default: <id>@<domain>.
-    #[arg(long = "alias")]
+    /// Another alias; may be given again. The number gets one by itself: <id>@<domain>.
+    #[arg(long = "alias", value_parser = alias)]
     aliases: Vec<String>,
     /// PIN of hosts.
     #[arg(long)]
     pin: Option<String>,
-    /// PIN of guests; without it and with a host's PIN, guests need none.
+    /// PIN of guests; without it guests need none.
     #[arg(long)]
     guest_pin: Option<String>,
 }
@@ -76,7 +76,7 @@ pub(super) fn run(command: &ConferenceCommand) -> Result<(), Failure> {
         ConferenceCommand::List(args) => list(args),
         ConferenceCommand::Show(args) => {
             let bytes = client::ask(&args.at.load()?.data_folder()?, Method::GET, &path(&args.id), None)?;
-            println!("{:#}", result(&bytes)?);
+            println!("{:#}", serde_json::from_slice::<Value>(&bytes)?);
             Ok(())
         }
         ConferenceCommand::Delete(args) => {
@@ -93,49 +93,43 @@ fn path(id: &str) -> String {
 
 fn create(args: &CreateArgs) -> Result<(), Failure> {
     let config = args.at.load()?;
+    let bytes =
+        client::ask(&config.data_folder()?, Method::POST, CONFERENCES, Some(&body(args, &config.server.domain)))?;
+    println!("{:#}", serde_json::from_slice::<Value>(&bytes)?);
+    Ok(())
+}
+
+fn body(args: &CreateArgs, domain: &str) -> Value {
     let mut body = Map::new();
-    body.insert("id".into(), args.id.clone().into());
-    body.insert("name".into(), args.name.clone().unwrap_or_else(|| args.id.clone()).into());
-    let own = || vec![format!("{}@{}", args.id, config.server.domain)];
-    let aliases = if args.aliases.is_empty() { own() } else { args.aliases.clone() };
+    let own = [args.id.clone(), format!("{}@{domain}", args.id)];
+    let aliases: Vec<String> = own.into_iter().chain(args.aliases.iter().cloned()).collect();
     body.insert("aliases".into(), aliases.into());
-    for (name, value) in [("pin", &args.pin), ("guest_pin", &args.guest_pin)] {
+    for (name, value) in [("name", &args.name), ("host_pin", &args.pin), ("guest_pin", &args.guest_pin)] {
         if let Some(value) = value {
             body.insert(name.into(), value.clone().into());
         }
     }
-    client::ask(&config.data_folder()?, Method::POST, CONFERENCES, Some(&Value::Object(body)))?;
-    println!("{} created", args.id);
-    Ok(())
+    Value::Object(body)
 }
 
 fn list(args: &ListArgs) -> Result<(), Failure> {
     let bytes = client::ask(&args.at.load()?.data_folder()?, Method::GET, CONFERENCES, None)?;
-    let all = result(&bytes)?;
+    let answer: Value = serde_json::from_slice(&bytes)?;
+    let all = answer.get("conferences").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
     if args.json {
-        println!("{all}");
+        println!("{}", Value::from(all));
         return Ok(());
     }
-    for conference in all.as_array().into_iter().flatten() {
-        println!("{}", line(conference));
-    }
+    all.iter().for_each(|conference| println!("{}", line(conference)));
     Ok(())
 }
 
-/// The answer without its `{"status", "result"}` frame, if it has one.
-fn result(bytes: &[u8]) -> Result<Value, serde_json::Error> {
-    let mut value: Value = serde_json::from_slice(bytes)?;
-    Ok(value.get_mut("result").map(Value::take).unwrap_or(value))
-}
-
 fn line(conference: &Value) -> String {
-    let text = |key: &str| conference.get(key).and_then(Value::as_str).unwrap_or("-");
-    let aliases: Vec<&str> =
-        conference.get("aliases").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).collect();
-    let present = conference
-        .get("participants")
-        .map_or(0, |p| p.as_u64().unwrap_or_else(|| p.as_array().map_or(0, Vec::len) as u64));
-    format!("{:<12} {:<30} {present:>4} present   {}", text("id"), text("name"), aliases.join(", "))
+    let name = conference.get("name").and_then(Value::as_str).unwrap_or("-");
+    let aliases = conference.get("aliases").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str);
+    let aliases: Vec<&str> = aliases.collect();
+    let present = conference.get("participants").and_then(Value::as_u64).unwrap_or_default();
+    format!("{:<40} {present:>5} present   {name}", aliases.join(", "))
 }
 
 #[cfg(test)]
@@ -153,12 +147,26 @@ mod tests {
 
     #[test]
     fn a_list_has_a_line_for_each_conference() {
-        let bytes = br#"{"status":"success","result":[{"id":"1061","name":"Try","aliases":["1061@plenum.local"],"participants":2}]}"#;
-        let all = result(bytes).unwrap();
-        let line = line(&all[0]);
+        let conference =
+            serde_json::json!({"name": "Try", "aliases": ["1061", "1061@plenum.local"], "participants": 2});
+        let line = line(&conference);
         assert!(
-            line.starts_with("1061 ") && line.contains("2 present") && line.ends_with("1061@plenum.local"),
+            line.starts_with("1061, 1061@plenum.local ") && line.contains("2 present") && line.ends_with("Try"),
             "{line}"
         );
+    }
+
+    #[test]
+    fn a_new_conference_has_its_number_its_address_and_what_was_given() {
+        #[derive(clap::Parser)]
+        struct Line {
+            #[command(flatten)]
+            args: CreateArgs,
+        }
+        let line = ["create", "2000", "--alias", "board@example.org", "--pin", "1234", "--name", "Board"];
+        let args = <Line as clap::Parser>::parse_from(line).args;
+        let aliases = ["2000", "2000@plenum.local", "board@example.org"];
+        let expected = serde_json::json!({"aliases": aliases, "name": "Board", "host_pin": "1234"});
+        assert_eq!(body(&args, "plenum.local"), expected);
     }
 }

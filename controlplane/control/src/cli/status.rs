@@ -5,6 +5,9 @@ use clap::Args;
 use hyper::Method;
 use serde_json::Value;
 
+/// Where the operator API tells it.
+const STATUS: &str = "/api/plenum/v1/status";
+
 #[derive(Args, Debug)]
 pub(super) struct StatusArgs {
     #[command(flatten)]
@@ -16,12 +19,12 @@ pub(super) struct StatusArgs {
 
 pub(super) fn run(args: &StatusArgs) -> Result<(), Failure> {
     let data = args.at.load()?.data_folder()?;
-    let bytes = client::ask(&data, Method::GET, "/health", None)?;
-    let health: Value = serde_json::from_slice(&bytes)?;
+    let bytes = client::ask(&data, Method::GET, STATUS, None)?;
+    let status: Value = serde_json::from_slice(&bytes)?;
     if args.json {
-        println!("{health}");
+        println!("{status}");
     } else {
-        print!("{}", table(&health));
+        print!("{}", table(&status));
     }
     Ok(())
 }

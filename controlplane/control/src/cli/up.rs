@@ -7,6 +7,7 @@ use crate::serve::{Control, Listener};
 use crate::tls::{self, Certificate};
 use clap::Args;
 use std::fs::{DirBuilder, File, TryLockError};
+use std::io::IsTerminal;
 use std::net::{IpAddr, SocketAddr};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
@@ -63,6 +64,7 @@ pub(super) fn run(args: &UpArgs) -> Result<(), Failure> {
 
 async fn serve(config: &Config, resolved: Resolved) -> Result<(), Failure> {
     let addresses = addresses(config);
+    let shown = shown(config, &addresses);
     let certificate = certificate(config, &resolved.data, &addresses)?;
     let tls = certificate.server_config();
     let sockets = bind::listen(&resolved.listen)?;
@@ -71,7 +73,7 @@ async fn serve(config: &Config, resolved: Resolved) -> Result<(), Failure> {
     let mut signals = Signals::new()?;
     let control = Control::open(resolved.settings).await?;
     let (media, events, task) = link::start(resolved.link);
-    banner(&addresses, port, &resolved.data, &certificate, control.first_password.as_deref());
+    banner(&shown, port, &resolved.data, &certificate, control.first_password.as_deref());
 
     let (stop, stopped) = watch::channel(false);
     let server = control.run(listeners, media, events, stopped);
@@ -92,8 +94,9 @@ async fn serve(config: &Config, resolved: Resolved) -> Result<(), Failure> {
             },
         }
     };
-    task.stop().await;
+    // After a failure of ours media goes on: the next control plane takes it up again.
     result?;
+    task.stop().await;
     tracing::info!("stopped");
     Ok(())
 }
@@ -110,6 +113,19 @@ fn addresses(config: &Config) -> Vec<IpAddr> {
         }
     }
     all
+}
+
+/// Those of `addresses` that we listen at: all of them where we listen at every address.
+fn shown(config: &Config, addresses: &[IpAddr]) -> Vec<IpAddr> {
+    let listens = |ip: &IpAddr| {
+        config
+            .server
+            .listen
+            .iter()
+            .map(SocketAddr::ip)
+            .any(|l| l == *ip || (l.is_unspecified() && l.is_ipv4() == ip.is_ipv4()))
+    };
+    addresses.iter().copied().filter(listens).collect()
 }
 
 fn certificate(config: &Config, data: &Path, addresses: &[IpAddr]) -> Result<Certificate, Failure> {
@@ -132,11 +148,11 @@ fn reload(certificate: &Certificate) {
 }
 
 /// Printed for the person who started us; the password appears nowhere else.
-fn banner(addresses: &[IpAddr], port: u16, data: &Path, certificate: &Certificate, password: Option<&str>) {
+fn banner(shown: &[IpAddr], port: u16, data: &Path, certificate: &Certificate, password: Option<&str>) {
     let url = |host: &str| if port == 443 { format!("https://{host}/") } else { format!("https://{host}:{port}/") };
     println!("Plenum {} is up.", env!("CARGO_PKG_VERSION"));
     println!();
-    for ip in addresses {
+    for ip in shown {
         let host = if ip.is_ipv6() { format!("[{ip}]") } else { ip.to_string() };
         println!("  Open         {}", url(&host));
     }
@@ -189,7 +205,8 @@ fn raise_open_files() {
 
 fn start_log(log: &Log) {
     let filter = tracing_subscriber::EnvFilter::new(&log.level);
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let colours = std::io::stderr().is_terminal();
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(colours).with_writer(std::io::stderr);
     let _ = match log.format {
         LogFormat::Text => builder.try_init(),
         LogFormat::Json => builder.json().flatten_event(true).try_init(),
@@ -249,5 +266,8 @@ mod tests {
             vec![crate::config::Nat { local: config.media.ip[0], public: "203.0.113.9".parse().unwrap() }];
         let addresses = addresses(&config);
         assert_eq!(addresses[..2], ["203.0.113.9".parse::<IpAddr>().unwrap(), config.media.ip[0]]);
+        assert_eq!(shown(&config, &addresses), addresses);
+        config.server.listen = vec!["127.0.0.1:8443".parse().unwrap()];
+        assert!(shown(&config, &addresses).is_empty(), "only this machine reaches it");
     }
 }

@@ -26,7 +26,7 @@ const MAX_HELD: usize = 100_000;
 pub(super) enum Ended {
     /// The link was asked to stop; media was asked to finish.
     Stopped,
-    /// The driver dropped its queue.
+    /// The driver is gone; media was asked to finish once the link was asked to stop.
     DriverGone,
     /// The peer is gone.
     Lost(String),
@@ -73,14 +73,18 @@ impl Connection {
     /// Serves until it ends.
     pub(super) async fn serve(mut self, link: &mut Link) -> Ended {
         self.put(&Command::Hello { version: VERSION });
-        match self.pump(link).await {
-            Err(Ended::Stopped) => {
-                self.say_goodbye().await;
-                Ended::Stopped
-            }
+        let ended = match self.pump(link).await {
             Err(ended) => ended,
             Ok(never) => match never {},
+        };
+        if let Ended::DriverGone = ended {
+            // The driver ends before the link does; what is left is to end media when that is asked for.
+            asked_to_stop(&mut link.stopped).await;
         }
+        if let Ended::Stopped | Ended::DriverGone = ended {
+            self.say_goodbye().await;
+        }
+        ended
     }
 
     async fn pump(&mut self, link: &mut Link) -> Result<std::convert::Infallible, Ended> {

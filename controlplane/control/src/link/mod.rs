@@ -148,11 +148,7 @@ impl Link {
             };
             let ended = Connection::new(stream).serve(&mut self).await;
             match &ended {
-                Ended::Stopped => break,
-                Ended::DriverGone => {
-                    tracing::warn!("nobody listens to media's events any more: the link ends, media goes on");
-                    return;
-                }
+                Ended::Stopped | Ended::DriverGone => break,
                 Ended::Lost(reason) => tracing::warn!(%reason, "the connection to media is lost"),
                 Ended::Unusable(reason) => {
                     tracing::error!(%reason, "media cannot be used");
@@ -160,7 +156,9 @@ impl Link {
                 }
             }
             if self.events.send(LinkEvent::Down).await.is_err() {
-                return;
+                asked_to_stop(&mut stopped).await;
+                self.supervisor.kill();
+                break;
             }
         }
         self.supervisor.finish(END).await;

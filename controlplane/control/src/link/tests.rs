@@ -288,6 +288,20 @@ async fn stopping_asks_media_to_finish_after_all_that_was_sent() {
     assert!(events.recv().await.is_none());
 }
 
+#[tokio::test]
+async fn a_driver_that_ends_first_does_not_keep_media_from_finishing() {
+    let world = World::new();
+    let (link, mut events, task) = world.start();
+    let mut media = Media::greet(&world.listener, 1, &[], &[snapshot(0)]).await;
+    next_up(&mut events).await;
+    drop((link, events));
+    let media = async {
+        assert_eq!(media.command().await, Command::Shutdown);
+        drop(media);
+    };
+    soon("the end", async { tokio::join!(task.stop(), media) }).await;
+}
+
 /// Not a test by itself: the tests below run this program again with this name and a socket's path, as media.
 #[test]
 fn acts_as_media() {
