@@ -475,6 +475,28 @@ fn congestion_control_probes_and_follows_the_feedback_of_the_peer() {
     assert_eq!(world.pool.in_use(), 1);
 }
 
+#[test]
+fn a_path_is_probed_before_the_first_picture_as_soon_as_one_is_wanted() {
+    let mut world = World::connected();
+    world.peer.arrivals = Some(Default::default());
+    let start = world.session.target_bitrate();
+    world.session.set_wanted_bitrate(plenum_packet::Bitrate::ZERO);
+    let first = plan(&mut world, 0, 1, b"opus");
+    for sequence in 0..200 {
+        if sequence == 100 {
+            assert!(world.peer.rtp.iter().all(|p| rtp::ssrc(p) == Ok(OUR_AUDIO)), "nobody needs a probe");
+            world.session.set_wanted_bitrate(plenum_packet::Bitrate::kbps(1500));
+        }
+        let plan = Plan { sequence, timestamp: 960 * u32::from(sequence), received: world.now, ..first };
+        world.session.enqueue(world.now, plan).unwrap();
+        world.run(Duration::from_millis(20));
+    }
+    assert!(world.session.target_bitrate().bps() > 2 * start.bps(), "{:?}", world.session.target_bitrate());
+    let padding = world.peer.rtp.iter().filter(|p| rtp::ssrc(p) == Ok(OUR_RTX));
+    assert!(padding.map(|p| rtp::parse(p).unwrap()).all(|h| h.padding && h.payload_type == VIDEO_RTX_PT));
+    assert!(world.peer.opened_errors.is_empty());
+}
+
 fn nacked(world: &World) -> Vec<u16> {
     let packets = world.peer.rtcp.iter().flat_map(|b| rtcp::parse(b).unwrap());
     let lost = packets.filter_map(|p| match p {

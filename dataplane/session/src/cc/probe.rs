@@ -32,6 +32,8 @@ const PASSED: f64 = 0.7;
 /// Time between probes while more is wanted than the estimate allows. Longer: slow to see a wider path. Shorter: more
 /// padding on a path that is full (15 ms of twice the rate in every 5 s are 0.6 %).
 pub const INTERVAL: Duration = Duration::from_secs(5);
+/// A probe that nobody needs is thought of again after this.
+const NEEDLESS: Duration = Duration::from_millis(200);
 /// Most bytes that are asked for at once: a tick's worth of padding.
 const MAX_DUE: u64 = 12_000;
 
@@ -135,13 +137,15 @@ impl Prober {
             return;
         }
         let rate = match self.wanted {
-            Some((rate, at)) if now >= at => {
-                self.wanted = None;
-                rate
-            }
+            Some((rate, at)) if now >= at => rate,
             None if now >= self.next_periodic => estimate.scale(NEXT),
             _ => return,
         };
+        if ceiling < estimate.scale(1.05) {
+            // Nobody needs more: asked again when somebody may, so that a picture that begins later finds its rate at once.
+            return self.put_off(now + NEEDLESS);
+        }
+        self.wanted = None;
         self.next_periodic = now + INTERVAL;
         let rate = rate.min(ceiling);
         if rate < estimate.scale(1.05) {
@@ -352,6 +356,18 @@ mod tests {
         let (third, _) = probe(&mut prober, ms, Bitrate::kbps(3000), 0);
         let rate = third.unwrap().rate;
         assert!((Bitrate::kbps(2500)..Bitrate::kbps(3100)).contains(&rate), "{rate:?}");
+    }
+
+    #[test]
+    fn a_probe_that_nobody_needs_yet_waits_until_somebody_does() {
+        let mut prober = Prober::default();
+        let t = Time::from_millis;
+        let (start, none) = (Bitrate::kbps(500), Duration::ZERO);
+        prober.start(t(0), start);
+        prober.begin(t(0), start, Bitrate::ZERO, none);
+        assert!(!prober.is_busy() && prober.poll_timeout() == t(0) + NEEDLESS);
+        prober.begin(t(300), start, Bitrate::kbps(1200), none);
+        assert_eq!(prober.rate(), Some(Bitrate::kbps(1200)));
     }
 
     #[test]

@@ -119,16 +119,20 @@ impl Slot {
         }
     }
 
-    /// Whether probes can go out here: a peer takes packets on an RTX SSRC only after the stream itself began.
+    /// Whether probes can go out here.
     pub(crate) fn can_probe(&self) -> bool {
-        self.video && self.rtx_ssrc.is_some() && self.last_payload_type.is_some()
+        self.video && self.rtx_ssrc.is_some()
     }
 
-    /// How a packet that is nothing but a probe looks: its RTX header and its RTP timestamp.
+    /// How a packet that is nothing but a probe looks: its RTX header and its RTP timestamp. Before the first packet of the
+    /// stream too: a picture that is larger than the first estimate could never begin otherwise.
     pub(crate) fn padding_header(&self) -> Option<(Rtx, u32)> {
-        let payload_type = self.rtx_payload_type(self.last_payload_type?)?;
+        let payload_type = match self.last_payload_type {
+            Some(last) => self.rtx_payload_type(last)?,
+            None => self.codecs.iter().find_map(|c| c.0)?,
+        };
         let rtx = Rtx { ssrc: self.rtx_ssrc?, payload_type, sequence: self.rtx_index as u16 };
-        Some((rtx, self.stats.latest_timestamp()?))
+        Some((rtx, self.stats.latest_timestamp().unwrap_or(0)))
     }
 
     /// The newest packet, if it is remembered.
