@@ -3,6 +3,8 @@
 #![forbid(unsafe_code)]
 
 pub mod allocations;
+pub mod lab;
+pub mod load;
 pub mod micro;
 pub mod peer;
 pub mod report;

@@ -141,13 +141,17 @@ impl Report {
             "Plenum benchmarks, {}\n{}, {} cores, {} GiB, Linux {}",
             self.date, m.processor, m.cores, m.memory_gib, m.kernel
         );
-        let mut group = "";
+        let mut groups: Vec<&str> = Vec::new();
         for figure in &self.figures {
-            if figure.group != group {
-                group = &figure.group;
-                let _ = writeln!(out, "\n{group}");
+            if !groups.contains(&figure.group.as_str()) {
+                groups.push(&figure.group);
             }
-            let _ = writeln!(out, "  {}", line(figure));
+        }
+        for group in groups {
+            let _ = writeln!(out, "\n{group}");
+            for figure in self.figures.iter().filter(|f| f.group == group) {
+                let _ = writeln!(out, "  {}", line(figure));
+            }
         }
         let missed = self.figures.iter().filter(|f| f.bound.is_some_and(|b| !b.holds(f.value))).count();
         let bound = self.figures.iter().filter(|f| f.bound.is_some()).count();

@@ -6,6 +6,7 @@ mod packets;
 mod parse;
 mod protect;
 mod rewrite;
+mod whole;
 
 use crate::report::Report;
 
@@ -14,4 +15,5 @@ pub fn run(report: &mut Report) {
     parse::run(report);
     rewrite::run(report);
     protect::run(report);
+    whole::run(report);
 }

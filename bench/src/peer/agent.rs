@@ -90,14 +90,14 @@ impl Peer {
         }
         let mut tap = Tap::new();
         for (at, line) in lines.iter().enumerate().filter(|(_, l)| l.slot.is_some()) {
-            tap.watch(config.slot_ssrc(at), &line.mid, line.kind == plenum_contract::Kind::Video);
+            tap.watch(config.slot_ssrcs(at, line.kind).0, &line.mid, line.kind == plenum_contract::Kind::Video);
         }
         let wanted = Bitrate(cameras.iter().map(|(_, c): &(usize, Camera)| c.wanted().bps()).sum());
         let adaptive = cameras.iter().any(|(_, c)| c.config.rate == Rate::Adaptive);
         let mut cc = BandwidthEstimator::new(Limits::default(), draw() as u16);
         cc.set_wanted(wanted);
         let local_ssrc = streams.first().map_or(1, |s: &Stream| s.ssrc);
-        let mut pacing = Pacing::new(wanted);
+        let mut pacing = Pacing::new(wanted, config.burst);
         pacing.set_rate(wanted);
         Peer {
             map: config.map(),

@@ -9,6 +9,7 @@ use plenum_contract::{Codec, Extension, Kind, LegKey, ParticipantKey, SessionSpe
 use plenum_packet::Path;
 use plenum_srtp::Suite;
 use plenum_wire::ext;
+use std::time::Duration;
 
 /// Payload type of Opus.
 pub(crate) const OPUS: u8 = 111;
@@ -82,10 +83,15 @@ pub struct PeerConfig {
     pub data: bool,
     /// Whether and where egress streams are checked.
     pub guarding: Guarding,
-    /// Packets of each stream that carry MID and RID: a browser stops when the first report arrives.
+    /// Packets of each stream that carry MID and RID: less than all only where a test wants so: a browser goes on until a report says that the server knows the stream, as this peer does.
     pub announced: u32,
     /// Whether the offer names SSRCs.
     pub signals_ssrcs: bool,
+    /// SSRC and RTX SSRC of the server's stream on each line, where an answer named them; empty: those of the spec that
+    /// [`PeerConfig::session_spec`] makes.
+    pub answered: Vec<Option<(u32, Option<u32>)>>,
+    /// What may leave at once after a pause, in time of the pacer's rate.
+    pub burst: Duration,
     /// Everything random about it.
     pub seed: u64,
 }
@@ -105,8 +111,10 @@ impl PeerConfig {
             twcc: true,
             data: false,
             guarding: Guarding::Off,
-            announced: 100,
+            announced: u32::MAX,
             signals_ssrcs: false,
+            answered: Vec::new(),
+            burst: super::pacing::BURST,
             seed: leg,
         }
     }
@@ -162,8 +170,19 @@ impl PeerConfig {
         lines
     }
 
-    /// The server's SSRC of a line's slot; its RTX SSRC is one above.
-    pub(crate) fn slot_ssrc(&self, line: usize) -> u32 {
+    /// The server's SSRC of a line's slot, and its RTX SSRC.
+    pub(crate) fn slot_ssrcs(&self, line: usize, kind: Kind) -> (u32, Option<u32>) {
+        match self.answered.get(line) {
+            Some(answered) => answered.unwrap_or_default(),
+            None => {
+                let ssrc = self.slot_ssrc(line);
+                (ssrc, (self.rtx && kind == Kind::Video).then_some(ssrc + 1))
+            }
+        }
+    }
+
+    /// The server's SSRC of a line's slot in our own spec; its RTX SSRC is one above.
+    fn slot_ssrc(&self, line: usize) -> u32 {
         0x1000_0000 | (self.leg.0 as u32 & 0xfff) << 12 | (line as u32) << 4
     }
 

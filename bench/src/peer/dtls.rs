@@ -5,7 +5,7 @@ use super::Shared;
 use bytes::BytesMut;
 use plenum_packet::Time;
 use plenum_srtp::Suite;
-use rtc_dtls::config::{ConfigBuilder, HandshakeConfig};
+use rtc_dtls::config::{ConfigBuilder, ExtendedMasterSecretType, HandshakeConfig};
 use rtc_dtls::crypto::Certificate;
 use rtc_dtls::crypto_provider::{SignatureScheme, default_provider};
 use rtc_dtls::endpoint::{Endpoint, EndpointEvent};
@@ -88,6 +88,8 @@ impl Client {
             .with_crypto_provider(provider)
             .with_certificates(vec![Certificate::from_signing_key(vec![certificate.der.clone().into()], key)])
             .with_insecure_skip_verify(true)
+            // As GStreamer's: the server's second engine serves those who do not offer it, and takes an RSA certificate.
+            .with_extended_master_secret(ExtendedMasterSecretType::Disable)
             .with_srtp_protection_profiles(vec![profile])
             .build(true, Some(server()))
             .expect("a DTLS client configuration");

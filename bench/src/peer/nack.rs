@@ -12,7 +12,7 @@ const MOST: usize = 1000;
 /// Numbers of which it is remembered whether they came.
 const WINDOW: u64 = 4096;
 /// Longest time that reordering is waited for before a packet is asked for.
-const PATIENCE: Duration = Duration::from_millis(60);
+const PATIENCE: Duration = Duration::from_millis(120);
 
 #[derive(Debug)]
 struct Missing {

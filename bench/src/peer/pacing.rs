@@ -6,8 +6,8 @@ use std::time::Duration;
 
 /// How much faster than its average a burst leaves.
 const FACTOR: f64 = 2.5;
-/// Unused time that may be made up for: libwebrtc's bursts.
-const BURST: Duration = Duration::from_millis(5);
+/// Unused time that may be made up for, unless a peer is told otherwise.
+pub(crate) const BURST: Duration = Duration::from_millis(5);
 /// Packets that wait at most; more are dropped, as from an encoder that is too fast.
 const MOST: usize = 2000;
 
@@ -25,6 +25,7 @@ pub(crate) struct Waiting {
 /// The queue.
 pub(crate) struct Pacing {
     rate: Bitrate,
+    burst: Duration,
     repairs: VecDeque<Waiting>,
     frames: VecDeque<Waiting>,
     /// When the next packet may leave.
@@ -33,8 +34,8 @@ pub(crate) struct Pacing {
 }
 
 impl Pacing {
-    pub(crate) fn new(rate: Bitrate) -> Pacing {
-        Pacing { rate, repairs: VecDeque::new(), frames: VecDeque::new(), next: Time::ZERO, dropped: 0 }
+    pub(crate) fn new(rate: Bitrate, burst: Duration) -> Pacing {
+        Pacing { rate, burst, repairs: VecDeque::new(), frames: VecDeque::new(), next: Time::ZERO, dropped: 0 }
     }
 
     /// The average rate; never so low that a frame takes seconds.
@@ -62,7 +63,7 @@ impl Pacing {
         }
         let waiting = self.repairs.pop_front().or_else(|| self.frames.pop_front())?;
         let size = waiting.payload.len() as u64 + 60;
-        self.next = self.next.max(now.before(BURST)) + self.rate.scale(FACTOR).time_for(size);
+        self.next = self.next.max(now.before(self.burst)) + self.rate.scale(FACTOR).time_for(size);
         Some(waiting)
     }
 

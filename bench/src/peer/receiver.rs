@@ -37,8 +37,8 @@ impl Receiver {
         let mut by_ssrc = Vec::new();
         for (at, line) in config.lines().iter().enumerate() {
             let Some(index) = line.slot else { continue };
-            let rtx = config.rtx && line.kind == Kind::Video;
-            let slot = Slot::new(&line.mid, line.kind, line.presentation, index, config.slot_ssrc(at), rtx);
+            let ssrcs = config.slot_ssrcs(at, line.kind);
+            let slot = Slot::new(&line.mid, line.kind, line.presentation, index, ssrcs);
             by_ssrc.push((slot.ssrc, slots.len(), false));
             by_ssrc.extend(slot.rtx_ssrc.map(|ssrc| (ssrc, slots.len(), true)));
             slots.push(slot);

@@ -38,7 +38,13 @@ pub(crate) struct Slot {
 }
 
 impl Slot {
-    pub(crate) fn new(mid: &str, kind: Kind, presentation: bool, index: u16, ssrc: u32, rtx: bool) -> Slot {
+    pub(crate) fn new(
+        mid: &str,
+        kind: Kind,
+        presentation: bool,
+        index: u16,
+        (ssrc, rtx_ssrc): (u32, Option<u32>),
+    ) -> Slot {
         let stats = SlotStats {
             mid: mid.to_owned(),
             kind,
@@ -66,7 +72,7 @@ impl Slot {
         };
         Slot {
             ssrc,
-            rtx_ssrc: rtx.then_some(ssrc + 1),
+            rtx_ssrc,
             nack: Nack::default(),
             stats,
             frames: Frames::default(),

@@ -50,14 +50,14 @@ impl Tap {
 
     /// Looks at a plaintext packet.
     pub(crate) fn see(&mut self, now: Time, packet: &[u8], stats: &mut PeerStats) {
-        let Ok(ssrc) = plenum_wire::rtp::ssrc(packet) else { return };
-        let Some(watch) = self.watches.iter_mut().find(|w| w.ssrc == ssrc) else { return };
+        let Ok(header) = plenum_wire::rtp::parse(packet) else { return };
+        let Some(watch) = self.watches.iter_mut().find(|w| w.ssrc == header.ssrc) else { return };
         stats.guarded += 1;
         let mut seen = match Seen::parse(now, packet, watch.watched) {
             Ok(seen) => seen,
             Err(violation) => return stats.violation(now, &watch.mid, violation),
         };
-        let payload = packet.len().checked_sub(seen.payload_len).and_then(|at| packet.get(at..)).unwrap_or_default();
+        let payload = packet.get(usize::from(header.payload_start)..).unwrap_or_default();
         let stamp = match watch.watched {
             Watched::Audio => audio::stamp(payload),
             _ => Stamp::in_vp8(payload),
