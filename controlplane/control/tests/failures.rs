@@ -6,6 +6,7 @@ mod house;
 use axum::body::Body;
 use axum::http::StatusCode;
 use house::{Answer, House, OFFER, PASSWORD, ROOM, request};
+use plenum::serve::{Limits, Settings};
 use plenum_contract::snapshot::{LegState, Snapshot};
 use plenum_contract::{Command, LegKey, SessionSpec};
 use serde_json::{Value, json};
@@ -165,10 +166,14 @@ async fn a_failed_store_answers_503_loses_nobody_and_recovers() {
 
 #[tokio::test]
 async fn at_the_end_of_the_program_clients_are_told() {
-    let house = House::open().await;
+    let limits = Limits { joins_per_address: 100, ..Limits::default() };
+    let house = House::with(house::open_room(), Settings { limits, ..Settings::default() }).await;
     let alice = house.join("A", None).await;
+    for _ in 0..600 {
+        house.join("B", None).await;
+    }
     let mut events = house.events(&alice).await;
-    events.sync().await;
+    assert_eq!(events.sync().await.len(), 601);
     house.handle.end().await;
     assert_eq!(events.until("disconnect").await["reason"], "The server is shutting down");
     assert!(events.next().await.is_none());

@@ -1,7 +1,7 @@
 //! A conference: its settings, which an operator makes, and its live state, which ends with the last participant.
 
 use crate::access::Role;
-use crate::ids::{ConferenceId, ConferenceKey, ParticipantId, ParticipantKey, TokenHash};
+use crate::ids::{ConferenceId, ConferenceKey, LegKey, ParticipantId, ParticipantKey, TokenHash};
 use crate::layout::{LayoutEntry, LayoutName};
 use crate::limits::{ALIAS_CHARS, ALIASES, NAME_CHARS, PIN_CHARS};
 use crate::participant::{Participant, ServiceState};
@@ -150,6 +150,11 @@ impl Conference {
     /// The member with this outside name.
     pub fn member_by_id(&self, id: ParticipantId) -> Option<&Participant> {
         self.by_id.get(&id).and_then(|key| self.member(*key))
+    }
+
+    /// The media connections of all members.
+    pub fn legs(&self) -> impl Iterator<Item = LegKey> {
+        self.members.values().flat_map(|member| &member.calls).map(|call| call.leg)
     }
 
     pub(crate) fn member_mut(&mut self, key: ParticipantKey) -> Option<&mut Participant> {

@@ -18,6 +18,8 @@ pub struct Event {
 /// Who may see an event. Whoever waits is not admitted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Audience {
+    /// Everybody, also who waits.
+    Everybody,
     /// Everybody who is in.
     Admitted,
     /// Hosts who are in.
@@ -43,6 +45,7 @@ impl Standing {
     /// Whether this viewer may see what is for `audience`.
     pub fn sees(&self, audience: Audience) -> bool {
         match audience {
+            Audience::Everybody => true,
             Audience::Admitted => self.admitted,
             Audience::Hosts => self.admitted && self.host,
             Audience::Guests => self.admitted && !self.host,

@@ -173,11 +173,19 @@ impl Model {
         self.reset_if_empty(fx, place);
     }
 
+    /// The meeting is over: one event tells everybody, and nobody is left who could be told of the others' leaving.
     pub(crate) fn remove_everybody(&mut self, fx: &mut Fx, place: ConferenceKey, reason: &str) {
-        let Some(conference) = self.conference(place) else { return };
+        let Some(conference) = self.conference_mut(place) else { return };
         let everybody: Vec<_> = conference.members.keys().copied().collect();
+        if everybody.is_empty() {
+            return;
+        }
+        conference.tokens.clear();
+        fx.event(place, Audience::Everybody, EventBody::Disconnected { reason: reason.into() });
+        let told = fx.events.len();
         for key in everybody {
             self.remove(fx, place, key, reason);
+            fx.events.truncate(told);
         }
     }
 

@@ -210,7 +210,8 @@ impl Model {
         self.conferences.keys().copied().collect()
     }
 
-    pub(crate) fn conference_count(&self) -> usize {
+    /// Conferences that exist.
+    pub fn conference_count(&self) -> usize {
         self.conferences.len()
     }
 

@@ -14,6 +14,8 @@ pub(super) struct Legs {
     records: BTreeMap<LegKey, LegRecord>,
     wishes: BTreeMap<LegKey, (u64, Vec<SlotWish>)>,
     journal: Option<BTreeMap<LegKey, Option<LegRecord>>>,
+    /// Legs on each shard.
+    load: Vec<u32>,
 }
 
 impl Legs {
@@ -29,16 +31,42 @@ impl Legs {
         self.records.len()
     }
 
+    /// Legs on a shard.
+    pub(super) fn load(&self, shard: u16) -> u32 {
+        self.load.get(usize::from(shard)).copied().unwrap_or(0)
+    }
+
     pub(super) fn insert(&mut self, leg: LegKey, record: LegRecord) {
-        let before = self.records.insert(leg, record);
+        let before = self.put(leg, Some(record));
         self.note(leg, before);
     }
 
-    pub(super) fn remove(&mut self, leg: LegKey) -> Option<LegRecord> {
-        let before = self.records.remove(&leg)?;
+    pub(super) fn remove(&mut self, leg: LegKey) {
         self.wishes.remove(&leg);
-        self.note(leg, Some(before.clone()));
-        Some(before)
+        if let Some(before) = self.put(leg, None) {
+            self.note(leg, Some(before));
+        }
+    }
+
+    /// Sets or removes a record and keeps the count.
+    fn put(&mut self, leg: LegKey, record: Option<LegRecord>) -> Option<LegRecord> {
+        let mut count = |record: &LegRecord, by: fn(u32, u32) -> u32| {
+            let shard = usize::from(record.spec.shard);
+            if self.load.len() <= shard {
+                self.load.resize(shard + 1, 0);
+            }
+            self.load[shard] = by(self.load[shard], 1);
+        };
+        if let Some(record) = &record {
+            count(record, u32::saturating_add);
+        }
+        if let Some(before) = self.records.get(&leg) {
+            count(before, u32::saturating_sub);
+        }
+        match record {
+            Some(record) => self.records.insert(leg, record),
+            None => self.records.remove(&leg),
+        }
     }
 
     /// What media bound to this leg's sources: a session that is reopened knows them at once.
@@ -77,10 +105,7 @@ impl Legs {
 
     pub(super) fn rollback(&mut self) {
         for (leg, before) in self.journal.take().into_iter().flatten() {
-            match before {
-                Some(record) => self.records.insert(leg, record),
-                None => self.records.remove(&leg),
-            };
+            self.put(leg, before);
         }
     }
 

@@ -40,25 +40,15 @@ impl Media {
         self.link.send(command);
     }
 
-    /// The shard of a conference: where its legs are, else the one with the fewest sessions. `None` = all are full.
-    pub(super) fn shard_for(&mut self, model: &Model, legs: &Legs, conference: ConferenceKey) -> Option<u16> {
+    /// The shard of a conference: where its legs are, else the one with the fewest sessions. `None` = it is full.
+    pub(super) fn shard_for(&mut self, legs: &Legs, conference: &Conference) -> Option<u16> {
         let hello = self.hello.as_ref()?;
-        let mut load = vec![0u32; hello.shards.len()];
-        let mut home = self.homes.get(&conference).copied();
-        for (leg, record) in legs.iter() {
-            if let Some(count) = load.get_mut(usize::from(record.spec.shard)) {
-                *count += 1;
-            }
-            if home.is_none() && model.owner_of(leg).is_some_and(|(place, _)| place == conference) {
-                home = Some(record.spec.shard);
-            }
-        }
-        let room =
-            |shard: &u16| load.get(usize::from(*shard)).is_some_and(|count| *count < hello.limits.sessions_per_shard);
-        let emptiest = (0..load.len()).min_by_key(|shard| load[*shard]).and_then(|shard| u16::try_from(shard).ok());
-        let shard = home.filter(|home| usize::from(*home) < load.len()).or(emptiest).filter(room)?;
-        self.homes.insert(conference, shard);
-        Some(shard)
+        let shards = u16::try_from(hello.shards.len()).unwrap_or(u16::MAX);
+        let of_leg = || conference.legs().find_map(|leg| legs.get(leg)).map(|record| record.spec.shard);
+        let home = self.homes.get(&conference.key).copied().or_else(of_leg).filter(|home| *home < shards);
+        let shard = home.or_else(|| (0..shards).min_by_key(|shard| legs.load(*shard)))?;
+        self.homes.insert(conference.key, shard);
+        (legs.load(shard) < hello.limits.sessions_per_shard).then_some(shard)
     }
 
     /// Tells what changed in a batch, in order; a value that changed several times is told once, at its last change.

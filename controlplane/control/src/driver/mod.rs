@@ -26,7 +26,7 @@ use legs::Legs;
 use media::Media;
 use plenum_contract::event::EventBody as Told;
 use plenum_model::{Action, ConferenceKey, Fact, LegKey, Limits, Model, Outcome, ParticipantKey, Row};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
@@ -164,7 +164,7 @@ impl Driver {
         let mut batch = Vec::with_capacity(BATCH);
         let mut media_open = true;
         loop {
-            self.update_gauges();
+            self.count();
             tokio::select! {
                 count = self.inputs.recv_many(&mut batch, BATCH) => {
                     if count == 0 {
@@ -190,6 +190,7 @@ impl Driver {
     async fn tick(&mut self) {
         self.happened(Action::Tick);
         self.write_what_happened().await;
+        self.survey();
     }
 
     /// Something that is so, whether it can be written or not.
@@ -235,15 +236,14 @@ impl Driver {
         }
     }
 
+    /// Appends what happened, conference by conference.
     fn publish(&mut self, events: Vec<plenum_model::Event>) {
-        let mut touched: Vec<ConferenceKey> = Vec::new();
+        let mut by_conference: BTreeMap<ConferenceKey, Vec<_>> = BTreeMap::new();
         for event in events {
-            if !touched.contains(&event.conference) {
-                touched.push(event.conference);
-            }
-            self.logs.append(event, rand::random);
+            by_conference.entry(event.conference).or_default().push((event.audience, event.body));
         }
-        for key in touched {
+        for (key, events) in by_conference {
+            self.logs.append(key, events, rand::random);
             if self.model.conference(key).is_none_or(|conference| conference.members.is_empty()) {
                 self.logs.close(key);
             }
@@ -323,21 +323,27 @@ impl Driver {
     async fn finish(mut self) {
         self.happened(Action::EndAll { reason: "The server is shutting down".into() });
         self.write_what_happened().await;
-        self.update_gauges();
+        self.count();
+        self.survey();
         // Readers see the end of the log only when it is dropped.
         self.logs = Logs::default();
         self.store.close().await;
     }
 
-    fn update_gauges(&self) {
-        let active = self.model.conferences().filter(|conference| !conference.members.is_empty()).count();
+    /// Numbers that cost nothing to know.
+    fn count(&self) {
         let gauges = &self.gauges;
-        gauges.conferences.store(self.model.conferences().count() as u64, Relaxed);
-        gauges.active_conferences.store(active as u64, Relaxed);
+        gauges.conferences.store(self.model.conference_count() as u64, Relaxed);
         gauges.participants.store(self.model.participant_count() as u64, Relaxed);
         gauges.calls.store(self.legs.len() as u64, Relaxed);
-        gauges.event_streams.store(self.logs.readers() as u64, Relaxed);
         gauges.events.store(self.logs.appended, Relaxed);
+    }
+
+    /// Numbers that cost a walk over all conferences.
+    fn survey(&self) {
+        let active = self.model.conferences().filter(|conference| !conference.members.is_empty()).count();
+        self.gauges.active_conferences.store(active as u64, Relaxed);
+        self.gauges.event_streams.store(self.logs.readers() as u64, Relaxed);
     }
 
     /// Counts what an outcome means.

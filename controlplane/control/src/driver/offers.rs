@@ -32,7 +32,8 @@ impl Driver {
         if self.media.hello.is_none() {
             return Err(Failure::Media);
         }
-        let shard = self.media.shard_for(&self.model, &self.legs, place);
+        let conference = self.model.conference(place).ok_or(Refusal::NoSuchConference)?;
+        let shard = self.media.shard_for(&self.legs, conference);
         let shard = shard.ok_or_else(|| Refusal::Limit("limit of media sessions reached".into()))?;
         let leg = LegKey(self.model.fresh_key());
         let first_track = self.model.fresh_keys(TRACKS_PER_LEG);
@@ -112,10 +113,10 @@ impl Driver {
     ) -> Result<(String, SessionSpec), Failure> {
         let hello = self.media.hello.as_ref().ok_or(Failure::Media)?;
         let shard_info = hello.shards.get(usize::from(leg.shard)).ok_or(Failure::Media)?;
-        let others = self.legs.iter().filter(|(key, _)| {
-            *key != leg.key && self.model.owner_of(*key).is_some_and(|(conference, _)| conference == place)
-        });
-        let specs: Vec<&SessionSpec> = others.map(|(_, record)| &record.spec).collect();
+        let conference = self.model.conference(place).ok_or(Refusal::NoSuchConference)?;
+        let others = conference.legs().filter(|other| *other != leg.key);
+        let specs: Vec<&SessionSpec> =
+            others.filter_map(|other| self.legs.get(other)).map(|record| &record.spec).collect();
         let codecs = calls::usable_codecs(&self.settings.codecs, &[], specs.into_iter());
         let context = AnswerContext {
             leg: contract::LegKey(leg.key.0),

@@ -6,14 +6,17 @@
 //! is random for each log, so an id of a former process or meeting is never mistaken for one of this.
 
 use plenum_model::event::Standing;
-use plenum_model::{Audience, ConferenceKey, Event, EventBody, ParticipantKey};
+use plenum_model::{Audience, ConferenceKey, EventBody, ParticipantKey};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, OnceLock};
 use tokio::sync::broadcast;
 
-/// Entries that a reader may be behind, and that a reader who comes back can be given. A conference of 50 makes some tens a
-/// second at its liveliest: this is several seconds. More costs memory in every conference that runs.
+/// Entries that a reader who comes back can be given. A conference of 50 makes some tens a second at its liveliest: this is
+/// several seconds. More costs memory in every conference that runs.
 pub const KEPT: usize = 512;
+/// Batches of the driver that a reader may be behind. A batch is what happened at one time, however much: muting a thousand
+/// guests is one.
+pub const BEHIND: usize = 256;
 
 /// How many API dialects keep an entry's rendered text.
 pub const DIALECTS: usize = 2;
@@ -46,8 +49,11 @@ struct Log {
     epoch: u32,
     last: u64,
     kept: VecDeque<Arc<Entry>>,
-    readers: broadcast::Sender<Arc<Entry>>,
+    readers: broadcast::Sender<Chunk>,
 }
+
+/// Entries of one batch.
+type Chunk = Arc<[Arc<Entry>]>;
 
 /// The logs of all conferences that have somebody in them.
 #[derive(Debug, Default)]
@@ -58,18 +64,26 @@ pub struct Logs {
 }
 
 impl Logs {
-    /// Appends an event. `epoch` gives the random number of a new log.
-    pub fn append(&mut self, event: Event, epoch: impl FnOnce() -> u32) {
-        let log = self.log(event.conference, epoch);
-        log.last += 1;
-        let entry = Arc::new(Entry::new(log.last, event.audience, event.body));
-        if log.kept.len() == KEPT {
-            log.kept.pop_front();
-        }
-        log.kept.push_back(entry.clone());
+    /// Appends what happened at one time in one conference. `epoch` gives the random number of a new log.
+    pub fn append(
+        &mut self,
+        conference: ConferenceKey,
+        events: impl IntoIterator<Item = (Audience, EventBody)>,
+        epoch: impl FnOnce() -> u32,
+    ) {
+        let log = self.log(conference, epoch);
+        let before = log.last;
+        let mut entry = |(audience, body)| {
+            log.last += 1;
+            Arc::new(Entry::new(log.last, audience, body))
+        };
+        let chunk: Chunk = events.into_iter().map(&mut entry).collect();
+        log.kept.extend(chunk.iter().cloned());
+        log.kept.drain(..log.kept.len().saturating_sub(KEPT));
+        let appended = log.last - before;
         // Nobody reads: that is no error.
-        let _ = log.readers.send(entry);
-        self.appended += 1;
+        let _ = log.readers.send(chunk);
+        self.appended += appended;
     }
 
     fn log(&mut self, conference: ConferenceKey, epoch: impl FnOnce() -> u32) -> &mut Log {
@@ -77,7 +91,7 @@ impl Logs {
             epoch: epoch(),
             last: 0,
             kept: VecDeque::new(),
-            readers: broadcast::channel(KEPT).0,
+            readers: broadcast::channel(BEHIND).0,
         })
     }
 
@@ -99,7 +113,14 @@ impl Logs {
                 (picture().into_iter().map(entry).collect(), true)
             }
         };
-        Subscription { standing, epoch: log.epoch, missed, fresh, readers: log.readers.subscribe(), over: false }
+        Subscription {
+            standing,
+            epoch: log.epoch,
+            waiting: missed,
+            fresh,
+            readers: log.readers.subscribe(),
+            over: false,
+        }
     }
 
     /// Drops the log of a conference that is over; its readers come to their end.
@@ -147,9 +168,10 @@ pub enum Next {
 pub struct Subscription {
     standing: Standing,
     epoch: u32,
-    missed: VecDeque<Arc<Entry>>,
+    waiting: VecDeque<Arc<Entry>>,
+    /// While the first picture is being told.
     fresh: bool,
-    readers: broadcast::Receiver<Arc<Entry>>,
+    readers: broadcast::Receiver<Chunk>,
     over: bool,
 }
 
@@ -160,19 +182,17 @@ impl Subscription {
             if self.over {
                 return Next::Over;
             }
-            let entry = match self.missed.pop_front() {
-                Some(entry) => entry,
-                None => {
-                    self.fresh = false;
-                    match self.readers.recv().await {
-                        Ok(entry) => entry,
-                        Err(broadcast::error::RecvError::Lagged(_)) => {
-                            self.over = true;
-                            return Next::Lagged;
-                        }
-                        Err(broadcast::error::RecvError::Closed) => return Next::Over,
+            let Some(entry) = self.waiting.pop_front() else {
+                self.fresh = false;
+                match self.readers.recv().await {
+                    Ok(chunk) => self.waiting.extend(chunk.iter().cloned()),
+                    Err(broadcast::error::RecvError::Lagged(_)) => {
+                        self.over = true;
+                        return Next::Lagged;
                     }
+                    Err(broadcast::error::RecvError::Closed) => return Next::Over,
                 }
+                continue;
             };
             if let Some(entry) = self.admit(entry) {
                 return Next::Entry(entry);
@@ -183,9 +203,11 @@ impl Subscription {
     /// An entry that is there already; `None` = one would have to wait.
     pub fn next_ready(&mut self) -> Option<Arc<Entry>> {
         while !self.over {
-            let entry = match self.missed.pop_front() {
-                Some(entry) => entry,
-                None => self.readers.try_recv().ok()?,
+            let Some(entry) = self.waiting.pop_front() else {
+                let chunk = self.readers.try_recv().ok()?;
+                self.fresh = false;
+                self.waiting.extend(chunk.iter().cloned());
+                continue;
             };
             if let Some(entry) = self.admit(entry) {
                 return Some(entry);
@@ -197,7 +219,7 @@ impl Subscription {
     /// The id that a reader comes back with after `entry`. While the first picture is being told there is none: a reader
     /// that breaks off in the middle of it has to be told all of it again.
     pub fn id(&self, entry: &Entry) -> Option<String> {
-        (!self.fresh || self.missed.is_empty()).then(|| format!("{:x}-{}", self.epoch, entry.number))
+        (!self.fresh || self.waiting.is_empty()).then(|| format!("{:x}-{}", self.epoch, entry.number))
     }
 
     fn admit(&mut self, entry: Arc<Entry>) -> Option<Arc<Entry>> {
@@ -231,8 +253,8 @@ mod tests {
         Standing { viewer: ParticipantKey(5), host: false, admitted }
     }
 
-    fn event(audience: Audience, body: EventBody) -> Event {
-        Event { conference: ROOM, audience, body }
+    fn append(logs: &mut Logs, audience: Audience, body: EventBody) {
+        logs.append(ROOM, [(audience, body)], || 0xab);
     }
 
     fn follow(logs: &mut Logs, standing: Standing, last: Option<&str>) -> Subscription {
@@ -254,14 +276,14 @@ mod tests {
         let first = bodies(&mut reader);
         assert_eq!(first[0], (None, EventBody::Roster(Vec::new())), "no id before the picture is whole");
         assert_eq!(first[1].0.as_deref(), Some("ab-0"));
-        logs.append(event(Audience::Admitted, status(true)), || 0);
-        logs.append(event(Audience::Hosts, status(true)), || 0);
+        append(&mut logs, Audience::Admitted, status(true));
+        append(&mut logs, Audience::Hosts, status(true));
         assert_eq!(
             bodies(&mut reader),
             [(Some("ab-1".into()), status(true))],
             "a guest does not see what is for hosts"
         );
-        logs.append(event(Audience::Admitted, status(false)), || 0);
+        append(&mut logs, Audience::Admitted, status(false));
         let mut again = follow(&mut logs, guest(true), Some("ab-1"));
         assert_eq!(bodies(&mut again), [(Some("ab-3".into()), status(false))]);
     }
@@ -270,7 +292,7 @@ mod tests {
     fn an_unknown_or_trimmed_id_gets_everything_anew() {
         let mut logs = Logs::default();
         for _ in 0..KEPT + 10 {
-            logs.append(event(Audience::Admitted, status(true)), || 0xab);
+            append(&mut logs, Audience::Admitted, status(true));
         }
         let roster = |subscription: &mut Subscription| bodies(subscription)[0].1 == EventBody::Roster(Vec::new());
         for id in ["ab-9", "ac-520", "ab-99999", "", "x", "ab-", "-1", "ab-18446744073709551615"] {
@@ -284,13 +306,23 @@ mod tests {
         let mut logs = Logs::default();
         let mut reader = follow(&mut logs, guest(false), None);
         bodies(&mut reader);
-        logs.append(event(Audience::Admitted, status(true)), || 0);
+        append(&mut logs, Audience::Admitted, status(true));
         assert!(bodies(&mut reader).is_empty());
-        logs.append(event(Audience::One(ParticipantKey(5)), EventBody::Standing(guest(true))), || 0);
-        logs.append(event(Audience::Admitted, status(false)), || 0);
+        append(&mut logs, Audience::One(ParticipantKey(5)), EventBody::Standing(guest(true)));
+        append(&mut logs, Audience::Admitted, status(false));
         assert_eq!(bodies(&mut reader).len(), 1);
         let mut again = follow(&mut logs, guest(true), Some("ab-1"));
         assert_eq!(bodies(&mut again)[0].1, EventBody::Roster(Vec::new()));
+    }
+
+    #[test]
+    fn what_happens_at_one_time_makes_nobody_slow_however_much_it_is() {
+        let mut logs = Logs::default();
+        let mut reader = follow(&mut logs, guest(true), None);
+        bodies(&mut reader);
+        logs.append(ROOM, (0..10_000).map(|n| (Audience::Admitted, status(n % 2 == 0))), || 0xab);
+        assert_eq!(bodies(&mut reader).len(), 10_000);
+        assert_eq!(logs.logs[&ROOM].kept.len(), KEPT);
     }
 
     #[tokio::test]
@@ -300,9 +332,9 @@ mod tests {
         let mut out = follow(&mut logs, guest(true), None);
         bodies(&mut slow);
         bodies(&mut out);
-        logs.append(event(Audience::One(ParticipantKey(5)), EventBody::Disconnected { reason: "x".into() }), || 0);
-        for _ in 0..KEPT {
-            logs.append(event(Audience::Admitted, status(true)), || 0);
+        append(&mut logs, Audience::One(ParticipantKey(5)), EventBody::Disconnected { reason: "x".into() });
+        for _ in 0..BEHIND {
+            append(&mut logs, Audience::Admitted, status(true));
         }
         assert!(matches!(slow.next().await, Next::Lagged));
         assert!(matches!(slow.next().await, Next::Over));
