@@ -524,6 +524,8 @@ fn what_the_network_lost_is_asked_for_until_it_comes() {
     world.peer.rtcp.clear();
     world.run(Duration::from_secs(1));
     assert!(nacked(&world).is_empty(), "given up");
+    world.free_incoming();
+    assert_eq!(world.pool.in_use(), 0, "giving up costs no slot");
 }
 
 #[test]

@@ -243,8 +243,11 @@ impl Session {
 
     /// Seals and queues a control packet. Without a path, keys or a free slot it is lost: all of them are repeated.
     fn send_rtcp(&self, packet: &[u8], out: &mut Outbox<'_>) {
+        if packet.is_empty() {
+            return;
+        }
         let (Some(path), Some(keys)) = (self.path(), self.keys.as_ref()) else { return };
-        let Some(mut buf) = out.pool.copy_in(HEADROOM, packet).filter(|_| !packet.is_empty()) else { return };
+        let Some(mut buf) = out.pool.copy_in(HEADROOM, packet) else { return };
         match out.sealer.protect_rtcp(keys.sealing, out.pool, &mut buf) {
             Ok(()) => out.packets.push((path, buf)),
             Err(_) => out.pool.free(buf),
