@@ -219,4 +219,25 @@ mod tests {
         cache.clear(&mut pool);
         assert_eq!(pool.in_use(), 0);
     }
+
+    proptest::proptest! {
+        #[test]
+        fn every_slot_is_held_or_free_whatever_arrives(steps in proptest::collection::vec((0u64..60, 0u64..40, 0u64..8), 1..200)) {
+            let mut pool = Pool::new(512);
+            let mut cache = Cache::new(CacheLimits { packets: 32, age: Duration::from_millis(100) });
+            let (mut newest, mut ms) = (1000, 0);
+            for (back, ahead, pass) in steps {
+                ms += pass;
+                let sequence = if ahead < 4 { newest + ahead } else { (newest - back.min(newest)).max(1) };
+                newest = newest.max(sequence);
+                if !cache.contains(sequence) && !cache.is_too_old(sequence) {
+                    put(&mut cache, &mut pool, sequence, ms);
+                }
+                proptest::prop_assert_eq!(pool.in_use(), cache.len());
+                proptest::prop_assert_eq!(cache.ring.iter().flatten().count(), cache.len());
+            }
+            cache.clear(&mut pool);
+            proptest::prop_assert_eq!(pool.in_use(), 0);
+        }
+    }
 }
