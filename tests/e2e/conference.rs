@@ -107,7 +107,10 @@ fn a_browser_without_udp_joins_over_tcp() {
     let _alone = crate::alone();
     let appliance = Appliance::start(&[]);
     let mut with_udp = Browser::start(&[]);
-    let mut without = Browser::start(&["--force-webrtc-ip-handling-policy=disable_non_proxied_udp"]);
+    let mut without = Browser::start(&[
+        "--webrtc-ip-handling-policy=disable_non_proxied_udp",
+        "--force-webrtc-ip-handling-policy=disable_non_proxied_udp",
+    ]);
     let alice = join(&mut with_udp, &appliance, "Alice");
     let bob = join(&mut without, &appliance, "Bob");
     sees_and_hears(&mut with_udp, &alice, "Alice");

@@ -43,7 +43,8 @@ class Peer:
             peer.emit("create-offer", None, Gst.Promise.new_with_change_func(self.offered, None))
 
     def offered(self, promise, _):
-        offer = promise.get_reply().get_value("offer")
+        reply = promise.get_reply()
+        offer = reply.get_value("offer")
         self.peer.emit("set-local-description", offer, Gst.Promise.new())
         sdp = offer.sdp.as_text()
         threading.Thread(target=self.call, args=(sdp,), daemon=True).start()
