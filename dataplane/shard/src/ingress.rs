@@ -168,7 +168,7 @@ impl Shard {
             return Err(DropReason::BadStun);
         }
         // A request names its session; a path may belong to another one by now (ICE restart from the same address).
-        let named = stun::username(bytes).and_then(spec::parse_local_ufrag).and_then(|(_, leg)| self.world.leg(leg));
+        let named = stun::local_ufrag(bytes).and_then(spec::parse_local_ufrag).and_then(|(_, leg)| self.world.leg(leg));
         let index = named.or_else(|| self.steer.find(&path)).ok_or(DropReason::BadStun)?;
         self.with_session(now, pool, index, |session, out| session.handle_stun(now, path, bytes, out))
     }
