@@ -71,6 +71,8 @@ impl EventLoop {
                     let end = &self.end;
                     self.shard.drain_events(|durable, body| end.report(ToControl::Event { durable, body }));
                     self.end.report(ToControl::Snapshot(self.shard.snapshot()));
+                    // What is no part of a snapshot, control learns from the events behind it.
+                    self.shard.tell_again();
                 }
                 other => {
                     if let Err(reason) = self.shard.command(now, &mut self.pool, other) {

@@ -1,7 +1,7 @@
 //! What control may ask: the snapshot, the counters, the estimates.
 
 use crate::Shard;
-use plenum_contract::Snapshot;
+use plenum_contract::{EventBody, Snapshot};
 use plenum_contract::event::ShardMetrics;
 use plenum_contract::snapshot::LegState;
 
@@ -32,6 +32,29 @@ impl Shard {
                 })
                 .collect(),
             last: true,
+        }
+    }
+
+    /// Tells who speaks, who sits where and which layers flow anew, for a control plane that has just asked for a snapshot.
+    pub fn tell_again(&mut self) {
+        let mut events = Vec::new();
+        for (_, conference) in self.world.conferences.iter() {
+            let order: Vec<_> = conference.stage.speakers().collect();
+            if !order.is_empty() {
+                events.push(EventBody::Speakers { conference: conference.spec.key, order });
+            }
+        }
+        for (_, leg) in self.world.legs.iter() {
+            let key = leg.session.key();
+            if let Some((seats, presentation)) = &leg.told_seats {
+                events.push(EventBody::Seats { leg: key, seats: seats.clone(), presentation: *presentation });
+            }
+            for slot in leg.slots.iter().filter(|s| s.told_layer.is_some()) {
+                events.push(EventBody::Layer { leg: key, mid: slot.mid.clone(), layer: slot.told_layer });
+            }
+        }
+        for event in events {
+            self.tell(false, event);
         }
     }
 
