@@ -138,7 +138,23 @@ impl Env {
     /// When an engine does not accept the certificate or its key.
     pub fn new(anchor: Anchor, certificates: &Certificates, limits: SessionLimits) -> Result<Arc<Env>, EnvError> {
         let fingerprint = certificates.fingerprint();
-        Ok(Arc::new(Env { anchor, limits, dtls: dtls::Configs::new(certificates)?, fingerprint }))
+        Ok(Arc::new(Env { anchor, limits, dtls: dtls::Configs::new(certificates, None)?, fingerprint }))
+    }
+
+    /// As [`Env::new`], with handshakes whose timers and numbers repeat: a simulation's seed then replays a run. Anybody could
+    /// guess the keys of such a session, so it exists with the feature `simulation` alone.
+    ///
+    /// # Errors
+    /// As [`Env::new`].
+    #[cfg(feature = "simulation")]
+    pub fn repeatable(
+        anchor: Anchor,
+        certificates: &Certificates,
+        limits: SessionLimits,
+        seed: u64,
+    ) -> Result<Arc<Env>, EnvError> {
+        let fingerprint = certificates.fingerprint();
+        Ok(Arc::new(Env { anchor, limits, dtls: dtls::Configs::new(certificates, Some(seed))?, fingerprint }))
     }
 
     /// The fingerprint of our certificate.

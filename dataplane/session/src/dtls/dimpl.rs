@@ -16,15 +16,18 @@ pub(crate) struct Configuration {
 }
 
 impl Configuration {
-    pub(crate) fn new(certificates: &Certificates) -> Result<Configuration, EnvError> {
-        let config = Config::builder()
+    pub(crate) fn new(certificates: &Certificates, seed: Option<u64>) -> Result<Configuration, EnvError> {
+        let builder = Config::builder()
             .mtu(super::MTU)
             .flight_start_rto(super::FLIGHT_RTO)
             // Sources are authenticated by ICE before their first DTLS packet is looked at: a cookie adds only a round trip.
             .use_server_cookie(false)
-            .handshake_timeout(Duration::from_secs(30))
-            .build()
-            .map_err(|e| EnvError(format!("DTLS configuration: {e}")))?;
+            .handshake_timeout(Duration::from_secs(30));
+        let builder = match seed {
+            Some(seed) => builder.dangerously_set_rng_seed(seed),
+            None => builder,
+        };
+        let config = builder.build().map_err(|e| EnvError(format!("DTLS configuration: {e}")))?;
         let certificate =
             DtlsCertificate { certificate: certificates.der().to_vec(), private_key: certificates.key().to_vec() };
         Ok(Configuration { config: Arc::new(config), certificate })

@@ -28,8 +28,12 @@ pub(crate) struct Configs {
 }
 
 impl Configs {
-    pub(crate) fn new(certificates: &Certificates) -> Result<Configs, EnvError> {
-        Ok(Configs { dimpl: dimpl::Configuration::new(certificates)?, rtc: rtc::Configuration::new(certificates)? })
+    /// With a `seed` the first engine repeats itself: for simulations.
+    pub(crate) fn new(certificates: &Certificates, seed: Option<u64>) -> Result<Configs, EnvError> {
+        Ok(Configs {
+            dimpl: dimpl::Configuration::new(certificates, seed)?,
+            rtc: rtc::Configuration::new(certificates)?,
+        })
     }
 }
 
