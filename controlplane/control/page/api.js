@@ -17,9 +17,9 @@ export class Session {
   }
 
   async open(displayName, pin) {
-    const headers = { 'content-type': 'application/json' };
-    if (pin) headers.pin = pin;
-    const result = await this.#fetch('/new_session', { method: 'POST', headers, body: JSON.stringify({ display_name: displayName }) });
+    const enter = (value) => this.#fetch('/new_session', { method: 'POST', headers: { 'content-type': 'application/json', ...(value ? { pin: value } : {}) }, body: JSON.stringify({ display_name: displayName }) });
+    // Where only hosts have a PIN, a guest enters by saying that he has none.
+    const result = await enter(pin).catch((e) => { if (!pin && e.result?.guest_pin === 'none') return enter('none'); throw e; });
     Object.assign(this, { token: result.token, uuid: result.participant_uuid, role: result.role, info: result });
     this.#scheduleRefresh(Number(result.expires) || 120);
     return result;
