@@ -6,7 +6,7 @@
 use super::{AudioConfig, VideoConfig};
 use plenum_contract::spec::{CodecSpec, Fingerprint, IceSpec, MediaSpec, SlotSpec, SourceSpec, local_ufrag};
 use plenum_contract::{Codec, Extension, Kind, LegKey, ParticipantKey, SessionSpec};
-use plenum_packet::Path;
+use plenum_packet::{Bitrate, Path};
 use plenum_srtp::Suite;
 use plenum_wire::ext;
 use std::time::Duration;
@@ -79,6 +79,8 @@ pub struct PeerConfig {
     pub rtx: bool,
     /// Whether transport-wide feedback is negotiated; without it the peer sends REMB.
     pub twcc: bool,
+    /// The first REMB of a peer without transport-wide feedback.
+    pub first_remb: Bitrate,
     /// Whether it has an SCTP association.
     pub data: bool,
     /// Whether and where egress streams are checked.
@@ -109,6 +111,7 @@ impl PeerConfig {
             suite: None,
             rtx: true,
             twcc: true,
+            first_remb: Bitrate::kbps(500),
             data: false,
             guarding: Guarding::Off,
             announced: u32::MAX,
@@ -267,7 +270,8 @@ pub fn credentials(shard: u16, leg: LegKey, generation: u32) -> IceSpec {
     IceSpec {
         local_ufrag: local_ufrag(shard, leg, &format!("tail{generation:04}")),
         local_pwd: format!("serverpasswordlongenough{generation:04}"),
-        remote_ufrag: format!("peer{:x}g{generation:04}", leg.0),
+        // A slash is an ice-char, and ours have two: a peer may have some as well.
+        remote_ufrag: format!("pe/r{:x}g{generation:04}", leg.0),
         remote_pwd: format!("peerpasswordlongenough{generation:04}"),
     }
 }

@@ -23,6 +23,7 @@ pub(crate) enum Output {
 }
 
 /// An RSA-2048 certificate with its key, both DER.
+#[derive(Clone)]
 pub(crate) struct RsaCertificate {
     der: Vec<u8>,
     key: Vec<u8>,

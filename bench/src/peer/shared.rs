@@ -28,6 +28,22 @@ impl Shared {
         Arc::new(Shared { anchor, dimpl: Arc::new(dimpl::Config::default()), ecdsa, rsa, fingerprints })
     }
 
+    /// The same certificates, with handshakes whose timers and numbers repeat: for simulations.
+    ///
+    /// # Panics
+    /// Never: the configuration is the default one but for the seed.
+    pub fn repeatable(&self, seed: u64) -> Arc<Shared> {
+        let config =
+            dimpl::Config::builder().dangerously_set_rng_seed(seed).build().expect("the default configuration");
+        Arc::new(Shared {
+            anchor: self.anchor,
+            dimpl: Arc::new(config),
+            ecdsa: self.ecdsa.clone(),
+            rsa: self.rsa.clone(),
+            fingerprints: self.fingerprints.clone(),
+        })
+    }
+
     /// The fingerprints of both certificates.
     pub fn fingerprints(&self) -> &[Fingerprint] {
         &self.fingerprints
