@@ -3,9 +3,14 @@
 #![forbid(unsafe_code)]
 
 pub mod allocations;
+pub mod fanout;
 pub mod lab;
 pub mod load;
+pub mod media;
 pub mod micro;
+pub mod network;
 pub mod peer;
+pub mod process;
 pub mod report;
+pub mod swarm;
 pub mod timing;

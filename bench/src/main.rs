@@ -5,7 +5,7 @@
 #![forbid(unsafe_code)]
 
 use clap::{Parser, ValueEnum};
-use plenum_bench::{micro, report::Report};
+use plenum_bench::{fanout, micro, report::Report};
 use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
 use std::alloc::System;
 use std::path::PathBuf;
@@ -25,12 +25,17 @@ struct Options {
     /// Where the reports go.
     #[arg(long, default_value = "target/bench")]
     out: PathBuf,
+    /// Leaves out what differs little.
+    #[arg(long)]
+    quick: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Chapter {
     /// Single steps of a packet's way.
     Micro,
+    /// The media plane on sockets, over veth and into a null device.
+    Fanout,
     /// Everything.
     All,
 }
@@ -39,6 +44,7 @@ impl Chapter {
     fn name(self) -> &'static str {
         match self {
             Chapter::Micro => "micro",
+            Chapter::Fanout => "fanout",
             Chapter::All => "report",
         }
     }
@@ -53,6 +59,9 @@ fn main() -> ExitCode {
     let mut report = Report::new();
     if options.chapter.includes(Chapter::Micro) {
         micro::run(&mut report);
+    }
+    if options.chapter.includes(Chapter::Fanout) {
+        fanout::run(&mut report, options.quick);
     }
     print!("{}", report.text());
     match report.write(&options.out, options.chapter.name()) {

@@ -300,6 +300,16 @@ impl Peer {
         self.receiver.slots.iter().map(|s| &s.stats).find(fits)
     }
 
+    /// Packets with content that it received, each counted once.
+    pub fn media_received(&self) -> u64 {
+        self.receiver.slots.iter().map(|s| s.stats.packets).sum()
+    }
+
+    /// Media packets that it sent, without retransmissions.
+    pub fn media_sent(&self) -> u64 {
+        self.streams.iter().map(|s| u64::from(s.packets)).sum()
+    }
+
     /// Rules that were broken so far.
     pub fn violations(&self) -> u64 {
         self.stats.violation_count

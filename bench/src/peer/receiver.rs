@@ -48,7 +48,7 @@ impl Receiver {
             slots,
             by_ssrc,
             feedback: config.twcc.then(Feedback::default),
-            remb: (!config.twcc).then(Remb::new),
+            remb: (!config.twcc).then(|| Remb::new(config.first_remb)),
             rtt: Duration::from_millis(100),
             next_report: now + REPORTS / 2 + Duration::from_millis(config.seed % 500),
             local_ssrc,

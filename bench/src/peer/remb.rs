@@ -29,8 +29,8 @@ pub(crate) struct Remb {
 }
 
 impl Remb {
-    pub(crate) fn new() -> Remb {
-        Remb { estimate: Bitrate::kbps(500), least: None, recent: None, bytes: 0, due: None, interval_from: Time::ZERO }
+    pub(crate) fn new(first: Bitrate) -> Remb {
+        Remb { estimate: first, least: None, recent: None, bytes: 0, due: None, interval_from: Time::ZERO }
     }
 
     /// A packet arrived; `delay` when its stamp was readable.

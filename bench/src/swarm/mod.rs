@@ -1,0 +1,5 @@
+//! Many peers on real sockets.
+
+pub mod driver;
+
+pub use driver::Driver;
