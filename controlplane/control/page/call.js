@@ -5,8 +5,23 @@
 // largest ones out, so a camera below 960×540 is offered with two of them, one below 480×270 with one.
 function encodings(track) {
   const { width = 1280 } = track?.getSettings() ?? {};
+  if (trial.has('svc')) return [{ scalabilityMode: trial.get('svc'), maxBitrate: 1_700_000 }];
   const all = [{ rid: 'q', scaleResolutionDownBy: 4, maxBitrate: 150_000 }, { rid: 'h', scaleResolutionDownBy: 2, maxBitrate: 500_000 }, { rid: 'f', maxBitrate: 1_700_000 }];
   return width >= 960 ? all : width >= 480 ? [{ ...all[1], maxBitrate: 250_000 }, { ...all[2], maxBitrate: 900_000 }] : [{ maxBitrate: 500_000 }];
+}
+
+// For trials: `?codec=VP9` offers no other picture codec, `?svc=L3T3` sends the layers of one encoding instead of simulcast,
+// `?red=1` sends redundant sound.
+const trial = new URLSearchParams(location.search);
+
+function prefer(transceiver, kind) {
+  const all = RTCRtpReceiver.getCapabilities(kind).codecs;
+  const is = (name) => (c) => c.mimeType.toLowerCase() === `${kind}/${name.toLowerCase()}`;
+  if (kind === 'video' && trial.has('codec')) transceiver.setCodecPreferences(all.filter((c) => is(trial.get('codec'))(c) || is('rtx')(c)));
+  // Layers of AV1 cannot be told apart without the dependency descriptor, which Chromium offers only where it is asked for.
+  const layers = 'https://aomediacodec.github.io/av1-rtp-spec/#dependency-descriptor-rtp-header-extension';
+  if (kind === 'video') transceiver.setHeaderExtensionsToNegotiate?.(transceiver.getHeaderExtensionsToNegotiate().map((e) => (e.uri === layers ? { ...e, direction: 'sendrecv' } : e)));
+  if (kind === 'audio' && trial.has('red')) transceiver.setCodecPreferences([...all.filter(is('red')), ...all.filter((c) => !is('red')(c))]);
 }
 
 export class Call {
@@ -41,6 +56,7 @@ export class Call {
   }
 
   async #negotiate(extra, slides) {
+    for (const transceiver of this.pc.getTransceivers()) prefer(transceiver, transceiver.receiver.track.kind);
     await this.pc.setLocalDescription(await this.pc.createOffer());
     await this.#gathered();
     const sdp = markSlides(this.pc.localDescription.sdp, slides.map((t) => t.mid));
