@@ -43,7 +43,8 @@ pub(crate) fn pictures() -> PathBuf {
 }
 
 impl Appliance {
-    /// Starts it with the embedded defaults, on loopback.
+    /// Starts it with the embedded defaults, on loopback; of `extra`, settings (`PLENUM_CODECS_SET=opus,vp9`) go into the
+    /// environment, everything else behind the arguments.
     pub(crate) fn start(extra: &[&str]) -> Appliance {
         let data = tempfile::tempdir().expect("a data folder");
         let port = free_port();
@@ -118,6 +119,12 @@ impl Appliance {
 
 impl Drop for Appliance {
     fn drop(&mut self) {
+        if std::thread::panicking() {
+            let metrics = self.get("/metrics").map(|(_, body)| body).unwrap_or_default();
+            let counters = metrics.lines().filter(|l| !l.starts_with('#') && !l.contains("bucket"));
+            eprintln!("plenum's counters:\n{}", counters.collect::<Vec<_>>().join("\n"));
+            eprintln!("plenum's log:\n{}", self.log());
+        }
         // SIGTERM lets the control plane end its media plane; SIGKILL is the fall-back.
         signal(self.control_pid(), libc::SIGTERM);
         let end = Instant::now() + Duration::from_secs(10);
@@ -133,9 +140,6 @@ impl Drop for Appliance {
         if let Some(pid) = media.and_then(|t| t.trim().parse().ok()) {
             kill(pid);
         }
-        if std::thread::panicking() {
-            eprintln!("plenum's log:\n{}", self.log());
-        }
     }
 }
 
@@ -149,12 +153,15 @@ fn signal(pid: i32, signal: i32) {
 }
 
 fn spawn(data: &Path, port: u16, extra: &[String], log: &Arc<Mutex<String>>) -> Child {
+    let (settings, arguments): (Vec<_>, Vec<_>) =
+        extra.iter().map(|e| e.as_str()).partition(|e| e.starts_with("PLENUM_"));
     let mut child = Command::new(program("plenum"))
-        .args(["up", "--listen", &format!("127.0.0.1:{port}"), "--media-ip", "127.0.0.1", "--shards", "1"])
+        .args(["up", "--listen", &format!("127.0.0.1:{port}"), "--media-ip", "127.0.0.1"])
         .arg("--data")
         .arg(data)
-        .args(extra)
+        .args(arguments)
         .env("PLENUM_MEDIA_PORT_BASE", "0")
+        .envs(settings.into_iter().filter_map(|s| s.split_once('=')))
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
