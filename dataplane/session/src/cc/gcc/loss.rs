@@ -46,6 +46,9 @@ const SETTLE: Duration = Duration::from_millis(300);
 const TEST_SIGMAS: f64 = 4.0;
 const TEST_PACKETS: core::ops::RangeInclusive<f64> = 100.0..=400.0;
 const TEST_TIME: Duration = Duration::from_millis(2500);
+/// Deviations by which loss must have fallen for the rate to be the reason. What made it suspicious was the worst of many
+/// looks, so that some fall follows by chance alone. Smaller: chance halves the rate. Larger: congestion is called chance.
+const FALL_SIGMAS: f64 = 3.0;
 /// One cut takes at most this part away; a burst of loss is no reason to stop.
 const LOWEST_CUT: f64 = 0.5;
 /// A cut goes to this part of what got through, so that bursts pass too.
@@ -69,12 +72,16 @@ impl Count {
         let p = p.clamp(0.01, 0.5);
         (p * (1.0 - p) / f64::from(self.packets.max(1))).sqrt()
     }
+
+    fn and(self, other: Count) -> Count {
+        Count { packets: self.packets + other.packets, lost: self.lost + other.lost }
+    }
 }
 
 #[derive(Clone, Copy, Debug)]
 enum Phase {
     Watching,
-    Testing { limit: Bitrate, before: f64, since: Time, count: Count },
+    Testing { limit: Bitrate, before: Count, since: Time, count: Count },
 }
 
 /// What an update decided.
@@ -191,7 +198,9 @@ impl LossBased {
         let noise = SIGMAS * recent.deviation(self.inherent);
         let excess = recent.loss() - self.inherent;
         if excess < -noise {
-            self.learn(recent.loss());
+            // The luckiest of many looks: the truth lies above.
+            let loss = recent.loss();
+            self.learn((loss + 2.0 * recent.deviation(loss)).min(self.inherent));
         } else if excess <= noise {
             self.inherent = (self.inherent + excess / 32.0).clamp(self.proven - FLOAT, self.proven + FLOAT).max(0.0);
         }
@@ -200,8 +209,9 @@ impl LossBased {
                 return self.presume(recent);
             }
             // What began a moment ago is larger than the mean of the last seconds says.
-            let newest = self.recent[(self.next + RECENT - 1) % RECENT].loss();
-            return self.cut(now, recent.loss().max(newest), estimate, delivered);
+            let newest = self.recent[(self.next + RECENT - 1) % RECENT];
+            let before = if newest.loss() > recent.loss() { newest } else { recent };
+            return self.cut(now, before, estimate, delivered);
         }
         Verdict::Same
     }
@@ -220,16 +230,16 @@ impl LossBased {
         Verdict::Same
     }
 
-    fn cut(&mut self, now: Time, before: f64, estimate: Bitrate, delivered: Option<Bitrate>) -> Verdict {
-        let passing = delivered.unwrap_or(estimate.scale(1.0 - before)).scale(BELOW);
+    fn cut(&mut self, now: Time, before: Count, estimate: Bitrate, delivered: Option<Bitrate>) -> Verdict {
+        let passing = delivered.unwrap_or(estimate.scale(1.0 - before.loss())).scale(BELOW);
         let limit = passing.max(estimate.scale(LOWEST_CUT)).min(estimate.scale(LEAST_CUT));
         self.phase = Phase::Testing { limit, before, since: now, count: Count::default() };
         Verdict::Limited
     }
 
     fn test(&mut self, now: Time, estimate: Bitrate, delivered: Option<Bitrate>) -> Verdict {
-        let Phase::Testing { limit, before, since, count } = self.phase else { return Verdict::Same };
-        let own = self.inherent;
+        let Phase::Testing { limit, before: suspicious, since, count } = self.phase else { return Verdict::Same };
+        let (own, before) = (self.inherent, suspicious.loss());
         let spread = TEST_SIGMAS * TEST_SIGMAS * before * (1.0 - before);
         let enough = (spread / (before - own).powi(2)).clamp(*TEST_PACKETS.start(), *TEST_PACKETS.end());
         let over = f64::from(count.packets) >= enough || now.since(since) >= SETTLE + TEST_TIME;
@@ -238,18 +248,21 @@ impl LossBased {
         }
         let loss = count.loss();
         let stayed = (loss - own) / (before - own).max(0.01);
-        if stayed < 0.5 {
+        let all = suspicious.and(count).loss();
+        let chance = FALL_SIGMAS * (suspicious.deviation(all).powi(2) + count.deviation(all).powi(2)).sqrt();
+        if before - loss >= chance {
+            if stayed < 0.5 {
+                self.end_test();
+                return Verdict::Congested(limit);
+            }
+        } else if loss - before < chance && loss <= MOST_INHERENT {
+            // The rate made no difference. Loss that grew says that the path changed meanwhile, which proves nothing.
+            let verdict = if stayed >= 0.65 { Verdict::Inherent } else { Verdict::Same };
+            self.learn(self.recent().and(count).loss().min(MOST_INHERENT));
             self.end_test();
-            return Verdict::Congested(limit);
+            return verdict;
         }
-        // Loss that grew during the experiment says that the path changed meanwhile; only loss that stayed is its own.
-        let noise = count.deviation(before) / (before - own).max(0.01);
-        if (0.65..=1.2 + 3.0 * noise).contains(&stayed) && loss <= MOST_INHERENT {
-            self.learn(loss);
-            self.end_test();
-            return Verdict::Inherent;
-        }
-        self.cut(now, loss, estimate.min(limit), delivered)
+        self.cut(now, count, estimate.min(limit), delivered)
     }
 
     fn end_test(&mut self) {
