@@ -36,6 +36,7 @@ pub(crate) struct Decoded {
 pub(crate) struct WrongTl0 {
     pub(crate) found: u8,
     pub(crate) expected: u8,
+    pub(crate) stamp: Stamp,
 }
 
 /// One slot's frames.
@@ -82,7 +83,7 @@ impl Frames {
             } else if let (Some(found), Some(expected)) = (partial.tl0, self.expected_tl0(&stamp))
                 && found != expected
             {
-                self.wrong.push(WrongTl0 { found, expected });
+                self.wrong.push(WrongTl0 { found, expected, stamp });
             }
             if self.decoded.len() == REMEMBERED {
                 self.decoded.pop_front();
@@ -148,6 +149,6 @@ mod tests {
         frames.packet(Time::ZERO, stamp(2, 1, 0, 1), Some(8), &mut out);
         assert!(frames.wrong.is_empty());
         frames.packet(Time::ZERO, stamp(3, 2, 0, 1), Some(10), &mut out);
-        assert_eq!(frames.wrong, [WrongTl0 { found: 10, expected: 9 }]);
+        assert_eq!((frames.wrong.len(), frames.wrong[0].found, frames.wrong[0].expected), (1, 10, 9));
     }
 }

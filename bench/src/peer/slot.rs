@@ -150,7 +150,8 @@ impl Slot {
         let mut decoded = std::mem::take(&mut self.decoded);
         self.frames.packet(now, stamp, video::tl0(payload), &mut decoded);
         for wrong in self.frames.wrong.drain(..) {
-            peer.wrong(now, &self.stats.mid, format!("TL0PICIDX {} instead of {}", wrong.found, wrong.expected));
+            let (found, expected, stamp) = (wrong.found, wrong.expected, wrong.stamp);
+            peer.wrong(now, &self.stats.mid, format!("TL0PICIDX {found} instead of {expected} in {stamp:?}"));
         }
         match decoded.is_empty() {
             true => {
