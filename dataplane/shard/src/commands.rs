@@ -7,8 +7,8 @@ use crate::Shard;
 use crate::inspect::{Parser, format_of, route_kind};
 use crate::world::{Leg, LegIndex, Slot, Source, Wish};
 use plenum_contract::{
-    Command, ConferenceKey, ConferenceSpec, EventBody, LegEnd, LegKey, MediaSpec, ParticipantKey, ParticipantSpec,
-    SessionSpec, SlotSpec, SubscriptionSpec,
+    Command, ConferenceKey, ConferenceSpec, EventBody, Kind, LegEnd, LegKey, MediaSpec, ParticipantKey,
+    ParticipantSpec, SessionSpec, SlotSpec, SubscriptionSpec,
 };
 use plenum_packet::{Pool, Time};
 use plenum_route::subscriber::Seed;
@@ -137,6 +137,7 @@ impl Shard {
             started: false,
             dirty: false,
             slots: Vec::new(),
+            video_order: Vec::new(),
             sources: Vec::new(),
             video_seats: VideoSeats::default(),
             audio_seats: AudioSeats::default(),
@@ -226,6 +227,15 @@ impl Shard {
             if let Some(slot) = &media.slot {
                 self.reconcile_slot(index, at as u16, media, slot);
             }
+        }
+        if let Some(leg) = self.world.legs.get_mut(index) {
+            let slots = &leg.slots;
+            leg.video_order = (0..slots.len() as u16).filter(|&i| slots[usize::from(i)].kind == Kind::Video).collect();
+            leg.video_order.sort_by_key(|&i| match (slots[usize::from(i)].presentation, slots[usize::from(i)].index) {
+                (false, 0) => 0,
+                (true, _) => 1,
+                (false, n) => 2 + u32::from(n),
+            });
         }
         self.settle_leg(index);
     }

@@ -2,12 +2,13 @@
 //! slots, and key frames are asked for where a slot waits for one.
 
 use crate::Shard;
-use crate::world::{LegIndex, World};
+use crate::slab::Slab;
+use crate::world::{LegIndex, Slot, Source, World};
 use core::time::Duration;
 use plenum_contract::{EventBody, Kind, VideoLayer};
 use plenum_packet::{Bitrate, Pool, Time};
 use plenum_route::keyframe::{Ask, Cause};
-use plenum_route::layers::{allocate, video_budget};
+use plenum_route::layers::{MAX_SLOTS, allocate, video_budget};
 use plenum_route::{Layer, Want};
 
 /// How often layers are decided. More often: estimates that wobble make pictures change; less often: queues build up.
@@ -30,7 +31,7 @@ impl Shard {
 
     /// Looks at what every source sends now, and lets old packets go.
     fn refresh_sources(&mut self, now: Time, pool: &mut Pool) {
-        let mut changed = Vec::new();
+        let mut changed = std::mem::take(&mut self.changed);
         for (index, source) in self.world.sources.iter_mut() {
             source.track.expire(now, pool);
             if source.track.kind() == plenum_route::Kind::Video {
@@ -42,7 +43,7 @@ impl Shard {
                 changed.push(index);
             }
         }
-        for index in changed {
+        for index in changed.drain(..) {
             let Some(source) = self.world.sources.get(index) else { continue };
             let (leg, track, active) = (source.leg, source.key, source.active);
             self.settle_leg(leg);
@@ -50,6 +51,7 @@ impl Shard {
                 self.tell(false, EventBody::TrackActive { leg, track, active });
             }
         }
+        self.changed = changed;
     }
 
     /// Shares one leg's budget out.
@@ -61,60 +63,42 @@ impl Shard {
         }
         let estimate = leg.session.target_bitrate();
         let audio = leg.slots.iter().filter(|s| s.kind == Kind::Audio && s.subscriber.source().is_some()).count();
-        let mut order: Vec<usize> = (0..leg.slots.len()).filter(|&i| leg.slots[i].kind == Kind::Video).collect();
-        // The main tile, then a presentation, then the others.
-        order.sort_by_key(|&i| match (leg.slots[i].presentation, leg.slots[i].index) {
-            (false, 0) => 0,
-            (true, _) => 1,
-            (false, n) => 2 + usize::from(n),
-        });
-        let wants: Vec<_> = order
-            .iter()
-            .map(|&i| {
-                let slot = &leg.slots[i];
-                let source = slot.subscriber.source().and_then(|s| sources.get(s));
-                Want {
-                    width: slot.wish.width,
-                    height: slot.wish.height,
-                    max_fps: slot.wish.max_fps,
-                    presentation: slot.presentation,
-                    layers: source.map_or(&[], |s| s.layers.as_slice()),
-                    current: slot.subscriber.target(),
-                    may_rise: slot.subscriber.may_rise(now),
-                }
-            })
-            .collect();
-        let mut targets = Vec::new();
-        allocate(video_budget(estimate, audio), &wants, &mut targets);
-        let shown: Vec<bool> = wants.iter().map(|w| !w.layers.is_empty() || w.width == 0 || w.height == 0).collect();
-        leg.session.set_wanted_bitrate(wanted_rate(&wants));
-        let mut events = Vec::new();
-        let mut asks = Vec::new();
-        for ((slot, target), known) in order.into_iter().zip(targets).zip(shown) {
-            let slot = &mut leg.slots[slot];
+        // On the stack: this runs five times a second for every leg, and must not allocate.
+        let mut wants = [NOTHING; MAX_SLOTS];
+        let count = leg.video_order.len().min(MAX_SLOTS);
+        for (want, &slot) in wants.iter_mut().zip(&leg.video_order) {
+            *want = want_of(&leg.slots[usize::from(slot)], sources, now);
+        }
+        let wants = &mut wants[..count];
+        let targets = &mut self.targets;
+        allocate(video_budget(estimate, audio), wants, targets);
+        for (&slot, (target, want)) in leg.video_order.iter().zip(targets.iter().zip(&*wants)) {
+            let slot = &mut leg.slots[usize::from(slot)];
             // A source whose layers are not measured yet keeps its first target: its smallest encoding.
-            if known {
-                slot.subscriber.set_target(target, now);
+            if !want.layers.is_empty() || want.width == 0 || want.height == 0 {
+                slot.subscriber.set_target(*target, now);
             }
             if let (Some(source), Some(encoding)) = (slot.subscriber.source(), slot.subscriber.wants_key_frame()) {
-                asks.push((source, encoding));
+                self.asks.push((source, encoding));
             }
             let layer = slot.subscriber.current().map(told);
             if layer != slot.told_layer {
                 slot.told_layer = layer;
-                events.push(EventBody::Layer { leg: leg.session.key(), mid: slot.mid.clone(), layer });
+                self.events.push((false, EventBody::Layer { leg: leg.session.key(), mid: slot.mid.clone(), layer }));
             }
         }
+        // What the slots would take if there were no limit: what the estimator probes for.
+        for want in &mut *wants {
+            want.may_rise = true;
+        }
+        leg.session.set_wanted_bitrate(allocate(Bitrate(u64::MAX / 4), wants, targets));
         let (before, bitrate) = (leg.told_bitrate as f64, estimate.bps());
         if (bitrate as f64 - before).abs() > before * TELL_CHANGE {
             leg.told_bitrate = bitrate;
-            events.push(EventBody::Bandwidth { leg: leg.session.key(), bitrate });
+            self.events.push((false, EventBody::Bandwidth { leg: leg.session.key(), bitrate }));
         }
-        for (source, encoding) in asks {
+        while let Some((source, encoding)) = self.asks.pop() {
             self.ask_key_frame(now, source, encoding, Cause::Switch);
-        }
-        for event in events {
-            self.tell(false, event);
         }
     }
 
@@ -149,11 +133,20 @@ impl Shard {
     }
 }
 
-/// What the slots would take if there were no limit: what the estimator probes for.
-fn wanted_rate(wants: &[Want<'_>]) -> Bitrate {
-    let mut out = Vec::new();
-    let unlimited: Vec<_> = wants.iter().map(|w| Want { may_rise: true, ..*w }).collect();
-    allocate(Bitrate(u64::MAX / 4), &unlimited, &mut out)
+const NOTHING: Want<'static> =
+    Want { width: 0, height: 0, max_fps: 0, presentation: false, layers: &[], current: None, may_rise: false };
+
+fn want_of<'a>(slot: &Slot, sources: &'a Slab<Source>, now: Time) -> Want<'a> {
+    let source = slot.subscriber.source().and_then(|s| sources.get(s));
+    Want {
+        width: slot.wish.width,
+        height: slot.wish.height,
+        max_fps: slot.wish.max_fps,
+        presentation: slot.presentation,
+        layers: source.map_or(&[], |s| s.layers.as_slice()),
+        current: slot.subscriber.target(),
+        may_rise: slot.subscriber.may_rise(now),
+    }
 }
 
 fn told(layer: Layer) -> VideoLayer {

@@ -1,9 +1,9 @@
 //! What control may ask: the snapshot, the counters, the estimates.
 
 use crate::Shard;
-use plenum_contract::{EventBody, Snapshot};
 use plenum_contract::event::ShardMetrics;
 use plenum_contract::snapshot::LegState;
+use plenum_contract::{EventBody, Snapshot};
 
 impl Shard {
     /// This shard's part of a snapshot.

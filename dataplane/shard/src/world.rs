@@ -43,6 +43,8 @@ pub(crate) struct Leg {
     /// Whether it is in the list of legs that have something to send.
     pub(crate) dirty: bool,
     pub(crate) slots: Vec<Slot>,
+    /// Video slots in the order in which a budget serves them: the main tile, then a presentation, then the others.
+    pub(crate) video_order: Vec<u16>,
     /// Track of each m-line that the peer sends on.
     pub(crate) sources: Vec<Option<TrackIndex>>,
     pub(crate) video_seats: VideoSeats,
