@@ -4,6 +4,7 @@
 
 pub mod allocations;
 pub mod fanout;
+pub mod http;
 pub mod lab;
 pub mod load;
 pub mod media;

@@ -148,7 +148,7 @@ impl Media {
                 EventBody::LegEnded { leg, reason } => self.ended.push(format!("leg {}: {}", leg.0, reason.text())),
                 _ => {}
             },
-            Message::Snapshot(_) | Message::Resync { .. } => {}
+            _ => {}
         }
     }
 }

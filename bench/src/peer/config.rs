@@ -196,10 +196,15 @@ impl PeerConfig {
 
     /// Header extensions as `wire` writes and reads them.
     pub(crate) fn map(&self) -> ext::ExtensionMap {
-        ext::ExtensionMap::new(self.extensions().map(|(id, _, kind)| (id, kind)))
+        ext::ExtensionMap::new(self.all_extensions().map(|(id, _, kind)| (id, kind)))
     }
 
-    fn extensions(&self) -> impl Iterator<Item = (u8, Extension, ext::Kind)> + '_ {
+    /// Header extensions as SDP and the contract name them.
+    pub(crate) fn extensions(&self) -> impl Iterator<Item = (u8, Extension)> + '_ {
+        self.all_extensions().map(|(id, extension, _)| (id, extension))
+    }
+
+    fn all_extensions(&self) -> impl Iterator<Item = (u8, Extension, ext::Kind)> + '_ {
         EXTENSIONS.into_iter().filter(|e| self.twcc || e.1 != Extension::TransportSequence)
     }
 
@@ -221,7 +226,7 @@ impl PeerConfig {
         });
         let extensions = match line.kind {
             Kind::Data => vec![],
-            _ => self.extensions().map(|(id, extension, _)| (id, extension)).collect(),
+            _ => self.extensions().collect(),
         };
         MediaSpec {
             mid: line.mid.clone(),

@@ -1,5 +1,11 @@
-//! Many peers on real sockets.
+//! Many peers on real sockets, and their way into the conferences of a running appliance.
 
 pub mod driver;
+pub mod join;
+pub mod mgmt;
+pub mod offer;
+pub mod summary;
 
 pub use driver::Driver;
+pub use join::{Camera, Plan};
+pub use summary::Summary;

@@ -1,0 +1,279 @@
+//! A swarm in conferences of a running appliance: everybody enters, calls and acknowledges over the in-conference API, then media
+//! runs for a while.
+//!
+//! Signalling uses one thread beside the media, because a peer that waits for an answer must not keep others from sending.
+
+use super::driver::Driver;
+use super::mgmt::Session;
+use super::offer::{Told, offer};
+use super::summary::{Quantiles, Summary};
+use crate::http::Client;
+use crate::peer::{AudioConfig, Encoding, Guarding, Peer, PeerConfig, Publish, Shared, Slots, VideoConfig};
+use hdrhistogram::Histogram;
+use plenum_contract::TrackKey;
+use plenum_packet::{Path, Time, Transport};
+use plenum_session::Anchor;
+use plenum_srtp::Suite;
+use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::time::{Duration, Instant};
+
+/// How long the last peer may take to connect after it was answered.
+const CONNECT: Duration = Duration::from_secs(30);
+/// libwebrtc's `kDefaultBurstInterval`: ordinary frames leave whole.
+const BURST: Duration = Duration::from_millis(40);
+
+/// A camera.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Camera {
+    /// Pixels.
+    pub width: u16,
+    /// Pixels.
+    pub height: u16,
+    /// Frames a second.
+    pub fps: u8,
+    /// Kilobits a second of the largest encoding.
+    pub kbps: u64,
+    /// 1 to 3.
+    pub encodings: u8,
+}
+
+/// A swarm.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// The appliance: `https://host:8443`.
+    pub url: String,
+    /// Whether any certificate will do.
+    pub insecure: bool,
+    /// Its conferences: peers take them in turn.
+    pub conferences: Vec<String>,
+    /// The PIN that everybody types.
+    pub pin: Option<String>,
+    /// Peers that send and receive.
+    pub publishers: usize,
+    /// Peers that only receive.
+    pub viewers: usize,
+    /// Seconds of media once everybody is in.
+    pub seconds: u64,
+    /// What publishers show.
+    pub camera: Option<Camera>,
+    /// Whether publishers speak; the first in each conference all the time, the others not.
+    pub audio: bool,
+    /// The SRTP profile that peers insist on; `None` leaves it to the appliance.
+    pub suite: Option<Suite>,
+    /// Video slots of each peer.
+    pub tiles: u16,
+    /// Whether every stream is checked by the independent guard.
+    pub guard: bool,
+    /// The address that peers send from; `None`: the one that leads to the appliance.
+    pub bind: Option<IpAddr>,
+}
+
+impl Plan {
+    /// Runs it.
+    ///
+    /// # Errors
+    /// Why nothing could be run: no appliance, no sockets. Refusals of single peers are in the summary.
+    pub fn run(&self) -> Result<Summary, String> {
+        let client = Client::new(&self.url, self.insecure)?;
+        let count = self.publishers + self.viewers;
+        let own = self.bind.map_or_else(|| self.own_address(), Ok)?;
+        let mut driver = Driver::open(&[(own, count)]).map_err(|e| format!("{count} sockets on {own}: {e}"))?;
+        let anchor = Anchor::new(Instant::now(), Driver::now(), Duration::from_secs(1_700_000_000));
+        let shared = Shared::new(anchor);
+        let (to_media, joined) = channel();
+        let (to_signalling, stop) = channel();
+        let addresses = driver.addresses().to_vec();
+        std::thread::scope(|scope| {
+            let (addresses, known) = (&addresses, &shared);
+            let signalling = scope.spawn(move || signal(self, client, addresses, known, &to_media, &stop));
+            let result = self.attend(&mut driver, &joined, &shared);
+            drop(to_signalling);
+            let refused = signalling.join().map_err(|_| "the signalling thread panicked")?;
+            let mut summary = result?;
+            summary.refused.extend(refused);
+            Ok(summary)
+        })
+    }
+
+    /// Media: takes peers in as they are answered, and runs.
+    fn attend(&self, driver: &mut Driver, joined: &Receiver<Joined>, shared: &Arc<Shared>) -> Result<Summary, String> {
+        let count = self.publishers + self.viewers;
+        let mut asked: Vec<Time> = Vec::new();
+        let mut up: Vec<bool> = Vec::new();
+        let mut join: Histogram<u32> = Histogram::new_with_bounds(1, 60_000_000, 2).map_err(|e| format!("{e:?}"))?;
+        let (mut started, mut end, mut refused) = (None, Time::NEVER, 0);
+        let mut give_up = Time::NEVER;
+        let looked = driver.run(Time::NEVER, |driver| {
+            let now = Driver::now();
+            while let Ok(next) = joined.try_recv() {
+                give_up = now + CONNECT;
+                match next {
+                    Joined::Peer { config, ice, at } => {
+                        let mut peer = Peer::new(*config, &ice, shared, now);
+                        peer.set_speaking(asked.len() < self.conferences.len());
+                        driver.add(peer);
+                        asked.push(at);
+                        up.push(false);
+                    }
+                    Joined::Refused => refused += 1,
+                }
+            }
+            for (index, peer) in driver.peers().iter().enumerate() {
+                if !up[index] && peer.is_up() {
+                    up[index] = true;
+                    join.saturating_record(now.since(asked[index]).as_micros() as u64);
+                }
+            }
+            let everybody = asked.len() + refused == count && up.iter().all(|up| *up);
+            if started.is_none() && (everybody || now >= give_up) {
+                started = Some(now);
+                end = now + Duration::from_secs(self.seconds);
+            }
+            now >= end
+        });
+        looked.map_err(|e| format!("sockets: {e}"))?;
+        let stats = driver.stats();
+        let _ = driver.close();
+        let mut summary = Summary::of(&stats);
+        summary.peers = count;
+        summary.connected = up.iter().filter(|up| **up).count();
+        summary.seconds = self.seconds as f64;
+        summary.join = Quantiles::of(&join);
+        Ok(summary)
+    }
+
+    /// The address of ours from which the appliance is reached.
+    fn own_address(&self) -> Result<IpAddr, String> {
+        let rest = self.url.split_once("://").map_or(self.url.as_str(), |(_, rest)| rest);
+        let authority = rest.split('/').next().unwrap_or_default();
+        let host = authority.rsplit_once(':').map_or(authority, |(host, _)| host).trim_matches(['[', ']']);
+        let wildcard = if host.contains(':') { "[::]:0" } else { "0.0.0.0:0" };
+        let probe = UdpSocket::bind(wildcard).map_err(|e| e.to_string())?;
+        // A connected UDP socket sends nothing, but knows its route.
+        probe.connect((host, 9)).map_err(|e| format!("{host}: {e}"))?;
+        probe.local_addr().map(|a| a.ip()).map_err(|e| e.to_string())
+    }
+
+    /// Peer `index`; publishers come first.
+    fn config(&self, index: usize, own: SocketAddr) -> PeerConfig {
+        let leg = index as u64 + 1;
+        // The server's address is known when it has answered.
+        let path = Path { transport: Transport::Udp, local: own, remote: own };
+        let mut publishes = Vec::new();
+        if index < self.publishers {
+            if self.audio {
+                publishes.push(Publish::Audio(AudioConfig { track: TrackKey(2 * leg), dtx: true, levels: true }));
+            }
+            if let Some(camera) = &self.camera {
+                publishes.push(Publish::Video(camera.config(TrackKey(2 * leg + 1))));
+            }
+        }
+        // One slot for sound would be given the mix where there is a mixer: three take the loudest, as the room page does.
+        let slots = Slots { audio: 3, video: self.tiles, presentation: false };
+        let guarding = if self.guard { Guarding::Arrival } else { Guarding::Off };
+        PeerConfig { publishes, slots, suite: self.suite, guarding, burst: BURST, ..PeerConfig::new(leg, path) }
+    }
+}
+
+impl Camera {
+    fn config(&self, track: TrackKey) -> VideoConfig {
+        let rids = ["q", "h", "f"];
+        let count = self.encodings.clamp(1, 3);
+        let encodings = (0..count).map(|n| {
+            let halvings = count - 1 - n;
+            let rid = rids[usize::from(3 - count + n)];
+            Encoding::new(rid, self.width >> halvings, self.height >> halvings, (self.kbps >> (2 * halvings)).max(60))
+        });
+        let encodings: Vec<_> = encodings.collect();
+        let mut config = match count {
+            1 => VideoConfig::single(track, encodings[0].clone()),
+            _ => VideoConfig::simulcast(track, encodings),
+        };
+        config.fps = self.fps;
+        config
+    }
+}
+
+/// What signalling hands to the media.
+enum Joined {
+    /// A peer that was answered, and when it asked.
+    Peer { config: Box<PeerConfig>, ice: plenum_contract::spec::IceSpec, at: Time },
+    /// A peer that was not.
+    Refused,
+}
+
+/// Enters everybody, keeps their tokens until `stop` ends, and leaves. Returns the refusals.
+fn signal(
+    plan: &Plan,
+    mut client: Client,
+    addresses: &[SocketAddr],
+    shared: &Shared,
+    to_media: &Sender<Joined>,
+    stop: &Receiver<()>,
+) -> Vec<String> {
+    let mut sessions = Vec::new();
+    let mut refused = Vec::new();
+    for (index, own) in addresses.iter().enumerate() {
+        let next = match enter(plan, &mut client, index, *own, shared) {
+            Ok((session, config, ice, at)) => {
+                sessions.push(session);
+                Joined::Peer { config: Box::new(config), ice, at }
+            }
+            Err(why) => {
+                refused.push(format!("peer {}: {why}", index + 1));
+                Joined::Refused
+            }
+        };
+        if to_media.send(next).is_err() {
+            break;
+        }
+    }
+    // Nothing is ever sent here: the other end going away is the signal.
+    while let Err(std::sync::mpsc::RecvTimeoutError::Timeout) = stop.recv_timeout(Duration::from_millis(500)) {
+        for session in &mut sessions {
+            if let Err(why) = session.keep_alive(&mut client) {
+                refused.push(why);
+            }
+        }
+    }
+    sessions.iter().for_each(|session| session.leave(&mut client));
+    refused
+}
+
+type Entered = (Session, PeerConfig, plenum_contract::spec::IceSpec, Time);
+
+fn enter(plan: &Plan, client: &mut Client, index: usize, own: SocketAddr, shared: &Shared) -> Result<Entered, String> {
+    let conference = plan.conferences.get(index % plan.conferences.len().max(1)).ok_or("no conference is named")?;
+    let name =
+        if index < plan.publishers { format!("Publisher {}", index + 1) } else { format!("Viewer {}", index + 1) };
+    let mut config = plan.config(index, own);
+    let (ufrag, pwd) =
+        (format!("sw{index:04x}"), format!("swarmpassword{:012x}", Driver::now().nanos() & 0xffff_ffff_ffff));
+    let mut session = Session::enter(client, conference, &name, plan.pin.as_deref())?;
+    // A peer that insists on a profile shows its second certificate.
+    let fingerprint = *shared.fingerprints().get(usize::from(config.suite.is_some())).ok_or("no certificate")?;
+    let at = Driver::now();
+    let answer = session.call(client, &offer(&config, (&ufrag, &pwd), fingerprint))?;
+    let told = Told::read(&answer)?;
+    config.path.local = told.address;
+    config.answered = told.ssrcs.clone();
+    session.acknowledge(client)?;
+    Ok((session, config, told.ice(&ufrag, &pwd), at))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn simulcast_halves_the_picture_and_quarters_the_rate() {
+        let camera = Camera { width: 1280, height: 720, fps: 25, kbps: 1600, encodings: 3 };
+        let config = camera.config(TrackKey(1));
+        let shape: Vec<_> =
+            config.encodings.iter().map(|e| (e.rid.as_str(), e.width, e.height, e.bitrate.bps() / 1000)).collect();
+        assert_eq!(shape, [("q", 320, 180, 100), ("h", 640, 360, 400), ("f", 1280, 720, 1600)]);
+        assert_eq!(Camera { encodings: 1, ..camera }.config(TrackKey(1)).encodings[0].rid, "f");
+    }
+}
