@@ -36,9 +36,9 @@ pub enum Command {
         /// Event number.
         up_to: u64,
     },
-    /// Set how loud each direction of the log is; text as `tracing` filters have it.
+    /// Set how loud media's log is, and have its lines sent on this connection as [`crate::Message::Log`].
     Log {
-        /// `error`, `warn`, `info` or `debug`.
+        /// `off`, `error`, `warn`, `info`, `debug` or `trace`; anything else is refused.
         level: String,
     },
     /// Finish: close all sessions and end the program.

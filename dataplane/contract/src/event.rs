@@ -30,6 +30,58 @@ pub enum Message {
         /// Why, in words for the log.
         reason: String,
     },
+    /// A line of media's log. Sent only on a connection on which control asked for it with [`crate::Command::Log`].
+    Log(LogLine),
+}
+
+/// A line of media's log.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct LogLine {
+    /// How loud.
+    pub level: LogLevel,
+    /// One line of text.
+    pub text: String,
+    /// The leg that it is about.
+    #[serde(default)]
+    pub leg: Option<LegKey>,
+    /// The shard that it is about.
+    #[serde(default)]
+    pub shard: Option<u16>,
+    /// Milliseconds from when it was written until it was sent: lines wait while control is away.
+    #[serde(default)]
+    pub age_ms: u64,
+}
+
+/// How loud a line is, the most important first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LogLevel {
+    /// Something is broken.
+    Error,
+    /// Something is wrong and goes on.
+    Warn,
+    /// What an operator wants to know.
+    Info,
+    /// What an engineer wants to know.
+    Debug,
+    /// Everything.
+    Trace,
+}
+
+impl LogLevel {
+    /// All, the most important first.
+    pub const ALL: [LogLevel; 5] = [LogLevel::Error, LogLevel::Warn, LogLevel::Info, LogLevel::Debug, LogLevel::Trace];
+
+    /// As [`crate::Command::Log`] has it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            LogLevel::Error => "error",
+            LogLevel::Warn => "warn",
+            LogLevel::Info => "info",
+            LogLevel::Debug => "debug",
+            LogLevel::Trace => "trace",
+        }
+    }
 }
 
 /// Who this media plane is.

@@ -15,7 +15,7 @@ pub mod spec;
 
 pub use codec::{Codec, Extension, Kind, VideoLayer};
 pub use command::Command;
-pub use event::{Event, EventBody, LegEnd, Message};
+pub use event::{Event, EventBody, LegEnd, LogLevel, LogLine, Message};
 pub use ids::{ConferenceKey, LegKey, ParticipantKey, TrackKey};
 pub use snapshot::Snapshot;
 pub use spec::{ConferenceSpec, MediaSpec, ParticipantSpec, SessionSpec, SlotSpec, SourceSpec, SubscriptionSpec};

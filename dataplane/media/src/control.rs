@@ -6,6 +6,7 @@
 //! kill must not wait for the kernel to notice that its former self is gone.
 
 use crate::journal::Journal;
+use crate::log::{About, Log};
 use crate::shards::{Shards, ToControl};
 use plenum_contract::event::{Hello, Metrics, ShardMetrics};
 use plenum_contract::frame::{self, Reader};
@@ -21,6 +22,8 @@ use std::time::Duration;
 
 /// Most bytes queued towards control. Beyond it control is too slow: the connection is closed, and it resyncs when it returns.
 const MAX_BACKLOG: usize = 16 << 20;
+/// Log lines are taken while fewer bytes than this are queued towards control: a line never costs a connection.
+const LOG_BACKLOG: usize = 256 << 10;
 /// Items of a kind in one part of a snapshot: a part of 2,000 legs stays below a frame.
 const SNAPSHOT_PART: usize = 2_000;
 
@@ -37,6 +40,7 @@ pub(crate) struct Control {
     bandwidth: HashMap<u64, (u16, u64)>,
     gathering: Option<Gathering>,
     dropped: u64,
+    log: Log,
 }
 
 /// A snapshot in the making: parts of shards so far, and the messages that must come after it.
@@ -52,6 +56,8 @@ struct Connection {
     out: Vec<u8>,
     commands: u64,
     greeted: bool,
+    /// Control wants the lines of our log.
+    logs: bool,
 }
 
 /// Binds the control socket at `path` with mode 0600, replacing one that nobody answers.
@@ -82,6 +88,7 @@ impl Control {
         shards: Shards,
         from_shards: Receiver<ToControl>,
         hello: Hello,
+        log: Log,
     ) -> Control {
         let metrics = vec![ShardMetrics::default(); hello.shards.len()];
         Control {
@@ -96,6 +103,7 @@ impl Control {
             bandwidth: HashMap::new(),
             gathering: None,
             dropped: 0,
+            log,
         }
     }
 
@@ -110,6 +118,7 @@ impl Control {
                 return Ok(());
             }
             self.collect();
+            self.send_log();
             self.flush();
         }
     }
@@ -118,6 +127,7 @@ impl Control {
     pub(crate) fn finish(&mut self) {
         self.shards.send_all(&Command::Shutdown);
         self.collect();
+        self.send_log();
         self.flush();
     }
 
@@ -142,7 +152,8 @@ impl Control {
             match plenum_host::peer_credentials(stream.as_fd()) {
                 Ok(peer) if peer.uid == own || peer.uid == 0 => {}
                 other => {
-                    eprintln!("control connection refused: peer is {other:?}, not user {own}");
+                    self.log
+                        .warn(About::PROGRAM, || format!("a control connection is refused: {other:?}, not user {own}"));
                     continue;
                 }
             }
@@ -150,8 +161,17 @@ impl Control {
                 continue;
             }
             self.gathering = None;
-            self.connection =
-                Some(Connection { stream, reader: Reader::default(), out: Vec::new(), commands: 0, greeted: false });
+            if self.connection.is_some() {
+                self.log.info(About::PROGRAM, || "a newer control connection replaces the former".into());
+            }
+            self.connection = Some(Connection {
+                stream,
+                reader: Reader::default(),
+                out: Vec::new(),
+                commands: 0,
+                greeted: false,
+                logs: false,
+            });
         }
         finish
     }
@@ -168,7 +188,9 @@ impl Control {
                     connection.commands += 1;
                     self.connection = Some(connection);
                     finish |= matches!(command, Command::Shutdown);
+                    let about = About::leg(leg_of(&command));
                     if let Err(reason) = self.carry_out(command) {
+                        self.log.debug(about, || format!("refused: {reason}"));
                         self.send(&Message::Refused { index, reason });
                     }
                     match self.connection.take() {
@@ -178,7 +200,7 @@ impl Control {
                 }
                 Ok(None) => break,
                 Err(e) => {
-                    eprintln!("control connection closed: {e}");
+                    self.log.error(About::PROGRAM, || format!("the control connection is closed: {e}"));
                     open = false;
                     break;
                 }
@@ -187,6 +209,7 @@ impl Control {
         if open {
             self.connection = Some(connection);
         } else {
+            self.log.info(About::PROGRAM, || "control is gone".into());
             self.gathering = None;
         }
         finish
@@ -197,7 +220,13 @@ impl Control {
             Command::Hello { version } => return self.greet(*version),
             Command::Snapshot => self.start_snapshot(),
             Command::Acknowledge { up_to } => self.journal.acknowledge(*up_to),
-            Command::Log { .. } | Command::Shutdown => {}
+            Command::Log { level } => {
+                self.log.set_level(level)?;
+                if let Some(connection) = &mut self.connection {
+                    connection.logs = true;
+                }
+            }
+            Command::Shutdown => self.log.info(About::PROGRAM, || "control asks for the end".into()),
             Command::Conference(_)
             | Command::RemoveConference(_)
             | Command::Participant(_)
@@ -206,10 +235,18 @@ impl Control {
                 if usize::from(spec.shard) >= self.hello.shards.len() {
                     return Err(format!("session {}: no shard {}", spec.key.0, spec.shard));
                 }
+                let (revision, media) = (spec.revision, spec.media.len());
+                self.log.debug(About::leg(Some(spec.key)), || {
+                    format!("revision {revision} of a session with {media} m-lines, on shard {}", spec.shard)
+                });
                 self.leg_shards.insert(spec.key, spec.shard);
                 self.shards.send(spec.shard, command.clone());
             }
-            Command::RemoveSession(leg) | Command::Start(leg) => self.send_to_leg(*leg, &command)?,
+            Command::RemoveSession(leg) | Command::Start(leg) => {
+                let what = if matches!(command, Command::Start(_)) { "media may flow" } else { "is removed" };
+                self.log.debug(About::leg(Some(*leg)), || what.into());
+                self.send_to_leg(*leg, &command)?;
+            }
             Command::Subscription(spec) => self.send_to_leg(spec.leg, &command)?,
         }
         Ok(())
@@ -254,7 +291,10 @@ impl Control {
                     let event: Event = self.journal.number(durable, body);
                     self.emit(Message::Event(event));
                 }
-                ToControl::Refused { reason } => self.emit(Message::Refused { index: u64::MAX, reason }),
+                ToControl::Refused { leg, reason } => {
+                    self.log.debug(About::leg(leg), || format!("refused: {reason}"));
+                    self.emit(Message::Refused { index: u64::MAX, reason });
+                }
                 ToControl::Snapshot(part) => self.add_part(part),
                 ToControl::Metrics { shard, metrics, bandwidth } => self.add_metrics(shard, metrics, bandwidth),
             }
@@ -317,12 +357,27 @@ impl Control {
             return;
         }
         if let Err(e) = frame::write(message, &mut connection.out) {
-            eprintln!("a message to control was not sent: {e}");
+            self.log.error(About::PROGRAM, || format!("a message to control was not sent: {e}"));
         }
         if connection.out.len() > MAX_BACKLOG {
-            eprintln!("control reads too slowly: its connection is closed");
+            self.log.warn(About::PROGRAM, || "control reads too slowly: its connection is closed".into());
             self.connection = None;
             self.gathering = None;
+        }
+    }
+
+    /// Hands log lines on, as far as control keeps up.
+    fn send_log(&mut self) {
+        let Some(connection) = &mut self.connection else { return };
+        while connection.greeted && connection.logs && connection.out.len() < LOG_BACKLOG {
+            let lines = self.log.take(crate::event_loop::now(), 16);
+            if lines.is_empty() {
+                return;
+            }
+            for line in lines {
+                // A line is far below a frame's limit.
+                let _ = frame::write(&Message::Log(line), &mut connection.out);
+            }
         }
     }
 
@@ -366,6 +421,16 @@ impl Connection {
             }
         }
         true
+    }
+}
+
+/// The leg that a command is about.
+pub(crate) fn leg_of(command: &Command) -> Option<LegKey> {
+    match command {
+        Command::Session(spec) => Some(spec.key),
+        Command::Subscription(spec) => Some(spec.leg),
+        Command::RemoveSession(leg) | Command::Start(leg) => Some(*leg),
+        _ => None,
     }
 }
 

@@ -75,8 +75,9 @@ impl EventLoop {
                     self.shard.tell_again();
                 }
                 other => {
+                    let leg = crate::control::leg_of(&other);
                     if let Err(reason) = self.shard.command(now, &mut self.pool, other) {
-                        self.end.report(ToControl::Refused { reason });
+                        self.end.report(ToControl::Refused { leg, reason });
                     }
                 }
             }

@@ -6,12 +6,14 @@
 mod control;
 mod event_loop;
 mod journal;
+mod log;
 mod options;
 mod shards;
 
 use clap::Parser;
 use control::Control;
 use event_loop::EventLoop;
+use log::{About, Log};
 use options::Options;
 use plenum_contract::VERSION;
 use plenum_contract::event::{Hello, Limits, ShardInfo};
@@ -21,6 +23,7 @@ use plenum_session::{Anchor, Certificates, Env, SessionLimits};
 use plenum_shard::{Shard, ShardConfig};
 use shards::ShardEnd;
 use std::error::Error;
+use std::io::Write;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -33,16 +36,19 @@ const MEDIA_PER_SESSION: usize = 128;
 
 fn main() -> ExitCode {
     let options = Options::parse();
-    match run(&options) {
+    let log = Log::default();
+    match run(&options, &log) {
         Ok(()) => ExitCode::SUCCESS,
         Err(e) => {
-            eprintln!("plenum-media: {e}");
+            log.dump();
+            // Whoever started us may be gone, and its end of the pipe with it.
+            let _ = writeln!(std::io::stderr(), "error: {e}");
             ExitCode::FAILURE
         }
     }
 }
 
-fn run(options: &Options) -> Result<(), Box<dyn Error>> {
+fn run(options: &Options, log: &Log) -> Result<(), Box<dyn Error>> {
     plenum_host::raise_open_files()?;
     plenum_host::handle_end_signals()?;
     let certificates = Certificates::generate()?;
@@ -57,7 +63,7 @@ fn run(options: &Options) -> Result<(), Box<dyn Error>> {
         loops.push(event_loop);
         infos.push(info);
     }
-    print_sizes(options, &infos);
+    tell_sizes(options, &infos, log);
     let hello = Hello {
         version: VERSION,
         boot: boot_id()?,
@@ -70,9 +76,10 @@ fn run(options: &Options) -> Result<(), Box<dyn Error>> {
         },
     };
     let cores = plenum_host::usable_cores();
-    let threads: Vec<_> = loops.into_iter().map(|l| spawn(l, options.pin, &cores)).collect::<Result<_, _>>()?;
+    let threads: Vec<_> =
+        loops.into_iter().map(|l| spawn(l, options.pin, &cores, log.clone())).collect::<Result<_, _>>()?;
     let failed = || threads.iter().any(std::thread::JoinHandle::is_finished);
-    let mut control = Control::new(listener, shards, from_shards, hello);
+    let mut control = Control::new(listener, shards, from_shards, hello, log.clone());
     control.run(&|| plenum_host::asked_to_end() || failed())?;
     control.finish();
     for thread in threads {
@@ -123,12 +130,13 @@ fn spawn(
     event_loop: EventLoop,
     pin: bool,
     cores: &[usize],
+    log: Log,
 ) -> std::io::Result<std::thread::JoinHandle<std::io::Result<()>>> {
     let index = event_loop.index;
     let core = cores[usize::from(index) % cores.len()];
     std::thread::Builder::new().name(format!("shard-{index}")).spawn(move || {
         if pin && let Err(e) = plenum_host::pin_to_core(core) {
-            eprintln!("shard {index} is not pinned to core {core}: {e}");
+            log.warn(About::shard(index), || format!("not pinned to core {core}: {e}"));
         }
         event_loop.run()
     })
@@ -140,18 +148,20 @@ fn boot_id() -> Result<u128, Box<dyn Error>> {
     Ok(u128::from_be_bytes(bytes))
 }
 
-fn print_sizes(options: &Options, infos: &[ShardInfo]) {
+fn tell_sizes(options: &Options, infos: &[ShardInfo], log: &Log) {
     let slots = options.slots_per_shard();
     let pool = (slots * SLOT_SIZE) >> 20;
-    eprintln!(
-        "plenum-media: {} shard(s), {slots} packet slots each ({pool} MiB, {} MiB in all), at most {} sessions each, io {}, cpu {}",
-        infos.len(),
-        pool * infos.len(),
-        options.max_sessions,
-        infos.first().map_or("none", |i| i.back_end.as_str()),
-        plenum_host::cpu_features().join("+"),
-    );
+    log.info(About::PROGRAM, || {
+        format!(
+            "{} shard(s), {slots} packet slots each ({pool} MiB, {} MiB in all), at most {} sessions each, io {}, cpu {}",
+            infos.len(),
+            pool * infos.len(),
+            options.max_sessions,
+            infos.first().map_or("none", |i| i.back_end.as_str()),
+            plenum_host::cpu_features().join("+"),
+        )
+    });
     for (index, info) in infos.iter().enumerate() {
-        eprintln!("plenum-media: shard {index} receives at udp {:?}, tcp {:?}", info.udp, info.tcp);
+        log.info(About::shard(index as u16), || format!("receives at udp {:?}, tcp {:?}", info.udp, info.tcp));
     }
 }

@@ -4,7 +4,7 @@
 //! shard never waits; what does not fit is counted, and control is told to resync.
 
 use plenum_contract::event::ShardMetrics;
-use plenum_contract::{Command, EventBody, Snapshot};
+use plenum_contract::{Command, EventBody, LegKey, Snapshot};
 use plenum_io::Waker;
 use std::os::fd::{AsRawFd, RawFd};
 use std::sync::Arc;
@@ -25,6 +25,8 @@ pub(crate) enum ToControl {
     },
     /// A command was refused.
     Refused {
+        /// The leg that it was about.
+        leg: Option<LegKey>,
         /// Why.
         reason: String,
     },

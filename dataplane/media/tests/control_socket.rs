@@ -3,7 +3,8 @@
 use plenum_contract::frame::{self, Reader};
 use plenum_contract::spec::{IceSpec, local_ufrag};
 use plenum_contract::{
-    Command, ConferenceKey, ConferenceSpec, LegKey, Message, ParticipantKey, ParticipantSpec, SessionSpec, VERSION,
+    Command, ConferenceKey, ConferenceSpec, LegKey, LogLevel, LogLine, Message, ParticipantKey, ParticipantSpec,
+    SessionSpec, VERSION,
 };
 use std::io::{Read, Write};
 use std::os::unix::fs::PermissionsExt;
@@ -226,4 +227,47 @@ fn garbage_on_the_socket_closes_the_connection_and_nothing_else() {
     control.stream.write_all(&[0xff; 64]).unwrap();
     assert!(matches!(control.next(), None | Some(Message::Refused { .. })));
     media.connect().greet();
+}
+
+/// Reads messages until a log line whose text contains `text`.
+fn line(control: &mut Control, text: &str) -> LogLine {
+    std::iter::from_fn(|| control.next())
+        .find_map(|message| match message {
+            Message::Log(line) if line.text.contains(text) => Some(line),
+            _ => None,
+        })
+        .unwrap_or_else(|| panic!("no line says {text:?}"))
+}
+
+#[test]
+fn lines_of_the_log_go_to_the_control_plane_that_asked_and_to_the_next_one() {
+    let media = Media::start("log", "mmsg");
+    let mut control = media.connect();
+    control.greet();
+    control.send(&Command::Log { level: "loud".into() });
+    assert!(matches!(control.next(), Some(Message::Refused { index: 1, .. })), "and no line before it was asked for");
+    control.send(&Command::Log { level: "debug".into() });
+    assert_eq!(line(&mut control, "packet slots").level, LogLevel::Info);
+    assert_eq!(line(&mut control, "receives at udp").shard, Some(0));
+    for command in
+        [Command::Conference(conference()), Command::Participant(participant()), Command::Session(session(0))]
+    {
+        control.send(&command);
+    }
+    assert_eq!(line(&mut control, "revision 1 of a session").leg, Some(LegKey(3)));
+    drop(control);
+
+    let mut back = media.connect();
+    back.greet();
+    back.send(&Command::Start(LegKey(3)));
+    back.send(&Command::Start(LegKey(4)));
+    back.send(&Command::Log { level: "info".into() });
+    assert_eq!(line(&mut back, "control is gone").level, LogLevel::Info);
+    assert_eq!(line(&mut back, "media may flow").leg, Some(LegKey(3)), "written before it became quieter");
+    let refused = line(&mut back, "refused: leg 4 is unknown");
+    assert_eq!((refused.leg, refused.level), (Some(LegKey(4)), LogLevel::Debug));
+    back.send(&Command::Start(LegKey(3)));
+    back.send(&Command::Snapshot);
+    let rest = std::iter::from_fn(|| back.next()).find(|m| matches!(m, Message::Log(_) | Message::Snapshot(_)));
+    assert!(matches!(rest, Some(Message::Snapshot(_))), "debug lines are not made any more: {rest:?}");
 }

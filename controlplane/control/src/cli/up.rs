@@ -203,8 +203,13 @@ fn raise_open_files() {
     }
 }
 
+/// Libraries that would write headers and bodies, and with them PINs and tokens, into the log; whoever names them in
+/// `log.level` gets them all the same.
+const QUIET: &str =
+    "h2=info,hyper=info,hyper_util=info,rustls=info,sqlx=info,tokio_tungstenite=info,tower=info,tungstenite=info";
+
 fn start_log(log: &Log) {
-    let filter = tracing_subscriber::EnvFilter::new(&log.level);
+    let filter = tracing_subscriber::EnvFilter::new(format!("{QUIET},{}", log.level));
     let colours = std::io::stderr().is_terminal();
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(colours).with_writer(std::io::stderr);
     let _ = match log.format {

@@ -121,7 +121,7 @@ impl Driver {
                 Request::Do { alias, by, command: Command::Extend }
             }
             other if wrote => {
-                tracing::debug!(?other, "refused: the store cannot be written");
+                tracing::debug!(request = other.name(), "refused: the store cannot be written");
                 return Err(Failure::Store);
             }
             other => other,

@@ -297,7 +297,12 @@ impl Driver {
                 tracing::info!(leg = leg.0, ?reason, "a leg ended");
                 Fact::LegEnded { leg: LegKey(leg.0), reason: reason.text().into() }
             }
+            Told::LegSilent { leg } => {
+                tracing::info!(leg = leg.0, "a leg is silent: nothing is sent to it");
+                return;
+            }
             Told::Bound { leg, binding } => {
+                tracing::debug!(leg = leg.0, ssrc = binding.ssrc, media = binding.media, "a source is bound");
                 self.legs.bind(LegKey(leg.0), binding);
                 return;
             }
@@ -310,11 +315,7 @@ impl Driver {
                 seats: seats.into_iter().map(|seat| seat.map(key)).collect(),
                 presentation: presentation.map(key),
             },
-            Told::LegSilent { .. }
-            | Told::TrackActive { .. }
-            | Told::Layer { .. }
-            | Told::Bandwidth { .. }
-            | Told::Dtmf { .. } => return,
+            Told::TrackActive { .. } | Told::Layer { .. } | Told::Bandwidth { .. } | Told::Dtmf { .. } => return,
         };
         self.happened(Action::Fact(fact));
     }

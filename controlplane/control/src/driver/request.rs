@@ -65,6 +65,24 @@ pub enum Request {
     Delete(String),
 }
 
+impl Request {
+    /// What is asked, for the log: never by whom, with which PIN or with what content.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Request::Join(_) => "join",
+            Request::Check { .. } => "check",
+            Request::Do { .. } => "do",
+            Request::Offer(_) => "offer",
+            Request::Wishes { .. } => "wishes",
+            Request::Follow { .. } => "follow",
+            Request::Conferences(_) => "conferences",
+            Request::Create(_) => "create",
+            Request::Change(..) => "change",
+            Request::Delete(_) => "delete",
+        }
+    }
+}
+
 /// An SDP offer.
 #[derive(Clone, Debug)]
 pub struct Offer {

@@ -3,7 +3,7 @@
 //! Events before the snapshot is whole are held back; those that it contains already are left out, except durable ones
 //! that the driver has not seen. Reading and writing never wait for each other, so neither side can lock up the other.
 
-use super::{Link, LinkEvent, asked_to_stop};
+use super::{Link, LinkEvent, asked_to_stop, lines};
 use plenum_contract::event::Hello;
 use plenum_contract::frame::{self, Reader};
 use plenum_contract::{Command, Event, Message, OLDEST_VERSION, Snapshot, VERSION};
@@ -73,6 +73,7 @@ impl Connection {
     /// Serves until it ends.
     pub(super) async fn serve(mut self, link: &mut Link) -> Ended {
         self.put(&Command::Hello { version: VERSION });
+        self.put(&Command::Log { level: lines::level().into() });
         let ended = match self.pump(link).await {
             Err(ended) => ended,
             Ok(never) => match never {},
@@ -165,6 +166,10 @@ impl Connection {
             Message::Resync { dropped } => {
                 tracing::warn!(dropped, "media dropped events: asking for a snapshot");
                 self.gather();
+                Ok(())
+            }
+            Message::Log(line) => {
+                lines::log(&line);
                 Ok(())
             }
             Message::Refused { index, reason } => tell(link, LinkEvent::Refused { index, reason }).await,

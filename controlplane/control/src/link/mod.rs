@@ -6,6 +6,7 @@
 //! Nothing here knows what the commands mean.
 
 mod connection;
+mod lines;
 mod supervisor;
 #[cfg(test)]
 mod tests;

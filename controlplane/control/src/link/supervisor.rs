@@ -159,9 +159,14 @@ impl Supervisor {
         let _ = std::fs::remove_file(&self.socket);
         let mut command = Command::new(&process.binary);
         command.args(&process.args).stdin(Stdio::from(lock)).process_group(0).kill_on_drop(false);
+        // It outlives us, so it must not hold our output open. Its log comes over the contract.
+        command.stdout(Stdio::null()).stderr(Stdio::piped());
         self.started = Instant::now();
         match command.spawn() {
-            Ok(child) => {
+            Ok(mut child) => {
+                if let Some(stderr) = child.stderr.take() {
+                    tokio::spawn(super::lines::follow(stderr));
+                }
                 let id = child.id().unwrap_or_default();
                 tracing::info!(pid = id, binary = %process.binary.display(), "media started");
                 if let Err(error) = std::fs::write(&self.pid, format!("{id}\n")) {

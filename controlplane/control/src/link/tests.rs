@@ -50,6 +50,7 @@ impl Media {
     async fn greet(listener: &UnixListener, boot: u128, before: &[Event], parts: &[Snapshot]) -> Media {
         let mut media = Media::accept(listener).await;
         assert_eq!(media.command().await, Command::Hello { version: VERSION });
+        assert!(matches!(media.command().await, Command::Log { .. }));
         media.say(&Message::Hello(hello(boot))).await;
         for event in before {
             media.say(&Message::Event(event.clone())).await;
