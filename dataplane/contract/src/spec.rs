@@ -45,7 +45,7 @@ pub struct ParticipantSpec {
     /// Control lets nobody see them.
     #[serde(default)]
     pub video_blocked: bool,
-    /// They may not be given the presentation.
+    /// They are not shown the presentation (MGMT-33, `denyrxpresentation`); showing one is the floor's matter.
     #[serde(default)]
     pub presentation_denied: bool,
     /// They wait (room locked, no host yet): nothing flows in or out.

@@ -26,7 +26,7 @@ pub struct Flags {
     pub audio_blocked: bool,
     /// Control lets nobody see them.
     pub video_blocked: bool,
-    /// They may not be given the presentation.
+    /// They see no presentation; they may show one.
     pub presentation_denied: bool,
     /// Nothing flows from them or to them.
     pub waiting: bool,
@@ -40,7 +40,7 @@ impl Flags {
         self.video && !self.video_blocked && !self.waiting
     }
     fn presents(self) -> bool {
-        self.presentation && !self.presentation_denied && !self.waiting
+        self.presentation && !self.waiting
     }
 }
 
@@ -223,7 +223,8 @@ impl Stage {
 
     /// Seats people in the video slots of `viewer`; whether anything changed. `wants` has one entry for each slot.
     pub fn seat_video(&self, seats: &mut VideoSeats, viewer: ParticipantKey, wants: &[SlotWant]) -> bool {
-        let admitted = self.member(viewer).is_none_or(|m| !m.flags.waiting);
+        let flags = self.member(viewer).map_or(Flags::default(), |m| m.flags);
+        let admitted = !flags.waiting;
         let may_see =
             |key: ParticipantKey| admitted && key != viewer && self.member(key).is_some_and(|m| m.flags.seen());
         let pinned = self.pinned.iter().copied().filter(|&key| may_see(key));
@@ -234,9 +235,10 @@ impl Stage {
             Some(_) => Pin::KeepEmpty,
             None => Pin::Ignore,
         };
+        let shown = admitted && !flags.presentation_denied;
         let presenter = self
             .presenter
-            .filter(|&key| admitted && key != viewer && self.member(key).is_some_and(|m| m.flags.presents()));
+            .filter(|&key| shown && key != viewer && self.member(key).is_some_and(|m| m.flags.presents()));
         seats.present(presenter) | seats.update(wants, candidates, pin)
     }
 

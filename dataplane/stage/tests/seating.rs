@@ -174,8 +174,13 @@ fn a_presentation_goes_to_everybody_else_while_it_may() {
     world.video(&mut own, 1, 1);
     assert_eq!(own.presentation(), None);
     world.stage.set_member(p(1), Flags { presentation: true, presentation_denied: true, ..ALL });
+    world.video(&mut seats, 2, 1);
+    assert_eq!(seats.presentation(), Some(p(1)), "who may not see presentations may still show one");
+    world.stage.set_member(p(2), Flags { presentation_denied: true, ..ALL });
     assert!(world.stage.seat_video(&mut seats, p(2), &[SlotWant::default()]));
     assert_eq!(seats.presentation(), None);
+    world.video(&mut own, 3, 1);
+    assert_eq!(own.presentation(), Some(p(1)), "others go on seeing it");
 }
 
 #[test]
