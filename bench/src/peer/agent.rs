@@ -256,8 +256,7 @@ impl Peer {
     /// Switches a camera or screen, by its place among the videos in [`PeerConfig::publishes`], on or off.
     pub fn set_camera(&mut self, camera: usize, on: bool) {
         if let Some((_, camera)) = self.cameras.get_mut(camera) {
-            camera.on = on;
-            camera.want_key_frame(0);
+            camera.set_on(on);
         }
     }
 

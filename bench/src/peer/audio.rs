@@ -98,6 +98,7 @@ impl Microphone {
             base: frame,
             part: 0,
             parts: 1,
+            fps: 50,
             encoding: 0,
             temporal: 0,
             sent: now,

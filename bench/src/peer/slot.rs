@@ -116,7 +116,7 @@ impl Slot {
         self.stats.bytes += payload.len() as u64;
         self.stats.last_packet = Some(now);
         match self.is_video() {
-            true => self.picture(now, payload, repaired, peer),
+            true => self.picture(now, timestamp, payload, repaired, peer),
             false => self.sound(now, payload, peer),
         }
     }
@@ -139,7 +139,7 @@ impl Slot {
         self.rendered(now, stamp);
     }
 
-    fn picture(&mut self, now: Time, payload: &[u8], repaired: bool, peer: &mut PeerStats) {
+    fn picture(&mut self, now: Time, timestamp: u32, payload: &[u8], repaired: bool, peer: &mut PeerStats) {
         let Some(stamp) = Stamp::in_vp8(payload) else {
             peer.wrong(now, &self.stats.mid, "a payload without stamp".into());
             return;
@@ -148,7 +148,7 @@ impl Slot {
             record(&mut peer.video_delay, now.since(stamp.sent));
         }
         let mut decoded = std::mem::take(&mut self.decoded);
-        self.frames.packet(now, stamp, video::tl0(payload), &mut decoded);
+        self.frames.packet(now, (stamp, timestamp), video::tl0(payload), &mut decoded);
         for wrong in self.frames.wrong.drain(..) {
             let (found, expected, stamp) = (wrong.found, wrong.expected, wrong.stamp);
             peer.wrong(now, &self.stats.mid, format!("TL0PICIDX {found} instead of {expected} in {stamp:?}"));

@@ -19,9 +19,11 @@ pub struct Stamp {
     /// The newest frame of the lowest temporal layer, this one included.
     pub base: u32,
     /// Index of this packet in its frame.
-    pub part: u16,
+    pub part: u8,
     /// Packets in the frame.
-    pub parts: u16,
+    pub parts: u8,
+    /// Frames a second of the encoding.
+    pub fps: u8,
     /// Simulcast encoding.
     pub encoding: u8,
     /// Temporal layer.
@@ -53,8 +55,7 @@ impl Stamp {
         out[8..12].copy_from_slice(&self.frame.to_be_bytes());
         out[12..16].copy_from_slice(&self.refers.to_be_bytes());
         out[16..20].copy_from_slice(&self.base.to_be_bytes());
-        out[20..22].copy_from_slice(&self.part.to_be_bytes());
-        out[22..24].copy_from_slice(&self.parts.to_be_bytes());
+        out[20..24].copy_from_slice(&[self.part, self.parts, self.fps, 0]);
         out[24..32].copy_from_slice(&self.sent.nanos().to_be_bytes());
     }
 
@@ -73,8 +74,9 @@ impl Stamp {
             frame: word(8),
             refers: word(12),
             base: word(16),
-            part: half(20),
-            parts: half(22),
+            part: b[20],
+            parts: b[21],
+            fps: b[22],
             sent: Time(u64::from(word(24)) << 32 | u64::from(word(28))),
         })
     }
@@ -101,6 +103,7 @@ mod tests {
             base: 70_000,
             part: 3,
             parts: 7,
+            fps: 30,
             encoding: 2,
             temporal: 1,
             sent: Time(u64::MAX - 5),

@@ -12,6 +12,8 @@ use std::time::Duration;
 const MAX_PAYLOAD: usize = 1160;
 /// Smallest payload: descriptor, frame header, stamp.
 const MIN_PAYLOAD: usize = 6 + FRAME_HEADER + LEN;
+/// Most packets in a frame: larger ones are cut off.
+const MOST_PARTS: usize = 120;
 /// Bytes of a key frame's header (RFC 6386 §9.1); other frames have the same number here.
 const FRAME_HEADER: usize = 10;
 /// How much larger a key frame is.
@@ -158,6 +160,12 @@ impl Camera {
         }
     }
 
+    /// Switches it on or off; on, every encoding begins with a key frame.
+    pub(crate) fn set_on(&mut self, on: bool) {
+        self.on = on;
+        self.encoders.iter_mut().for_each(|e| e.wants_key = true);
+    }
+
     /// All encodings together may take this much: shared out from the lowest up, the first one always lives.
     pub(crate) fn set_budget(&mut self, budget: Bitrate) {
         if self.config.rate == Rate::Fixed {
@@ -234,6 +242,7 @@ impl Camera {
             base: picture.base,
             part: 0,
             parts: 0,
+            fps: self.config.fps,
             encoding: encoding as u8,
             temporal: picture.temporal,
             sent: now,
@@ -243,7 +252,7 @@ impl Camera {
             .into_iter()
             .enumerate()
             .map(|(part, (len, parts))| {
-                let stamp = Stamp { part: part as u16, parts, ..stamp };
+                let stamp = Stamp { part: part as u8, parts, ..stamp };
                 picture.payload(len, layers, stamp, (width, height))
             })
             .collect()
@@ -251,10 +260,11 @@ impl Camera {
 }
 
 /// Sizes of a frame's packets with their number: equal but for one byte, the smaller first (libwebrtc's `SplitAboutEqually`).
-fn split(size: usize) -> Vec<(usize, u16)> {
-    let parts = size.div_ceil(MAX_PAYLOAD).max(1);
+fn split(size: usize) -> Vec<(usize, u8)> {
+    let parts = size.div_ceil(MAX_PAYLOAD).clamp(1, MOST_PARTS);
+    let size = size.min(parts * MAX_PAYLOAD);
     let (small, larger) = (size / parts, size % parts);
-    (0..parts).map(|i| ((small + usize::from(i >= parts - larger)).max(MIN_PAYLOAD), parts as u16)).collect()
+    (0..parts).map(|i| ((small + usize::from(i >= parts - larger)).max(MIN_PAYLOAD), parts as u8)).collect()
 }
 
 /// What a frame is, in its encoding.
