@@ -23,6 +23,10 @@ pub const MAX_PATHS: usize = 16;
 pub const SILENT_AFTER: Duration = Duration::from_secs(15);
 /// No authenticated check for this long: the session ends. RFC 7675 §5.1.
 pub const CONSENT_LOST_AFTER: Duration = Duration::from_secs(30);
+/// A path that was checked in this time is its session's alone. Longer: a peer that comes back from the same address with
+/// another session waits longer. Shorter than the time between checks (5 s, RFC 7675 §5.1): a participant who forges source
+/// addresses could take the paths of others.
+pub(crate) const HELD_FOR: Duration = Duration::from_secs(6);
 /// Longest answer: header, XOR-MAPPED-ADDRESS of IPv6, integrity, fingerprint, and an error phrase.
 const MAX_ANSWER: usize = 128;
 
@@ -98,6 +102,11 @@ impl IceLite {
     /// Every path that the peer proved.
     pub(crate) fn paths(&self) -> impl Iterator<Item = Path> + '_ {
         self.paths.iter().map(|k| k.path)
+    }
+
+    /// Whether `path` was checked in the last [`HELD_FOR`].
+    pub(crate) fn holds(&self, path: &Path, now: Time) -> bool {
+        self.paths.iter().any(|k| k.path == *path && now.since(k.last_check) < HELD_FOR)
     }
 
     /// How alive the peer is at `now`.

@@ -164,6 +164,11 @@ impl Session {
         self.ice.paths()
     }
 
+    /// Whether the peer proved lately that it is at `path`: until then nobody else may claim to be there.
+    pub fn holds(&self, path: &Path, now: Time) -> bool {
+        self.state != State::Ended && self.ice.holds(path, now)
+    }
+
     /// Whether there are a nominated pair and keys, and the peer is not silent.
     pub fn is_connected(&self) -> bool {
         self.state == State::Up
@@ -198,11 +203,12 @@ impl Session {
             return Err(DropReason::SessionGone);
         }
         let checked = self.ice.handle(now, path, bytes, out)?;
-        if checked.added {
-            self.events.push_back(SessionEvent::PathAdded(path));
-        }
+        // In this order: whoever keeps as many paths as we do has room for the new one.
         if let Some(gone) = checked.gone {
             self.events.push_back(SessionEvent::PathGone(gone));
+        }
+        if checked.added {
+            self.events.push_back(SessionEvent::PathAdded(path));
         }
         if self.state == State::Silent && self.ice.liveness(now) == Liveness::Live {
             self.state = State::Up;

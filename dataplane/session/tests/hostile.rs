@@ -116,6 +116,15 @@ fn a_peer_with_many_addresses_keeps_a_bounded_number_of_paths() {
     world.events.extend(world.session.events());
     let gone = world.events.iter().filter(|e| matches!(e, SessionEvent::PathGone(_))).count();
     assert_eq!(gone, 100 - MAX_PATHS);
+    let mut known = 0;
+    for event in &world.events {
+        known += i32::from(matches!(event, SessionEvent::PathAdded(_)));
+        known -= i32::from(matches!(event, SessionEvent::PathGone(_)));
+        assert!(known as usize <= MAX_PATHS, "a path is given up before another one comes");
+    }
+    assert!(world.session.holds(&from(99), world.now) && !world.session.holds(&from(1), world.now));
+    world.now += Duration::from_secs(6);
+    assert!(!world.session.holds(&from(99), world.now));
     world.deliver(from(99), &mut check(&ice, true, true)).unwrap();
     assert_eq!(world.session.path(), Some(from(99)), "the last nomination counts");
 }

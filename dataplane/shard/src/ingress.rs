@@ -169,8 +169,18 @@ impl Shard {
         }
         // A request names its session; a path may belong to another one by now (ICE restart from the same address).
         let named = stun::local_ufrag(bytes).and_then(spec::parse_local_ufrag).and_then(|(_, leg)| self.world.leg(leg));
-        let index = named.or_else(|| self.steer.find(&path)).ok_or(DropReason::BadStun)?;
-        self.with_session(now, pool, index, |session, out| session.handle_stun(now, path, bytes, out))
+        let owner = self.steer.find(&path);
+        let index = named.or(owner).ok_or(DropReason::BadStun)?;
+        // Source addresses can be forged, checks cannot: a path that its owner proves now and then is nobody else's.
+        let rival = owner.filter(|o| *o != index).and_then(|o| self.world.legs.get(o));
+        if rival.is_some_and(|owner| owner.session.holds(&path, now)) {
+            return Err(DropReason::BadStun);
+        }
+        self.with_session(now, pool, index, |session, out| session.handle_stun(now, path, bytes, out))?;
+        if self.world.legs.get(index).is_some_and(|leg| leg.session.paths().any(|p| p == path)) {
+            self.steer.bind(path, index);
+        }
+        Ok(())
     }
 
     fn handle_dtls(&mut self, now: Time, pool: &mut Pool, path: Path, bytes: &mut [u8]) -> Result<(), DropReason> {

@@ -1,8 +1,9 @@
 //! From a packet's way to its session: the first step, and the only hash on a packet's way.
 //!
-//! A path is bound to a session only after an ICE check on it authenticated, and at most [`MAX_PATHS`] paths belong to one
-//! session; the oldest gives way. A STUN request is steered by its ufrag, which carries the leg, so that the first packet of
-//! a session, or one from a new network, finds it without a table of ufrags.
+//! A path is bound to a session only after an ICE check on it authenticated, and with every further check, so that a path that
+//! was lost comes back with the next one. At most [`MAX_PATHS`] paths belong to one session; the oldest gives way. A STUN
+//! request is steered by its ufrag, which carries the leg, so that the first packet of a session, or one from a new network,
+//! finds it without a table of ufrags.
 
 use plenum_packet::Path;
 use std::collections::HashMap;
@@ -39,12 +40,12 @@ impl Steer {
 
     /// Binds `path` to `session`. A path of another session moves: its check authenticated last.
     pub(crate) fn bind(&mut self, path: Path, session: SessionIndex) {
-        self.last = None;
         match self.paths.insert(path, session) {
             Some(former) if former == session => return,
             Some(former) => self.disown(former, &path),
             None => {}
         }
+        self.last = None;
         let owned = self.owned.entry(session).or_default();
         if owned.len() == MAX_PATHS {
             let oldest = owned.remove(0);
