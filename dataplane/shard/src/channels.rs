@@ -1,9 +1,9 @@
 //! Data channels, relayed: a message on a channel goes to every other leg of the conference that takes data, on its channel of
-//! the same label, which is opened when it is not there yet.
+//! the same label, which is opened when it is not there yet. Who waits, or was not started, neither sends nor receives.
 
 use crate::Shard;
 use crate::world::{Channel, LegIndex};
-use plenum_packet::{Pool, Time};
+use plenum_packet::{DropReason, Pool, Time};
 
 impl Shard {
     pub(crate) fn channel_opened(&mut self, index: LegIndex, stream: u16, label: String, protocol: String) {
@@ -29,6 +29,9 @@ impl Shard {
         payload: &[u8],
     ) {
         let Some(leg) = self.world.legs.get(from) else { return };
+        if !leg.started || self.world.participants.get(leg.participant).is_none_or(|p| p.spec.waiting) {
+            return self.drops.count(DropReason::Blocked);
+        }
         let Some(channel) = leg.channels.iter().find(|c| c.stream == stream) else { return };
         let (label, protocol) = (channel.label.clone(), channel.protocol.clone());
         for to in self.others_with_data(from) {

@@ -6,7 +6,7 @@
 use crate::Shard;
 use crate::inspect;
 use crate::steer;
-use crate::world::{LegIndex, World};
+use crate::world::{LegIndex, Source, World};
 use plenum_contract::{EventBody, spec};
 use plenum_packet::{Datagram, DropReason, Path, Pool, Time};
 use plenum_route::keyframe::Cause;
@@ -81,7 +81,7 @@ impl Shard {
                 None => conference.stage.handle_packet(key, usize::from(arrival.payload.1), now.nanos()),
             }
         }
-        let blocked = blocked(&participant.spec, source.track.kind());
+        let blocked = blocked(&participant.spec, source);
         if let Some(digit) = inspect::digit(&incoming, source, pool) {
             let leg = legs.get(leg).map(|l| l.session.key());
             if let Some(leg) = leg {
@@ -237,11 +237,12 @@ impl Shard {
     }
 }
 
-/// Whether control stops this kind of a participant's media.
-fn blocked(spec: &plenum_contract::ParticipantSpec, kind: Kind) -> bool {
+/// Whether control stops what a participant sends here. A presentation is given and taken with the floor, not blocked.
+fn blocked(spec: &plenum_contract::ParticipantSpec, source: &Source) -> bool {
     spec.waiting
-        || match kind {
-            Kind::Audio => spec.audio_blocked,
-            Kind::Video => spec.video_blocked,
+        || match (source.track.kind(), source.presentation) {
+            (Kind::Audio, _) => spec.audio_blocked,
+            (Kind::Video, false) => spec.video_blocked,
+            (Kind::Video, true) => false,
         }
 }
