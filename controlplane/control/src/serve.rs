@@ -3,6 +3,7 @@
 
 use crate::driver::{Clock, Driver};
 use crate::faces::operator::{FIRST_OPERATOR, Operators, hash_password, make_password};
+use crate::http::places::Places;
 use crate::http::{self, App};
 use crate::link::{LinkEvent, MediaLink};
 use crate::store::{Store, Write, rows};
@@ -10,7 +11,7 @@ use plenum_contract::Codec;
 use std::path::PathBuf;
 use std::sync::Arc;
 use tokio::net::TcpListener;
-use tokio::sync::{Semaphore, mpsc, watch};
+use tokio::sync::{mpsc, watch};
 
 /// The store in the data folder.
 const STORE: &str = "plenum.db";
@@ -70,6 +71,8 @@ pub struct Limits {
     pub event_streams: usize,
     /// Open TCP connections.
     pub connections: usize,
+    /// Open TCP connections from one address.
+    pub connections_per_address: usize,
     /// Requests a second from one address; ten seconds' worth may come at once.
     pub requests_per_address: u32,
     /// `new_session`, `checkJoin` and operator logins a second from one address; ten seconds' worth may come at once.
@@ -85,6 +88,7 @@ impl Default for Limits {
             calls_per_participant: 4,
             event_streams: 20_000,
             connections: 50_000,
+            connections_per_address: 12_500,
             requests_per_address: 500,
             joins_per_address: 20,
         }
@@ -178,13 +182,13 @@ impl Control {
         let mut driving = tokio::spawn(driver.run());
         let (close, closing) = watch::channel(false);
         let limits = &self.settings.limits;
-        let room = Arc::new(Semaphore::new(limits.connections.min(Semaphore::MAX_PERMITS)));
+        let places = Places::new(limits.connections, limits.connections_per_address);
         let app = App::new(self.settings.clone(), handle.clone(), gauges, self.operators, closing.clone());
         let router = http::router(app);
         let socket = path.join(SOCKET);
         tokio::spawn(http::server::serve_local(http::server::bind_local(&socket)?, router.clone(), closing.clone()));
         for listener in listeners {
-            tokio::spawn(http::server::serve_tcp(listener, router.clone(), room.clone(), closing.clone()));
+            tokio::spawn(http::server::serve_tcp(listener, router.clone(), places.clone(), closing.clone()));
         }
         tokio::select! {
             _ = shutdown.wait_for(|stop| *stop) => {}
@@ -196,9 +200,7 @@ impl Control {
         handle.end().await;
         let _ = driving.await;
         let _ = close.send(true);
-        // Every connection holds a place: when all places are free, everybody is gone.
-        let all = u32::try_from(limits.connections).unwrap_or(u32::MAX);
-        let _ = tokio::time::timeout(http::server::DRAIN, room.acquire_many(all)).await;
+        let _ = tokio::time::timeout(http::server::DRAIN, places.empty()).await;
         let _ = std::fs::remove_file(&socket);
         Ok(())
     }
@@ -229,6 +231,8 @@ async fn first_start(settings: &Settings, store: &mut Store) -> Result<(Vec<(Str
             guests_can_present: true,
             mute_on_join: false,
             layout: plenum_model::LayoutName::DEFAULT.as_str().into(),
+            hand_over: false,
+            kind: rows::KindRow::Permanent,
         };
         let body = rows::new_conference_body(&uuid::Uuid::new_v4().to_string(), conference)?;
         store.commit(&[Write::Conference(key, Some(body))]).await?;

@@ -39,6 +39,7 @@ pub(super) fn run(command: &ConfigCommand) -> Result<(), Failure> {
             println!("  participants                 {}", limits.participants);
             println!("  participants per conference  {}", limits.participants_per_conference);
             println!("  connections                  {}", limits.connections);
+            println!("  connections per address      {}", limits.connections_per_address);
             println!("  event streams                {}", limits.event_streams);
             if let Some(process) = resolved.link.process {
                 println!("  media program                {}", process.binary.display());

@@ -106,6 +106,7 @@ impl Config {
                 calls_per_participant: l.calls_per_participant as usize,
                 event_streams: size(l.event_streams, connections / 4 * 3),
                 connections: connections as usize,
+                connections_per_address: size(l.connections_per_address, (connections / 4).max(1)),
                 requests_per_address: l.requests_per_address,
                 joins_per_address: l.joins_per_address,
             },

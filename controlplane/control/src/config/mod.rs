@@ -148,6 +148,7 @@ pub struct Limits {
     #[serde(deserialize_with = "values::calls")]
     pub calls_per_participant: u32,
     pub connections: Auto,
+    pub connections_per_address: Auto,
     pub event_streams: Auto,
     #[serde(deserialize_with = "values::rate")]
     pub requests_per_address: u32,
@@ -166,6 +167,7 @@ impl Default for Limits {
             participants_per_conference: Auto::Auto,
             calls_per_participant: 4,
             connections: Auto::Auto,
+            connections_per_address: Auto::Auto,
             event_streams: Auto::Auto,
             requests_per_address: 500,
             joins_per_address: 20,

@@ -2,6 +2,8 @@
 //! each address, CORS, counters. Faces convert; nothing here knows what a request means.
 
 pub mod limiter;
+mod patience;
+pub(crate) mod places;
 pub mod server;
 
 use crate::driver::{Gauges, Handle};

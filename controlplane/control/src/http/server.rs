@@ -1,12 +1,16 @@
 //! Accepts connections: TLS on TCP, and the operator's Unix socket. HTTP/1 and HTTP/2, WebSocket upgrades.
 //!
-//! Bounds: connections in all, time for the TLS handshake and for a request's head. When the program ends, connections stop
-//! taking requests and have [`DRAIN`] to finish what they are at.
+//! Bounds: connections in all and from one address, time for the TLS handshake, for a request's head and for taking what we
+//! write, bytes of a head. At the limit of connections the next one is told so and closed. When the program ends, connections
+//! stop taking requests and have [`DRAIN`] to finish what they are at.
 
-use super::Peer;
+use super::patience::Patient;
+use super::places::{Entry, Places};
+use super::{Peer, failed};
 use crate::serve::Listener;
 use axum::Router;
 use axum::body::Body;
+use axum::http::{HeaderValue, StatusCode, header};
 use hyper::body::Incoming;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
@@ -18,41 +22,44 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, UnixListener};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::sync::{Semaphore, watch};
 use tokio_rustls::TlsAcceptor;
 use tower::ServiceExt as _;
 
-/// Time for a TLS handshake, and for the head of a request. Also ends idle connections.
+/// Time for a TLS handshake, for the head of a request, and for a client to take what we write. Also ends idle connections.
 const HEAD: Duration = Duration::from_secs(30);
+/// Most bytes of a request's head: a browser's is some 1 KiB.
+const HEAD_BYTES: usize = 64 << 10;
+/// Time for telling a client that there is no place for it.
+const REFUSING: Duration = Duration::from_secs(5);
 /// How long open requests may take when the program ends.
 pub(crate) const DRAIN: Duration = Duration::from_secs(2);
 /// After an accept that failed (no descriptors left): the next one waits, or the loop would burn a core.
 const BREATH: Duration = Duration::from_millis(50);
 
 /// Serves one TCP address until `ending`.
-pub(crate) async fn serve_tcp(
-    listener: Listener,
-    router: Router,
-    room: Arc<Semaphore>,
-    mut ending: watch::Receiver<bool>,
-) {
+pub(crate) async fn serve_tcp(listener: Listener, router: Router, places: Places, mut ending: watch::Receiver<bool>) {
     let acceptor = listener.tls.map(TlsAcceptor::from);
     loop {
-        let (stream, address, permit) = tokio::select! {
-            accepted = accept(&listener.tcp, &room) => match accepted {
+        let (stream, address) = tokio::select! {
+            accepted = accept(&listener.tcp) => match accepted {
                 Some(accepted) => accepted,
                 None => continue,
             },
             () = ended(&mut ending) => return,
         };
+        let peer = Peer { ip: address.ip().to_canonical(), local: false };
+        let entry = places.enter(peer.ip);
+        if let Entry::Closed = entry {
+            continue;
+        }
         let _ = stream.set_nodelay(true);
         let (router, ending, acceptor) = (router.clone(), ending.clone(), acceptor.clone());
         tokio::spawn(async move {
-            let peer = Peer { ip: address.ip().to_canonical(), local: false };
             match acceptor {
-                None => serve_connection(stream, peer, router, ending, permit).await,
+                None => serve_entry(stream, entry, peer, router, ending).await,
                 Some(acceptor) => match tokio::time::timeout(HEAD, acceptor.accept(stream)).await {
-                    Ok(Ok(stream)) => serve_connection(stream, peer, router, ending, permit).await,
+                    Ok(Ok(stream)) => serve_entry(stream, entry, peer, router, ending).await,
                     Ok(Err(error)) => tracing::debug!(%error, ip = %peer.ip, "no TLS"),
                     Err(_) => tracing::debug!(ip = %peer.ip, "the TLS handshake took too long"),
                 },
@@ -61,19 +68,40 @@ pub(crate) async fn serve_tcp(
     }
 }
 
+/// Serves a connection that has a place, tells another one why it has none.
+async fn serve_entry<S>(stream: S, entry: Entry, peer: Peer, router: Router, ending: watch::Receiver<bool>)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    match entry {
+        Entry::In(place) => {
+            serve_connection(stream, peer, router, ending).await;
+            drop(place);
+        }
+        Entry::Refused(reason, place) => {
+            tracing::debug!(ip = %peer.ip, reason, "a connection is refused");
+            let refusal = Router::new().fallback(move || async move {
+                let mut answer = failed(StatusCode::SERVICE_UNAVAILABLE, reason);
+                answer.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+                answer.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+                answer
+            });
+            let _ = tokio::time::timeout(REFUSING, serve_connection(stream, peer, refusal, ending)).await;
+            drop(place);
+        }
+        Entry::Closed => {}
+    }
+}
+
 async fn ended(ending: &mut watch::Receiver<bool>) {
     // The guard that comes back must not live across a wait.
     let _ = ending.wait_for(|end| *end).await;
 }
 
-/// The next connection and its place; at the limit connections wait in the kernel's queue.
-async fn accept(
-    listener: &TcpListener,
-    room: &Arc<Semaphore>,
-) -> Option<(tokio::net::TcpStream, std::net::SocketAddr, OwnedSemaphorePermit)> {
-    let permit = room.clone().acquire_owned().await.ok()?;
+/// The next connection.
+async fn accept(listener: &TcpListener) -> Option<(tokio::net::TcpStream, std::net::SocketAddr)> {
     match listener.accept().await {
-        Ok((stream, address)) => Some((stream, address, permit)),
+        Ok(accepted) => Some(accepted),
         Err(error) => {
             tracing::warn!(%error, "a connection could not be accepted");
             tokio::time::sleep(BREATH).await;
@@ -107,17 +135,16 @@ pub(crate) async fn serve_local(listener: UnixListener, router: Router, mut endi
         };
         let Ok(permit) = room.clone().try_acquire_owned() else { continue };
         let peer = Peer { ip: IpAddr::V4(Ipv4Addr::LOCALHOST), local: true };
-        tokio::spawn(serve_connection(stream, peer, router.clone(), ending.clone(), permit));
+        let (router, ending) = (router.clone(), ending.clone());
+        tokio::spawn(async move {
+            serve_connection(stream, peer, router, ending).await;
+            drop(permit);
+        });
     }
 }
 
-async fn serve_connection<S>(
-    stream: S,
-    peer: Peer,
-    router: Router,
-    mut ending: watch::Receiver<bool>,
-    permit: OwnedSemaphorePermit,
-) where
+async fn serve_connection<S>(stream: S, peer: Peer, router: Router, mut ending: watch::Receiver<bool>)
+where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let service = TowerToHyperService::new(router.map_request(move |mut request: hyper::Request<Incoming>| {
@@ -125,14 +152,14 @@ async fn serve_connection<S>(
         request.map(Body::new)
     }));
     let mut builder = Builder::new(TokioExecutor::new());
-    builder.http1().timer(TokioTimer::new()).header_read_timeout(HEAD);
+    builder.http1().timer(TokioTimer::new()).header_read_timeout(HEAD).max_buf_size(HEAD_BYTES);
     builder
         .http2()
         .timer(TokioTimer::new())
         .max_concurrent_streams(64)
         .keep_alive_interval(HEAD)
         .max_header_list_size(32 << 10);
-    let connection = builder.serve_connection_with_upgrades(TokioIo::new(stream), service);
+    let connection = builder.serve_connection_with_upgrades(TokioIo::new(Patient::new(stream, HEAD)), service);
     tokio::pin!(connection);
     let result = tokio::select! {
         result = connection.as_mut() => result,
@@ -147,5 +174,83 @@ async fn serve_connection<S>(
     if let Err(error) = result {
         tracing::debug!(error, ip = %peer.ip, "a connection ended early");
     }
-    drop(permit);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::routing::get;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
+    use tokio::time::Instant;
+
+    /// A client's end of a connection with room for `room` bytes on their way.
+    fn connect(room: usize) -> (DuplexStream, watch::Sender<bool>) {
+        let (ours, theirs) = tokio::io::duplex(room);
+        let router = Router::new().route("/", get(|| async { "x".repeat(100_000) }));
+        let (end, ending) = watch::channel(false);
+        tokio::spawn(serve_connection(ours, Peer::default(), router, ending));
+        (theirs, end)
+    }
+
+    /// What the server said until it closed, and after how long it did.
+    async fn rest(client: &mut DuplexStream) -> (String, Duration) {
+        let begin = Instant::now();
+        let mut said = Vec::new();
+        let _ = client.read_to_end(&mut said).await;
+        (String::from_utf8(said).unwrap(), begin.elapsed())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_says_nothing_or_dawdles_with_the_head_is_closed_in_time() {
+        for beginning in [&b""[..], b"P", b"PRI * HTTP/2.0\r\n\r\nSM", b"GET / HTTP/1.1\r\nhost: x\r\n"] {
+            let (mut client, _end) = connect(4_096);
+            client.write_all(beginning).await.unwrap();
+            let (_, after) = rest(&mut client).await;
+            let about = HEAD..=HEAD + Duration::from_secs(1);
+            assert!(about.contains(&after), "{after:?} for {:?}", String::from_utf8_lossy(beginning));
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_head_that_comes_byte_by_byte_has_the_same_time() {
+        let (mut client, _end) = connect(4_096);
+        let begin = Instant::now();
+        client.write_all(b"GET / HTTP/1.1\r\n").await.unwrap();
+        while client.write_all(b"a: b\r\n").await.is_ok() {
+            tokio::time::sleep(Duration::from_secs(5)).await;
+            assert!(begin.elapsed() < 2 * HEAD, "still open");
+        }
+        assert!(begin.elapsed() >= HEAD);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_does_not_take_the_answer_is_closed_in_time_and_a_slow_reader_is_not() {
+        let request = b"GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
+        let (mut deaf, _end) = connect(1_024);
+        deaf.write_all(request).await.unwrap();
+        tokio::time::sleep(2 * HEAD).await;
+        assert!(rest(&mut deaf).await.0.len() < 2_048, "the rest never came");
+
+        let (mut slow, _end) = connect(1_024);
+        slow.write_all(request).await.unwrap();
+        let mut got = Vec::new();
+        let mut chunk = [0; 8_192];
+        while let Ok(n @ 1..) = slow.read(&mut chunk).await {
+            got.extend_from_slice(&chunk[..n]);
+            tokio::time::sleep(HEAD / 4).await;
+        }
+        assert!(got.len() > 100_000, "{} bytes", got.len());
+    }
+
+    #[tokio::test]
+    async fn a_huge_head_is_refused_before_it_is_whole() {
+        let (mut client, _end) = connect(1 << 20);
+        let huge = format!("GET / HTTP/1.1\r\nhost: x\r\nx: {}", "y".repeat(200_000));
+        let _ = client.write_all(huge.as_bytes()).await;
+        assert!(rest(&mut client).await.0.starts_with("HTTP/1.1 431 "));
+        let (mut client, _end) = connect(1 << 20);
+        let many = format!("GET / HTTP/1.1\r\nhost: x\r\n{}\r\n", "a: b\r\n".repeat(1_000));
+        let _ = client.write_all(many.as_bytes()).await;
+        assert!(rest(&mut client).await.0.starts_with("HTTP/1.1 431 "));
+    }
 }
