@@ -112,6 +112,16 @@ impl Subscriber {
         self.kind
     }
 
+    /// What the receiver takes from now on. A stream that it does not take any more, or takes under another number, waits for a
+    /// key frame.
+    pub fn set_accepted(&mut self, accepted: Vec<Accepted>) {
+        self.accepted = accepted;
+        let stays = |r: &Running| self.kind == Kind::Audio || self.payload_type(r.format) == Some(r.payload_type);
+        if !self.running.as_ref().is_some_and(stays) {
+            self.stop();
+        }
+    }
+
     /// The track that fills the slot: the number that [`Subscriber::assign`] was given.
     pub fn source(&self) -> Option<u32> {
         self.source

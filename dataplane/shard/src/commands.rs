@@ -4,24 +4,14 @@
 //! nothing either, and says why.
 
 use crate::Shard;
-use crate::inspect::{Parser, format_of, route_kind};
-use crate::world::{Leg, LegIndex, Slot, Source, Wish};
+use crate::world::{Leg, LegIndex, Wish};
 use plenum_contract::{
-    Command, ConferenceKey, ConferenceSpec, EventBody, Kind, LegEnd, LegKey, MediaSpec, ParticipantKey,
-    ParticipantSpec, SessionSpec, SlotSpec, SubscriptionSpec,
+    Command, ConferenceKey, ConferenceSpec, EventBody, LegEnd, LegKey, ParticipantKey, ParticipantSpec, SessionSpec,
+    SubscriptionSpec,
 };
 use plenum_packet::{Pool, Time};
-use plenum_route::subscriber::Seed;
-use plenum_route::{Accepted, Subscriber, Track};
 use plenum_session::Session;
 use plenum_stage::{AudioSeats, VideoSeats};
-
-/// What a slot gets until the client says what it wants: the main tile, and a small one.
-const DEFAULT_MAIN: (u16, u16) = (640, 360);
-/// See [`DEFAULT_MAIN`].
-const DEFAULT_SMALL: (u16, u16) = (320, 180);
-/// A presentation is read, not watched: full size until the client says otherwise.
-const DEFAULT_PRESENTATION: (u16, u16) = (1920, 1080);
 
 impl Shard {
     /// Carries out one command.
@@ -195,120 +185,5 @@ impl Shard {
         self.steer.remove(index);
         self.timers.disarm(index);
         self.tell(true, EventBody::LegEnded { leg: leg.session.key(), reason });
-    }
-
-    /// Takes every track of a leg out, and every slot.
-    fn remove_media(&mut self, pool: &mut Pool, index: LegIndex) {
-        let Some(leg) = self.world.legs.get(index) else { return };
-        let sources: Vec<_> = leg.sources.iter().flatten().copied().collect();
-        let slots = leg.slots.len() as u16;
-        for slot in 0..slots {
-            self.world.assign(index, slot, None);
-        }
-        for source in sources {
-            self.remove_source(pool, source);
-        }
-    }
-
-    fn remove_source(&mut self, pool: &mut Pool, index: u32) {
-        let Some(source) = self.world.sources.get(index) else { return };
-        for (leg, slot) in source.subscribers.clone() {
-            self.world.assign(leg, slot, None);
-        }
-        if let Some(mut source) = self.world.sources.remove(index) {
-            source.track.clear(pool);
-        }
-    }
-
-    /// Makes tracks and slots what the m-lines say. m-lines keep their index for the life of a session, so what is there stays.
-    fn reconcile_media(&mut self, pool: &mut Pool, index: LegIndex, spec: &SessionSpec) {
-        for (at, media) in spec.media.iter().enumerate() {
-            self.reconcile_source(pool, index, at as u16, media);
-            if let Some(slot) = &media.slot {
-                self.reconcile_slot(index, at as u16, media, slot);
-            }
-        }
-        if let Some(leg) = self.world.legs.get_mut(index) {
-            let slots = &leg.slots;
-            leg.video_order = (0..slots.len() as u16).filter(|&i| slots[usize::from(i)].kind == Kind::Video).collect();
-            leg.video_order.sort_by_key(|&i| match (slots[usize::from(i)].presentation, slots[usize::from(i)].index) {
-                (false, 0) => 0,
-                (true, _) => 1,
-                (false, n) => 2 + u32::from(n),
-            });
-        }
-        self.settle_leg(index);
-    }
-
-    fn reconcile_source(&mut self, pool: &mut Pool, index: LegIndex, at: u16, media: &MediaSpec) {
-        let Some(leg) = self.world.legs.get_mut(index) else { return };
-        if leg.sources.len() <= usize::from(at) {
-            leg.sources.resize(usize::from(at) + 1, None);
-        }
-        let existing = leg.sources[usize::from(at)];
-        match (&media.source, existing) {
-            (None, Some(gone)) => {
-                leg.sources[usize::from(at)] = None;
-                self.remove_source(pool, gone);
-            }
-            (Some(_), Some(kept)) => {
-                if let Some(source) = self.world.sources.get_mut(kept) {
-                    source.formats = media.codecs.iter().map(format_of).collect();
-                    source.presentation = media.presentation;
-                }
-            }
-            (Some(spec), None) => {
-                let Some(kind) = route_kind(media.kind) else { return };
-                let source = self.world.sources.insert(Source {
-                    key: spec.track,
-                    leg: index,
-                    media: at,
-                    presentation: media.presentation,
-                    formats: media.codecs.iter().map(format_of).collect(),
-                    track: Track::new(kind, spec.rids.len().max(1)),
-                    parser: Parser::default(),
-                    subscribers: Vec::new(),
-                    active: false,
-                    layers: Vec::new(),
-                    told_digit: None,
-                });
-                if let Some(leg) = self.world.legs.get_mut(index) {
-                    leg.sources[usize::from(at)] = Some(source);
-                }
-            }
-            (None, None) => {}
-        }
-    }
-
-    fn reconcile_slot(&mut self, index: LegIndex, at: u16, media: &MediaSpec, slot: &SlotSpec) {
-        let seed = self.random();
-        let Some(leg) = self.world.legs.get_mut(index) else { return };
-        if let Some(existing) = leg.slots.iter_mut().find(|s| s.media == at) {
-            existing.presentation = media.presentation;
-            existing.index = slot.index;
-            return;
-        }
-        let Some(kind) = route_kind(media.kind) else { return };
-        let accepted = media.codecs.iter().map(|c| Accepted { format: format_of(c), payload_type: c.payload_type });
-        let seed = Seed {
-            sequence: u16::from_be_bytes([seed[0] & 0x7f, seed[1]]),
-            timestamp: u32::from_be_bytes([seed[2], seed[3], seed[4], seed[5]]),
-            picture_id: u16::from_be_bytes([seed[6] & 0x7f, seed[7]]),
-        };
-        let (width, height) = match (media.presentation, slot.index) {
-            (true, _) => DEFAULT_PRESENTATION,
-            (false, 0) => DEFAULT_MAIN,
-            (false, _) => DEFAULT_SMALL,
-        };
-        leg.slots.push(Slot {
-            media: at,
-            mid: media.mid.clone(),
-            kind: media.kind,
-            presentation: media.presentation,
-            index: slot.index,
-            subscriber: Subscriber::new(at, kind, accepted.collect(), seed),
-            wish: Wish { width, height, max_fps: 0, pinned: None },
-            told_layer: None,
-        });
     }
 }

@@ -18,6 +18,7 @@ mod histogram;
 mod ingress;
 mod inspect;
 mod layers;
+mod reconcile;
 mod report;
 mod seats;
 mod slab;

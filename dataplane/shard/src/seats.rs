@@ -66,23 +66,25 @@ impl Shard {
         let (Some(conference), Some(leg)) = (conferences.get(conference), legs.get_mut(index)) else { return };
         let flows = leg.started && leg.session.is_connected();
         leg.seat_wants.clear();
-        for slot in leg.slots.iter().filter(|s| s.kind == Kind::Video && !s.presentation) {
+        for slot in leg.slots.iter().filter(|s| s.kind == Kind::Video && !s.presentation && !s.off) {
             let at = usize::from(slot.index);
             if leg.seat_wants.len() <= at {
                 leg.seat_wants.resize(at + 1, SlotWant { shown: false, pinned: None });
             }
             leg.seat_wants[at] = SlotWant { shown: flows && slot.wish.width > 0, pinned: slot.wish.pinned };
         }
-        let sounds = leg.slots.iter().filter(|s| s.kind == Kind::Audio).count();
+        let sounds = leg.slots.iter().filter(|s| s.kind == Kind::Audio && !s.off).count();
         conference.stage.seat_video(&mut leg.video_seats, viewer, &leg.seat_wants);
         conference.stage.seat_audio(&mut leg.audio_seats, viewer, if flows { sounds } else { 0 });
         let presenter = leg.video_seats.presentation().filter(|_| flows);
-        let holder = |slot: &Slot| match (slot.presentation, slot.kind) {
+        let mut sounds = leg.audio_seats.slots().iter().copied();
+        let mut holder = |slot: &Slot| match (slot.presentation, slot.kind) {
+            _ if slot.off || !flows => None,
             (true, _) => presenter,
-            (false, Kind::Audio) => leg.audio_seats.slots().get(usize::from(slot.index)).copied().flatten(),
+            (false, Kind::Audio) => sounds.next().flatten(),
             (false, _) => leg.video_seats.slots().get(usize::from(slot.index)).copied().flatten(),
         };
-        let wanted: Vec<_> = leg.slots.iter().map(|s| (holder(s).filter(|_| flows), s.kind, s.presentation)).collect();
+        let wanted: Vec<_> = leg.slots.iter().map(|s| (holder(s), s.kind, s.presentation)).collect();
         let has_presentation = leg.slots.iter().any(|s| s.presentation);
         let told = (leg.video_seats.slots().to_vec(), presenter.filter(|_| has_presentation));
         if leg.told_seats.as_ref() != Some(&told) && !leg.slots.is_empty() && flows {

@@ -74,7 +74,11 @@ pub(crate) struct Slot {
     pub(crate) kind: Kind,
     pub(crate) presentation: bool,
     pub(crate) index: u16,
+    /// Its m-line does not receive at present; its numbers are kept.
+    pub(crate) off: bool,
     pub(crate) subscriber: Subscriber,
+    /// Where it stands in the list of its source's subscribers; meaningless without a source.
+    pub(crate) place: u32,
     pub(crate) wish: Wish,
     pub(crate) told_layer: Option<VideoLayer>,
 }
@@ -204,19 +208,32 @@ impl World {
     }
 
     /// Fills a slot with a source, or empties it; both ends are kept in step. True when it changed.
-    pub(crate) fn assign(&mut self, leg: LegIndex, slot: u16, source: Option<TrackIndex>) -> bool {
-        let Some(entry) = self.legs.get_mut(leg).and_then(|l| l.slots.get_mut(usize::from(slot))) else {
-            return false;
-        };
+    pub(crate) fn assign(&mut self, index: LegIndex, slot: u16, source: Option<TrackIndex>) -> bool {
+        let World { legs, sources, .. } = self;
+        let Some(leg) = legs.get_mut(index) else { return false };
+        let Some(entry) = leg.slots.get_mut(usize::from(slot)) else { return false };
         let former = entry.subscriber.source();
         if !entry.subscriber.assign(source) {
             return false;
         }
-        if let Some(former) = former.and_then(|t| self.sources.get_mut(t)) {
-            former.subscribers.retain(|s| *s != (leg, slot));
+        if source.is_none() {
+            // What still waits to leave must not be seen any more. Where another source follows it leaves, and no gap shows.
+            leg.session.clear_slot(entry.media);
         }
-        if let Some(source) = source.and_then(|t| self.sources.get_mut(t)) {
-            source.subscribers.push((leg, slot));
+        let place = entry.place as usize;
+        if let Some(source) = source.and_then(|t| sources.get_mut(t)) {
+            entry.place = source.subscribers.len() as u32;
+            source.subscribers.push((index, slot));
+        }
+        if let Some(former) = former.and_then(|t| sources.get_mut(t)) {
+            debug_assert_eq!(former.subscribers.get(place), Some(&(index, slot)));
+            former.subscribers.swap_remove(place);
+            // The last one stands where this one stood.
+            if let Some(&(leg, slot)) = former.subscribers.get(place)
+                && let Some(moved) = legs.get_mut(leg).and_then(|l| l.slots.get_mut(usize::from(slot)))
+            {
+                moved.place = place as u32;
+            }
         }
         true
     }

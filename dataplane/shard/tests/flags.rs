@@ -173,3 +173,54 @@ fn who_is_transferred_leaves_one_room_and_is_in_the_other() {
     assert_eq!(messages(&mut hall, a), ["before"]);
     hall.finish();
 }
+
+#[test]
+fn an_m_line_that_is_switched_off_and_on_goes_on_where_it_was() {
+    let (mut hall, _, b) = pair();
+    let lines: Vec<_> = hall.members[b].spec.media.iter().map(|m| m.slot.clone()).collect();
+    hall.respec(b, |spec| spec.media.iter_mut().filter(|m| m.kind == Kind::Video).for_each(|m| m.slot = None));
+    hall.step(Duration::from_millis(1));
+    let [sound, picture, screen] = decoded(&mut hall, b);
+    assert!(sound > 40 && picture == 0 && screen == 0, "{sound} {picture} {screen}");
+    let unknown = hall.shard.drops().get(plenum_packet::DropReason::UnknownSsrc);
+    hall.respec(b, |spec| spec.media.iter_mut().zip(lines).for_each(|(m, slot)| m.slot = slot));
+    hall.run(SECOND);
+    assert!(decoded(&mut hall, b)[1] > 20);
+    assert_eq!(
+        hall.shard.drops().get(plenum_packet::DropReason::UnknownSsrc),
+        unknown,
+        "nothing was planned meanwhile"
+    );
+    hall.finish();
+}
+
+#[test]
+fn codecs_that_change_are_followed_at_a_key_frame() {
+    let (mut hall, a, b) = pair();
+    hall.respec(b, |spec| spec.media.iter_mut().for_each(|m| m.codecs.iter_mut().for_each(|c| c.profile = 7)));
+    hall.step(Duration::from_millis(1));
+    assert_eq!(decoded(&mut hall, b)[..2], [0, 0], "B takes nothing that A sends");
+    hall.respec(b, |spec| spec.media.iter_mut().for_each(|m| m.codecs.iter_mut().for_each(|c| c.profile = 0)));
+    hall.run(SECOND);
+    let [sound, picture, _] = decoded(&mut hall, b);
+    assert!(sound > 40 && picture > 20, "{sound} {picture}");
+    assert!(decoded(&mut hall, a)[1] > 20);
+    hall.finish();
+}
+
+#[test]
+fn an_m_line_that_sends_something_else_begins_anew() {
+    let (mut hall, a, b) = pair();
+    hall.respec(a, |spec| {
+        for media in spec.media.iter_mut().filter(|m| m.kind == Kind::Video && !m.presentation) {
+            media.source.as_mut().unwrap().track = plenum_contract::TrackKey(999);
+        }
+    });
+    hall.run(SECOND);
+    assert!(decoded(&mut hall, b)[1] > 20);
+    let told = |e: &plenum_contract::EventBody| {
+        matches!(e, plenum_contract::EventBody::TrackActive { track: plenum_contract::TrackKey(999), active: true, .. })
+    };
+    assert!(hall.events.iter().any(told));
+    hall.finish();
+}

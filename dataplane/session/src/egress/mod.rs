@@ -126,6 +126,8 @@ pub(crate) struct Egress {
     by_media: Vec<u16>,
     parked: Vec<Slot>,
     pacer: Pacer<Item>,
+    /// Packets that were forgotten in it and not counted yet.
+    cleared: u64,
     first_rtx: u16,
     /// Whether some slot keeps sealed packets.
     keeps_sealed: bool,
@@ -141,6 +143,7 @@ impl Egress {
             by_media: Vec::new(),
             parked: Vec::new(),
             pacer: Pacer::new(cc.target(), cc.pacing_rate()),
+            cleared: 0,
             first_rtx: u16::from_be_bytes([seed[0], seed[1]]),
             keeps_sealed: false,
             rtt: Rtt::default(),
@@ -350,6 +353,14 @@ impl Session {
         self.egress.pacer.push(now, Item::Plan(plan), |dropped| starve(slots, dropped))
     }
 
+    /// Forgets what waits to leave on an m-line: it is switched off, or somebody else fills it. Lost packets that were asked for
+    /// again are among it.
+    pub fn clear_slot(&mut self, media: u16) {
+        let mut cleared = 0;
+        self.egress.pacer.clear_slot(media, |_| cleared += 1);
+        self.egress.cleared += cleared;
+    }
+
     /// Takes what may leave now out of the pacer and writes it into send slots. The shard seals the jobs, calls
     /// [`Session::sealed`] with those of this session, and sends them to [`Session::path`].
     pub fn release(&mut self, now: Time, pool: &mut Pool, released: &mut Released) {
@@ -370,6 +381,7 @@ impl Session {
             }
         }
         released.drops.add(DropReason::PacerFull, egress.pacer.take_dropped());
+        released.drops.add(DropReason::NotSelected, std::mem::take(&mut egress.cleared));
         self.egress.probe(pool, now, key, released);
     }
 
