@@ -144,3 +144,52 @@ fn more_sources_than_the_limit_are_refused_until_old_ones_are_silent() {
     world.deliver(udp4(), &mut packet).unwrap();
     world.free_incoming();
 }
+
+#[test]
+fn a_receiver_that_asks_for_everything_again_and_again_at_most_doubles_its_traffic() {
+    use plenum_packet::{Bitrate, HEADROOM};
+    use plenum_wire::plan::{Class, Patch, Plan, PlanExtensions};
+    for rtx in [true, false] {
+        let mut world = World::with(udp4(), |spec| {
+            if !rtx {
+                spec.media[1].codecs[0].rtx = None;
+                spec.media[1].slot.as_mut().unwrap().rtx_ssrc = None;
+            }
+        });
+        world.connect();
+        world.run(Duration::from_millis(100));
+        world.session.set_wanted_bitrate(Bitrate::ZERO);
+        world.peer.rtp.clear();
+        let payload = world.pool.copy_in(HEADROOM, &[5; 1000]).unwrap();
+        let payload = world.pool.reference(&payload);
+        let sent = 300u16;
+        for sequence in 1..=sent {
+            let plan = Plan {
+                payload,
+                media: 1,
+                payload_type: VIDEO_PT,
+                marker: true,
+                sequence,
+                timestamp: 3000 * u32::from(sequence),
+                patch: Patch::None,
+                extensions: PlanExtensions::default(),
+                received: world.now,
+                class: Class::Video,
+            };
+            world.session.enqueue(world.now, plan).unwrap();
+            // The peer claims a round trip of nothing, and never has enough.
+            for _ in 0..3 {
+                let wanted: Vec<u16> = (1..=sequence).collect();
+                let storm = world.peer.rtcp_packet(|w| {
+                    let _ = w.nack(1, OUR_VIDEO, &wanted);
+                });
+                world.send(storm);
+            }
+            world.run(Duration::from_millis(40));
+        }
+        world.run(Duration::from_secs(3));
+        let got = world.peer.rtp.iter().filter(|p| p.len() > 1000).count() + world.peer.opened_errors.len();
+        assert!((usize::from(sent)..=2 * usize::from(sent) + 1).contains(&got), "rtx {rtx}: {got} packets for {sent}");
+        assert!(got > 3 * usize::from(sent) / 2, "rtx {rtx}: what can be repaired is: {got}");
+    }
+}

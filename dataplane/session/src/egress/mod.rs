@@ -38,6 +38,13 @@ const MAX_PARKED: usize = 256;
 /// A packet is sent again at most once in this time when no round trip was measured yet.
 const DEFAULT_RTT: Duration = Duration::from_millis(100);
 
+/// And never more often than this, whatever round trip the peer makes us believe in.
+const LEAST_RTT: Duration = Duration::from_millis(10);
+/// Most bytes that a peer may ask for again without anything new being sent. Each byte that leaves for the first time allows one
+/// more, so that a peer that asks for everything at most doubles its traffic. Larger than what a slot remembers: an outage can
+/// be made up for at once.
+const MAX_CREDIT: usize = 1 << 20;
+
 /// Packets of a probe in one tick.
 const MAX_PROBE_PACKETS: usize = 32;
 
@@ -128,6 +135,8 @@ pub(crate) struct Egress {
     pacer: Pacer<Item>,
     /// Packets that were forgotten in it and not counted yet.
     cleared: u64,
+    /// Bytes that may still be sent again.
+    credit: usize,
     first_rtx: u16,
     /// Whether some slot keeps sealed packets.
     keeps_sealed: bool,
@@ -144,6 +153,7 @@ impl Egress {
             parked: Vec::new(),
             pacer: Pacer::new(cc.target(), cc.pacing_rate()),
             cleared: 0,
+            credit: 0,
             first_rtx: u16::from_be_bytes([seed[0], seed[1]]),
             keeps_sealed: false,
             rtt: Rtt::default(),
@@ -243,15 +253,15 @@ impl Egress {
             // It may still come, late or repaired on the way in; unless the pacer dropped a frame, and this is part of it.
             return if std::mem::take(&mut slot.starved) { gone } else { Answer::Nothing };
         };
-        if sent.resent != Time::ZERO && now.since(sent.resent) < rtt {
+        let size = sent.plan.size();
+        if sent.resent != Time::ZERO && now.since(sent.resent) < rtt.max(LEAST_RTT) || size > self.credit {
             return Answer::Nothing;
         }
         sent.resent = now;
-        match (&slot.sealed, slot.rtx_ssrc, path) {
+        let answer = match (&slot.sealed, slot.rtx_ssrc, path) {
             (_, Some(_), _) if out.pool.get(sent.plan.payload).is_none() => gone,
             (_, Some(_), _) => {
-                let size = sent.plan.size() as u16;
-                let _ = self.pacer.push(now, Item::Resend { media: slot.media, index, size }, |_| {});
+                let _ = self.pacer.push(now, Item::Resend { media: slot.media, index, size: size as u16 }, |_| {});
                 Answer::Sent
             }
             (Some(sealed), None, Some(path)) => match sealed.get(index) {
@@ -260,7 +270,11 @@ impl Egress {
                 None => gone,
             },
             _ => Answer::Nothing,
+        };
+        if answer == Answer::Sent {
+            self.credit -= size;
         }
+        answer
     }
 
     fn make(&mut self, pool: &mut Pool, now: Time, item: Item, key: Sealing) -> Result<(Job, Time), DropReason> {
@@ -279,6 +293,7 @@ impl Egress {
                 }
                 slot.stats.sent(plan.timestamp, plan.received, clock, written.payload_len);
                 slot.last_payload_type = Some(plan.payload_type);
+                self.credit = (self.credit + plan.size()).min(MAX_CREDIT);
                 Ok((self.job(pool, now, key, written, index), plan.received))
             }
             Item::Resend { media, index, .. } => {
