@@ -42,6 +42,9 @@ const TWCC_GONE: Duration = Duration::from_secs(10);
 const LONG_QUEUE_MS: f64 = 100.0;
 /// See [`LONG_QUEUE_MS`].
 const MOST_DRAIN: f64 = 0.5;
+/// A queue below this just began. Larger: a path that narrowed is followed later by the time that such a queue takes to
+/// grow. Smaller: bursts cost rate.
+const YOUNG_QUEUE_MS: f64 = 40.0;
 /// A probe that would disturb (a queue stands, loss is examined, nobody answers) is tried again after this.
 const PUT_OFF: Duration = Duration::from_millis(50);
 /// Released packets may leave this much faster than the estimate. Larger: key frames fill the queue of a narrow path at
@@ -354,7 +357,7 @@ impl BandwidthEstimator {
         {
             self.aimd.raise(outcome.rate);
         }
-        let delivered = if usage == Usage::Over { self.throughput.short() } else { self.throughput.long() };
+        let delivered = if usage == Usage::Over { self.overused_at(before) } else { self.throughput.long() };
         if usage == Usage::Normal && self.loss.limit().is_some() {
             self.aimd.hold(now);
         } else {
@@ -370,6 +373,13 @@ impl BandwidthEstimator {
             Verdict::Same | Verdict::Limited => {}
         }
         self.recover(now, usage, before);
+    }
+
+    /// The rate at which the path is overused: what it delivers. A queue that just began says that a burst was too fast, and
+    /// little of the path: what was delivered is then what was sent, and that may be far less than passes.
+    fn overused_at(&self, target: Bitrate) -> Option<Bitrate> {
+        let delivered = self.throughput.short()?;
+        Some(if self.delay.queue_ms() < YOUNG_QUEUE_MS { delivered.max(target) } else { delivered })
     }
 
     /// After a deep fall and some quiet, asks whether the path is as wide as before.
