@@ -9,5 +9,6 @@ mod random;
 mod seeds;
 mod world;
 
+mod bandwidth;
 mod conference;
 mod meeting;

@@ -274,7 +274,13 @@ impl World {
             .iter()
             .map(|&(index, width, height, pinned)| SlotWish { mid: mid(index), width, height, max_fps: 0, pinned })
             .collect();
-        let spec = SubscriptionSpec { leg: member.spec.key, revision: member.subscription, slots };
+        let spec = SubscriptionSpec {
+            leg: member.spec.key,
+            revision: member.subscription,
+            slots,
+            first: Vec::new(),
+            low_latency: false,
+        };
         self.command(Command::Subscription(spec)).expect("a known leg");
     }
 
@@ -497,7 +503,11 @@ impl World {
     pub(crate) fn assert_guarded(&self) {
         for (id, member) in self.members.iter().enumerate() {
             let stats = member.peer.stats();
-            assert_eq!(stats.violation_count, 0, "peer {id}: {:?}", stats.violations);
+            // A queue that is too long is given up, a key frame in it too: the peer asks for another one.
+            let given_up =
+                self.shard.drops().get(DropReason::PacerFull) + self.shard.drops().get(DropReason::Evicted) > 0;
+            let excused = stats.violations.iter().filter(|v| given_up && v.2 == "NoKeyFrame").count() as u64;
+            assert_eq!(stats.violation_count - excused, 0, "peer {id}: {:?}", stats.violations);
             for reason in [DropReason::BadTag, DropReason::UnknownSsrc, DropReason::UnknownPayloadType] {
                 assert_eq!(stats.refused.get(reason), 0, "peer {id}: {reason:?}");
             }
