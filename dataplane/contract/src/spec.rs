@@ -229,6 +229,12 @@ pub struct SubscriptionSpec {
     /// Wishes by MID; a slot without one gets the default (640×360 for the main tile, 320×180 for others).
     #[serde(default)]
     pub slots: Vec<SlotWish>,
+    /// Whom this leg sees first, in this order, before those of [`ConferenceSpec::pinned`]: actors of its own layout.
+    #[serde(default)]
+    pub first: Vec<ParticipantKey>,
+    /// Nothing that is sent to this leg waits to be smoothed: lowest latency, at the risk of bursts that a narrow link loses.
+    #[serde(default)]
+    pub low_latency: bool,
 }
 
 /// What one slot is wanted for.

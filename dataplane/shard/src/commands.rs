@@ -135,6 +135,7 @@ impl Shard {
             told_seats: None,
             told_bitrate: 0,
             subscription: 0,
+            first: Vec::new(),
             channels: Vec::new(),
         };
         let index = self.world.insert_leg(spec.key, leg);
@@ -165,6 +166,8 @@ impl Shard {
             return Ok(());
         }
         leg.subscription = spec.revision;
+        leg.first.clear();
+        leg.first.extend(spec.first.iter().take(plenum_stage::MAX_SLOTS));
         for wish in &spec.slots {
             if let Some(slot) = leg.slots.iter_mut().find(|s| s.mid == wish.mid) {
                 slot.wish = Wish { width: wish.width, height: wish.height, max_fps: wish.max_fps, pinned: wish.pinned };

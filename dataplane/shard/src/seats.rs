@@ -74,7 +74,7 @@ impl Shard {
             leg.seat_wants[at] = SlotWant { shown: flows && slot.wish.width > 0, pinned: slot.wish.pinned };
         }
         let sounds = leg.slots.iter().filter(|s| s.kind == Kind::Audio && !s.off).count();
-        conference.stage.seat_video(&mut leg.video_seats, viewer, &leg.seat_wants);
+        conference.stage.seat_video_with(&mut leg.video_seats, viewer, &leg.first, &leg.seat_wants);
         conference.stage.seat_audio(&mut leg.audio_seats, viewer, if flows { sounds } else { 0 });
         let presenter = leg.video_seats.presentation().filter(|_| flows);
         let mut sounds = leg.audio_seats.slots().iter().copied();

@@ -57,6 +57,8 @@ pub(crate) struct Leg {
     pub(crate) told_bitrate: u64,
     /// Revision of the subscription in force.
     pub(crate) subscription: u64,
+    /// Whom its viewer sees first.
+    pub(crate) first: Vec<ParticipantKey>,
     pub(crate) channels: Vec<Channel>,
 }
 

@@ -11,5 +11,5 @@ pub mod speakers;
 mod stage;
 
 pub use levels::{AudioLevel, Meter};
-pub use seats::{AudioSeats, SlotWant, VideoSeats};
+pub use seats::{AudioSeats, MAX_SLOTS, SlotWant, VideoSeats};
 pub use stage::{Changes, Flags, MAX_MEMBERS, MAX_SPEAKERS, Stage};

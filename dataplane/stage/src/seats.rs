@@ -1,7 +1,8 @@
 //! Who fills which slot of one viewer.
 //!
-//! Video: a slot's own wish first, then the pinned in their order, then the speakers. The first of them takes the main
-//! slot; the others keep the slot they have, and only who is new is put where somebody left. Audio: everybody keeps
+//! Video: a slot's own wish first, then the pinned in their order, which is also the order of their slots, then the
+//! speakers. The first of all takes the main slot; speakers keep the slot they have, and only who is new is put where
+//! somebody left. Audio: everybody keeps
 //! their slot until somebody who speaks has none. Nobody sits twice, nobody sees or hears themselves.
 
 use plenum_contract::ParticipantKey;
@@ -49,11 +50,12 @@ impl VideoSeats {
     }
 
     /// Seats people anew; whether anything changed. `candidates` come in order, may be seated, and are each other's
-    /// unlike; `pin` says what to do with a slot's own wish.
+    /// unlike, the first `fixed` of them with places by their order; `pin` says what to do with a slot's own wish.
     pub(crate) fn update(
         &mut self,
         wants: &[SlotWant],
         candidates: impl Iterator<Item = ParticipantKey>,
+        fixed: usize,
         pin: impl Fn(ParticipantKey) -> Pin,
     ) -> bool {
         let count = wants.len().min(MAX_SLOTS);
@@ -69,17 +71,21 @@ impl VideoSeats {
         // Who is to be on screen: as many as there are open slots, in order.
         let places = open.iter().filter(|&&o| o).count();
         let mut chosen = [ParticipantKey(0); MAX_SLOTS];
-        let mut number = 0;
-        for key in candidates {
+        let (mut number, mut placed) = (0, 0);
+        for (at, key) in candidates.enumerate() {
             if number == places {
                 break;
             }
             if !seated.contains(&Some(key)) {
                 chosen[number] = key;
                 number += 1;
+                placed += usize::from(at < fixed);
             }
         }
         let chosen = &chosen[..number];
+        for (index, &key) in (0..count).filter(|&i| open[i]).zip(&chosen[..placed]) {
+            seated[index] = Some(key);
+        }
         if open[0] {
             seated[0] = chosen.first().copied();
         }
@@ -87,7 +93,7 @@ impl VideoSeats {
         let before = self.slots.clone();
         for index in 1..count {
             let holder = before.get(index).copied().flatten().filter(|key| chosen.contains(key));
-            if open[index] && holder.is_some() && !seated.contains(&holder) {
+            if open[index] && seated[index].is_none() && holder.is_some() && !seated.contains(&holder) {
                 seated[index] = holder;
             }
         }

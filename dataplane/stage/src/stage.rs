@@ -223,13 +223,27 @@ impl Stage {
 
     /// Seats people in the video slots of `viewer`; whether anything changed. `wants` has one entry for each slot.
     pub fn seat_video(&self, seats: &mut VideoSeats, viewer: ParticipantKey, wants: &[SlotWant]) -> bool {
+        self.seat_video_with(seats, viewer, &[], wants)
+    }
+
+    /// As [`Stage::seat_video`], for a viewer who sees `first` before the pinned, in this order; nobody is there twice.
+    pub fn seat_video_with(
+        &self,
+        seats: &mut VideoSeats,
+        viewer: ParticipantKey,
+        first: &[ParticipantKey],
+        wants: &[SlotWant],
+    ) -> bool {
         let flags = self.member(viewer).map_or(Flags::default(), |m| m.flags);
         let admitted = !flags.waiting;
         let may_see =
             |key: ParticipantKey| admitted && key != viewer && self.member(key).is_some_and(|m| m.flags.seen());
-        let pinned = self.pinned.iter().copied().filter(|&key| may_see(key));
-        let others = self.speakers.order().filter(|key| may_see(*key) && !self.pinned.contains(key));
-        let candidates = pinned.chain(others.take(self.last_n));
+        let own = first.iter().copied().filter(|&key| may_see(key));
+        let pinned = self.pinned.iter().copied().filter(|key| may_see(*key) && !first.contains(key));
+        let stands_first = |key: &ParticipantKey| first.contains(key) || self.pinned.contains(key);
+        let others = self.speakers.order().filter(|key| may_see(*key) && !stands_first(key));
+        let fixed = own.clone().count() + pinned.clone().count();
+        let candidates = own.chain(pinned).chain(others.take(self.last_n));
         let pin = |key: ParticipantKey| match self.member(key) {
             Some(_) if may_see(key) => Pin::Seat(key),
             Some(_) => Pin::KeepEmpty,
@@ -239,7 +253,7 @@ impl Stage {
         let presenter = self
             .presenter
             .filter(|&key| shown && key != viewer && self.member(key).is_some_and(|m| m.flags.presents()));
-        seats.present(presenter) | seats.update(wants, candidates, pin)
+        seats.present(presenter) | seats.update(wants, candidates, fixed, pin)
     }
 
     /// Seats people in the `count` audio slots of `viewer`; whether anything changed.

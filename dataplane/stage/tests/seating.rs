@@ -119,6 +119,24 @@ fn pinned_members_stand_first_in_their_order() {
 }
 
 #[test]
+fn mgmt_34_the_pinned_have_the_places_of_their_order_and_a_viewer_has_an_order_of_their_own() {
+    let mut world = World::with(8);
+    let mut seats = VideoSeats::default();
+    assert_eq!(world.video(&mut seats, 8, 5), [1, 2, 3, 4, 5]);
+    // 5 and 2 sit already: pinned, they move to where their order puts them.
+    world.stage.set_pinned(&[p(5), p(2)]);
+    assert_eq!(world.video(&mut seats, 8, 5), [5, 2, 3, 4, 1]);
+    world.stage.set_pinned(&[p(2), p(5)]);
+    assert_eq!(world.video(&mut seats, 8, 5), [2, 5, 3, 4, 1]);
+    let wants = vec![SlotWant::default(); 5];
+    world.stage.seat_video_with(&mut seats, p(8), &[p(7), p(5), p(8)], &wants);
+    assert_eq!(numbers(seats.slots())[..3], [7, 5, 2], "own order, then everybody's");
+    world.stage.set_pinned(&[]);
+    world.stage.seat_video_with(&mut seats, p(8), &[], &wants);
+    assert!(!numbers(seats.slots()).contains(&0));
+}
+
+#[test]
 fn who_cannot_be_seen_is_left_out_and_comes_back() {
     let mut world = World::with(4);
     let mut seats = VideoSeats::default();
@@ -245,9 +263,12 @@ proptest! {
         let mut wants = [SlotWant::default(); 6];
         let mut main_changed_at: Option<u64> = None;
         let mut before_main = world.stage.main();
+        let mut anybody_pinned = false;
         for step in steps {
             let mut by_speech = false;
             let mut wants_changed = false;
+            // Who is pinned has a place by their order: it may be taken from whoever sat there.
+            anybody_pinned |= matches!(&step, Step::Pin(who) if !who.is_empty());
             match step {
                 Step::Join(n, f) => {
                     let flags = Flags {
@@ -303,7 +324,7 @@ proptest! {
             });
             let empty = new.iter().zip(&wants).any(|(&n, w)| n == 0 && w.shown && w.pinned.is_none());
             prop_assert!(viewer_waits || !(outside && empty));
-            if !wants_changed && !old.is_empty() {
+            if !wants_changed && !anybody_pinned && !old.is_empty() {
                 for index in 1..6 {
                     let n = old[index];
                     if n == 0 || new[index] == n || wants[index].pinned.is_some() {
