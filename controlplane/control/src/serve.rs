@@ -231,8 +231,6 @@ async fn first_start(settings: &Settings, store: &mut Store) -> Result<(Vec<(Str
             guests_can_present: true,
             mute_on_join: false,
             layout: plenum_model::LayoutName::DEFAULT.as_str().into(),
-            hand_over: false,
-            kind: rows::KindRow::Permanent,
         };
         let body = rows::new_conference_body(&uuid::Uuid::new_v4().to_string(), conference)?;
         store.commit(&[Write::Conference(key, Some(body))]).await?;
