@@ -8,7 +8,7 @@ use plenum_packet::{DropReason, Pool};
 use plenum_route::info::MAX_ENCODINGS;
 use plenum_route::{Arrival, Codec, Format, Frame, Kind, PictureId, RedBlocks};
 use plenum_session::Incoming;
-use plenum_wire::payload::{self, FrameInfo, dd};
+use plenum_wire::payload::{self, FrameInfo, LayerSizes, dd};
 use plenum_wire::plan::PlanExtensions;
 
 /// Digits of RFC 4733 by event number.
@@ -20,6 +20,8 @@ pub(crate) struct Parser {
     /// Timestamp of the newest packet of each encoding.
     timestamps: [Option<u32>; MAX_ENCODINGS],
     dependency: [dd::Parser; MAX_ENCODINGS],
+    /// Sizes of the spatial layers of each encoding, which only key frames tell (VP9).
+    sizes: [LayerSizes; MAX_ENCODINGS],
 }
 
 /// Sound or picture; `None` for data.
@@ -62,21 +64,15 @@ pub(crate) fn arrival(incoming: &Incoming, source: &mut Source, pool: &Pool) -> 
     let header = &incoming.header;
     let values = &incoming.values;
     let descriptor = values.dependency_descriptor;
-    // A descriptor that cannot be read yet (its structure was lost) leaves the packet to what its payload says.
-    let dependency = descriptor
-        .and_then(|s| packet.get(usize::from(s.start)..usize::from(s.start) + usize::from(s.len)))
-        .zip(source.parser.dependency.get_mut(usize::from(incoming.encoding)))
-        .and_then(|(bytes, parser)| parser.parse(bytes).ok());
-    let info = match len {
-        // Padding only: counts for feedback and numbering, holds no frame.
-        0 => FrameInfo::default(),
-        _ => payload::inspect(wire_codec(format.codec), payload, header.marker, dependency.as_ref())
-            .map_err(|_| DropReason::MalformedPayload)?,
+    let view = View {
+        codec: format.codec,
+        encoding: usize::from(incoming.encoding),
+        timestamp: header.timestamp,
+        marker: header.marker,
+        payload,
+        descriptor: descriptor.map(|s| s.of(packet)),
     };
-    let slot = source.parser.timestamps.get_mut(usize::from(incoming.encoding)).ok_or(DropReason::UnknownSsrc)?;
-    // Some formats only tell where a frame could begin: it does when the timestamp is new as well.
-    let fresh = slot.replace(header.timestamp) != Some(header.timestamp);
-    let frame = frame(info, format.codec, fresh);
+    let frame = source.parser.frame(&view)?;
     Ok(Arrival {
         encoding: incoming.encoding,
         ssrc: header.ssrc,
@@ -122,11 +118,47 @@ fn wire_codec(codec: Codec) -> payload::Codec {
     }
 }
 
-fn frame(info: FrameInfo, codec: Codec, fresh: bool) -> Frame {
-    let told = matches!(codec, Codec::Vp8 | Codec::Vp9) || codec.kind() == Kind::Audio;
+/// What a packet's frame is told from.
+struct View<'a> {
+    codec: Codec,
+    encoding: usize,
+    timestamp: u32,
+    marker: bool,
+    payload: &'a [u8],
+    descriptor: Option<&'a [u8]>,
+}
+
+impl Parser {
+    fn frame(&mut self, view: &View<'_>) -> Result<Frame, DropReason> {
+        let dependency = self.dependency.get_mut(view.encoding).ok_or(DropReason::UnknownSsrc)?;
+        // A descriptor that cannot be read yet (its structure was lost) leaves the packet to what its payload says.
+        let dependency = view.descriptor.and_then(|bytes| dependency.parse(bytes).ok());
+        let mut info = match view.payload {
+            // Padding only: counts for feedback and numbering, holds no frame.
+            [] => FrameInfo::default(),
+            payload => payload::inspect(wire_codec(view.codec), payload, view.marker, dependency.as_ref())
+                .map_err(|_| DropReason::MalformedPayload)?,
+        };
+        // Its number is readable all the same, and is rewritten like all others: a receiver would take it for a jump.
+        let number = || Some(dd::Mandatory::parse(view.descriptor?).ok()?.frame_number);
+        info.frame_number = info.frame_number.or_else(number);
+        if view.codec == Codec::Vp9 {
+            let sizes = &mut self.sizes[view.encoding];
+            *sizes = info.layer_sizes.unwrap_or(*sizes);
+            info.dimensions = sizes.get(usize::from(info.spatial)).copied().filter(|size| size.0 > 0);
+        }
+        // Some formats only tell where a frame could begin: it does when the timestamp is new as well.
+        let fresh = self.timestamps[view.encoding].replace(view.timestamp) != Some(view.timestamp);
+        let told = dependency.is_some() || matches!(view.codec, Codec::Vp8 | Codec::Vp9);
+        Ok(frame(info, fresh || told || view.codec.kind() == Kind::Audio))
+    }
+}
+
+/// `begins`: whether a frame begins where the format says that one could.
+fn frame(info: FrameInfo, begins: bool) -> Frame {
     Frame {
-        key: info.key_frame && (told || fresh),
-        begins: info.start_of_frame && (told || fresh),
+        key: info.key_frame && begins,
+        begins: info.start_of_frame && begins,
         ends: info.end_of_frame,
         spatial: info.spatial,
         temporal: info.temporal,
@@ -143,5 +175,80 @@ fn frame(info: FrameInfo, codec: Codec, fresh: bool) -> Frame {
             primary_len: red.data.len,
             oldest_offset: red.oldest_offset,
         }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// First bytes of a dependency descriptor that needs a structure: first packet of frame 0x0203, template 5.
+    const WITHOUT_STRUCTURE: [u8; 3] = [0x85, 2, 3];
+
+    fn view<'a>(codec: Codec, timestamp: u32, payload: &'a [u8]) -> View<'a> {
+        View { codec, encoding: 0, timestamp, marker: false, payload, descriptor: None }
+    }
+
+    /// A VP9 payload: first packet of a layer frame, with picture id and layer indices; the base of a key frame brings the sizes.
+    fn vp9(spatial: u8, key: bool) -> Vec<u8> {
+        let structure = key && spatial == 0;
+        let mut payload = vec![0xa8 | if key { 0 } else { 0x40 } | if structure { 2 } else { 0 }, 5, spatial << 1, 0];
+        if structure {
+            payload.push(2 << 5 | 0x10);
+            for (width, height) in [(240u16, 136u16), (480, 270), (960, 540)] {
+                payload.extend(width.to_be_bytes());
+                payload.extend(height.to_be_bytes());
+            }
+        }
+        payload.push(0xff);
+        payload
+    }
+
+    #[test]
+    fn each_layer_of_a_vp9_picture_has_the_size_that_the_key_frame_told() {
+        let mut parser = Parser::default();
+        let size = |parser: &mut Parser, spatial, key| {
+            parser.frame(&view(Codec::Vp9, 1, &vp9(spatial, key))).unwrap().dimensions
+        };
+        assert_eq!(size(&mut parser, 1, false), None);
+        assert_eq!(size(&mut parser, 0, true), Some((240, 136)));
+        assert_eq!(size(&mut parser, 1, true), Some((480, 270)));
+        assert_eq!(size(&mut parser, 2, false), Some((960, 540)));
+        assert_eq!(size(&mut parser, 3, false), None);
+    }
+
+    #[test]
+    fn a_descriptor_without_its_structure_still_numbers_its_frame() {
+        let mut parser = Parser::default();
+        let packet = View { descriptor: Some(&WITHOUT_STRUCTURE), ..view(Codec::Av1, 1, &[0x18, 0x0a, 1, 2]) };
+        let frame = parser.frame(&packet).unwrap();
+        assert!(frame.key && frame.begins);
+        assert_eq!(frame.frame_number, Some(0x0203));
+        let vp8 = View { codec: Codec::Vp8, payload: &[0x10, 0x9d, 0x01, 0x2a], ..packet };
+        assert_eq!(parser.frame(&vp8).unwrap().frame_number, Some(0x0203));
+    }
+
+    #[test]
+    fn a_descriptor_tells_where_the_upper_layer_of_a_picture_begins() {
+        let mut parser = Parser::default();
+        // Two spatial layers: a key picture's base with the structure, and the layer above it.
+        let base = [0xc0, 0x00, 0x01, 0x80, 0x01, 0xba, 0x24, 0x00];
+        for (descriptor, spatial) in [(&base[..], 0), (&[0xc1, 0, 2], 1)] {
+            let packet = View { descriptor: Some(descriptor), ..view(Codec::Av1, 1, &[0x18, 0x0a, 1, 2]) };
+            let frame = parser.frame(&packet).unwrap();
+            assert_eq!(
+                (frame.begins, frame.key, frame.spatial, frame.spatial_sync),
+                (true, spatial == 0, spatial, true)
+            );
+        }
+    }
+
+    #[test]
+    fn without_a_descriptor_a_frame_begins_with_its_timestamp() {
+        let mut parser = Parser::default();
+        let begins = |parser: &mut Parser, timestamp| {
+            parser.frame(&view(Codec::Av1, timestamp, &[0x10, 0x30, 1])).unwrap().begins
+        };
+        assert!(begins(&mut parser, 1) && !begins(&mut parser, 1) && begins(&mut parser, 2));
     }
 }

@@ -67,6 +67,9 @@ impl PictureId {
     }
 }
 
+/// Width and height by spatial layer; 0 × 0 = not told.
+pub type LayerSizes = [(u16, u16); 4];
+
 /// What a packet's descriptor says of the frame it belongs to. `Copy`; the default is a packet in the middle of a frame
 /// of a codec without layers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -80,6 +83,8 @@ pub struct FrameInfo {
     pub key_frame: bool,
     /// Width and height of this spatial layer, where the packet tells them.
     pub dimensions: Option<(u16, u16)>,
+    /// The sizes of all spatial layers, where the packet tells them (VP9: with the first packet of a key frame).
+    pub layer_sizes: Option<LayerSizes>,
     /// Spatial layer, 0 = base.
     pub spatial: u8,
     /// Temporal layer, 0 = base.
@@ -111,6 +116,7 @@ impl FrameInfo {
         end_of_frame: true,
         key_frame: true,
         dimensions: None,
+        layer_sizes: None,
         spatial: 0,
         temporal: 0,
         spatial_sync: false,

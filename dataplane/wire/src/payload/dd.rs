@@ -174,16 +174,20 @@ impl Frame {
         info.temporal_sync = self.own == Dti::Switch;
         info.spatial_sync = self.own == Dti::Switch && self.stays_in_picture();
         info.discardable = self.own == Dti::Discardable;
-        info.dimensions = self.dimensions.filter(|_| self.has_structure).or(info.dimensions);
+        info.dimensions = self.dimensions.or(info.dimensions);
         info.frame_number = Some(self.mandatory.frame_number);
     }
 }
+
+/// A structure is late, and does not replace the kept one, when its frame is at most this many frames older: a key frame
+/// that came again or out of order. Beyond it numbers have wrapped or begun anew. Some ten seconds of three layers.
+const LATE: u16 = 1024;
 
 /// Reads the descriptors of one stream.
 #[derive(Clone, Debug, Default)]
 pub struct Parser {
     structure: Option<Structure>,
-    /// Number of the frame that brought the structure.
+    /// Number of the frame that brought the structure; follows [`LATE`] behind the newest frame where key frames are rare.
     since: u16,
 }
 
@@ -210,11 +214,17 @@ impl Parser {
         let has = |bit: u32| flags >> bit & 1 == 1;
         if !has(4) {
             let structure = self.structure.as_ref().ok_or(Malformed::MissingState)?;
-            return structure.frame(mandatory, flags, &mut r);
+            let frame = structure.frame(mandatory, flags, &mut r)?;
+            let behind = mandatory.frame_number.wrapping_sub(LATE);
+            if seq::newer(behind, self.since) {
+                self.since = behind;
+            }
+            return Ok(frame);
         }
         let structure = Structure::parse(&mut r)?;
         let frame = structure.frame(mandatory, flags, &mut r)?;
-        if self.structure.is_none() || !seq::newer(self.since, mandatory.frame_number) {
+        let late = (1..=LATE).contains(&self.since.wrapping_sub(mandatory.frame_number));
+        if self.structure.is_none() || !late {
             self.structure = Some(structure);
             self.since = mandatory.frame_number;
         }

@@ -3,7 +3,7 @@
 //! The coded picture is not looked at: everything that routing needs stands in the descriptor, the size of the layers in
 //! the scalability structure that comes with a key frame.
 
-use super::{FrameInfo, PictureId};
+use super::{FrameInfo, LayerSizes, PictureId};
 use crate::Malformed;
 use crate::bytes::{u8_at, u16_at};
 
@@ -131,6 +131,7 @@ impl Descriptor {
             end_of_frame: self.ends,
             key_frame: self.begins && !self.inter_picture && layer.spatial == 0,
             dimensions: self.structure.and_then(|s| s.size(layer.spatial)),
+            layer_sizes: self.structure.and_then(|s| s.layer_sizes()),
             spatial: layer.spatial,
             temporal: layer.temporal,
             spatial_sync: !self.inter_picture,
@@ -178,6 +179,11 @@ impl Structure {
         Ok((Structure { spatial_layers, sizes }, at))
     }
 
+    /// Width and height of the layers up to the highest that routing tells apart, 0 × 0 for those that do not exist.
+    fn layer_sizes(&self) -> Option<LayerSizes> {
+        self.sizes.map(|sizes| core::array::from_fn(|layer| sizes[layer]))
+    }
+
     /// Width and height of a spatial layer, when it exists and the sender says.
     pub fn size(&self, spatial: u8) -> Option<(u16, u16)> {
         if spatial >= self.spatial_layers {
@@ -219,6 +225,7 @@ mod tests {
         let info = d.frame_info();
         assert!(info.key_frame && info.start_of_frame && !info.end_of_frame && info.spatial_sync);
         assert_eq!((info.dimensions, info.tl0_pic_idx), (Some((320, 180)), Some(42)));
+        assert_eq!(info.layer_sizes, Some([(320, 180), (640, 360), (1280, 720), (0, 0)]));
         for cut in 0..payload.len() {
             assert_eq!(Descriptor::parse(&payload[..cut]), Err(Malformed::Truncated));
         }

@@ -134,6 +134,28 @@ fn a_structure_that_ends_early_or_comes_late_does_not_replace_the_kept_one() {
 }
 
 #[test]
+fn a_key_frame_after_half_a_cycle_of_numbers_or_after_a_restart_brings_its_structure() {
+    let mut parser = parser();
+    for number in (101..=40_000).step_by(100) {
+        parser.parse(&mandatory(1, 1, 61, number).bytes()).unwrap();
+    }
+    parser.parse(&key_frame(60, 40_001).bytes()).unwrap();
+    assert_eq!(parser.since, 40_001);
+    parser.parse(&key_frame(60, 7).bytes()).unwrap();
+    assert_eq!(parser.since, 7);
+}
+
+#[test]
+fn every_frame_tells_the_size_of_its_layer() {
+    let mut parser = parser();
+    for (template, size) in [(61, (640, 360)), (0, (1280, 720))] {
+        let mut info = FrameInfo::default();
+        parser.parse(&mandatory(1, 0, template, 104).bytes()).unwrap().amend(&mut info);
+        assert_eq!(info.dimensions, Some(size));
+    }
+}
+
+#[test]
 fn limits_are_kept() {
     let mut layers = mandatory(1, 1, 0, 1);
     layers.put(0b10000, 5).put(0, 6).put(0, 5);
