@@ -7,11 +7,11 @@
 
 use crate::journal::Journal;
 use crate::log::{About, Log};
-use crate::shards::{Shards, ToControl};
+use crate::shards::{Order, Shards, ToControl};
 use plenum_contract::event::{Hello, Metrics, ShardMetrics};
 use plenum_contract::frame::{self, Reader};
 use plenum_contract::{Command, Event, LegKey, Message, OLDEST_VERSION, Snapshot, VERSION};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::fs::PermissionsExt;
@@ -27,6 +27,10 @@ const LOG_BACKLOG: usize = 256 << 10;
 /// Items of a kind in one part of a snapshot: a part of 2,000 legs stays below a frame.
 const SNAPSHOT_PART: usize = 2_000;
 
+/// Messages held back behind a snapshot in the making. A shard that does not answer must not cost more: control is told to ask
+/// again.
+const MAX_HELD: usize = 65_536;
+
 /// Everything the control thread owns.
 pub(crate) struct Control {
     listener: UnixListener,
@@ -39,6 +43,8 @@ pub(crate) struct Control {
     metrics: Vec<ShardMetrics>,
     bandwidth: HashMap<u64, (u16, u64)>,
     gathering: Option<Gathering>,
+    /// Number of the latest snapshot that shards were asked for.
+    round: u64,
     dropped: u64,
     log: Log,
 }
@@ -48,6 +54,8 @@ struct Gathering {
     missing: usize,
     snapshot: Snapshot,
     held: Vec<Message>,
+    /// Legs that were asked for meanwhile, and may not be in it.
+    asked: HashSet<LegKey>,
 }
 
 struct Connection {
@@ -102,6 +110,7 @@ impl Control {
             metrics,
             bandwidth: HashMap::new(),
             gathering: None,
+            round: 0,
             dropped: 0,
             log,
         }
@@ -240,7 +249,10 @@ impl Control {
                     format!("revision {revision} of a session with {media} m-lines, on shard {}", spec.shard)
                 });
                 self.leg_shards.insert(spec.key, spec.shard);
-                self.shards.send(spec.shard, command.clone());
+                if let Some(gathering) = &mut self.gathering {
+                    gathering.asked.insert(spec.key);
+                }
+                self.shards.send(spec.shard, Order::Command(command.clone()));
             }
             Command::RemoveSession(leg) | Command::Start(leg) => {
                 let what = if matches!(command, Command::Start(_)) { "media may flow" } else { "is removed" };
@@ -254,7 +266,7 @@ impl Control {
 
     fn send_to_leg(&self, leg: LegKey, command: &Command) -> Result<(), String> {
         let shard = self.leg_shards.get(&leg).ok_or_else(|| format!("leg {} is unknown", leg.0))?;
-        self.shards.send(*shard, command.clone());
+        self.shards.send(*shard, Order::Command(command.clone()));
         Ok(())
     }
 
@@ -275,8 +287,26 @@ impl Control {
 
     fn start_snapshot(&mut self) {
         let snapshot = Snapshot { last_event: self.journal.last(), ..Snapshot::default() };
-        self.gathering = Some(Gathering { missing: self.hello.shards.len(), snapshot, held: Vec::new() });
-        self.shards.send_all(&Command::Snapshot);
+        let missing = self.hello.shards.len();
+        self.gathering = Some(Gathering { missing, snapshot, held: Vec::new(), asked: HashSet::new() });
+        self.ask_snapshot();
+    }
+
+    fn ask_snapshot(&mut self) {
+        self.round += 1;
+        self.shards.ask_snapshot(self.round);
+    }
+
+    /// Reports were lost: what they told, a snapshot tells. One in the making begins again, because its parts may be among
+    /// them; else control is told to ask for one.
+    fn resync(&mut self, dropped: u64) {
+        let Some(gathering) = &mut self.gathering else {
+            return self.emit(Message::Resync { dropped });
+        };
+        // An older last event is safe: what came after it is held, and told again.
+        gathering.snapshot = Snapshot { last_event: gathering.snapshot.last_event, ..Snapshot::default() };
+        gathering.missing = self.hello.shards.len();
+        self.ask_snapshot();
     }
 
     /// Takes what shards reported.
@@ -295,14 +325,15 @@ impl Control {
                     self.log.debug(About::leg(leg), || format!("refused: {reason}"));
                     self.emit(Message::Refused { index: u64::MAX, reason });
                 }
-                ToControl::Snapshot(part) => self.add_part(part),
+                ToControl::Snapshot { round, part } if round == self.round => self.add_part(part),
+                ToControl::Snapshot { .. } => {}
                 ToControl::Metrics { shard, metrics, bandwidth } => self.add_metrics(shard, metrics, bandwidth),
             }
         }
         let dropped = self.shards.take_dropped();
         if dropped > 0 {
             self.dropped += dropped;
-            self.emit(Message::Resync { dropped });
+            self.resync(dropped);
         }
     }
 
@@ -310,20 +341,16 @@ impl Control {
         let Some(gathering) = &mut self.gathering else { return };
         let whole = &mut gathering.snapshot;
         whole.legs.extend(part.legs);
-        for c in part.conferences {
-            if !whole.conferences.contains(&c) {
-                whole.conferences.push(c);
-            }
-        }
-        for p in part.participants {
-            if !whole.participants.contains(&p) {
-                whole.participants.push(p);
-            }
-        }
+        whole.conferences.extend(part.conferences);
+        whole.participants.extend(part.participants);
         gathering.missing -= 1;
         if gathering.missing == 0
-            && let Some(done) = self.gathering.take()
+            && let Some(mut done) = self.gathering.take()
         {
+            join(&mut done.snapshot);
+            let there: HashSet<_> = done.snapshot.legs.iter().map(|leg| leg.key).collect();
+            // Sessions that were refused, and legs whose end was not told.
+            self.leg_shards.retain(|leg, _| there.contains(leg) || done.asked.contains(leg));
             for part in split(done.snapshot) {
                 self.send(&Message::Snapshot(part));
             }
@@ -346,7 +373,12 @@ impl Control {
     /// Sends, or holds back while a snapshot is in the making: what happened later must be told later.
     fn emit(&mut self, message: Message) {
         match &mut self.gathering {
-            Some(gathering) => gathering.held.push(message),
+            Some(gathering) if gathering.held.len() < MAX_HELD => gathering.held.push(message),
+            Some(gathering) => {
+                let dropped = gathering.held.len() as u64 + 1;
+                self.gathering = None;
+                self.send(&Message::Resync { dropped });
+            }
             None => self.send(&message),
         }
     }
@@ -434,6 +466,15 @@ pub(crate) fn leg_of(command: &Command) -> Option<LegKey> {
     }
 }
 
+/// Conferences and participants stand in the parts of all shards: each is told once, with the oldest revision that some shard
+/// has, so that control sends a newer one to all.
+fn join(whole: &mut Snapshot) {
+    whole.conferences.sort_unstable();
+    whole.conferences.dedup_by_key(|c| c.0);
+    whole.participants.sort_unstable_by_key(|p| (p.0, p.2));
+    whole.participants.dedup_by_key(|p| p.0);
+}
+
 /// Cuts a snapshot into parts that fit frames; the last one says so.
 fn split(mut whole: Snapshot) -> Vec<Snapshot> {
     let mut parts = Vec::new();
@@ -472,9 +513,141 @@ mod tests {
     }
 
     #[test]
+    fn what_all_shards_have_is_told_once_with_its_oldest_revision() {
+        use plenum_contract::ParticipantKey;
+        let conference = |key, revision| (ConferenceKey(key), revision);
+        let participant = |key, of, revision| (ParticipantKey(key), ConferenceKey(of), revision);
+        let mut whole = Snapshot {
+            conferences: vec![conference(2, 5), conference(1, 7), conference(2, 4), conference(1, 7)],
+            participants: vec![participant(9, 2, 3), participant(8, 1, 1), participant(9, 1, 2)],
+            ..Snapshot::default()
+        };
+        join(&mut whole);
+        assert_eq!(whole.conferences, [conference(1, 7), conference(2, 4)]);
+        assert_eq!(whole.participants, [participant(8, 1, 1), participant(9, 1, 2)]);
+    }
+
+    #[test]
     fn an_empty_snapshot_is_one_last_part() {
         let parts = split(Snapshot::default());
         assert_eq!(parts.len(), 1);
         assert!(parts[0].last);
+    }
+
+    /// The control thread with two shards that the test plays, and the socket.
+    fn played(name: &str) -> (Control, Vec<crate::shards::ShardEnd>, std::path::PathBuf) {
+        let path = std::env::temp_dir().join(format!("plenum-control-{name}-{}", std::process::id()));
+        let (shards, from_shards, ends) = crate::shards::queues(2).unwrap();
+        let info = plenum_contract::event::ShardInfo { udp: vec![], tcp: vec![], back_end: "mmsg".into() };
+        let limits =
+            plenum_contract::event::Limits { sessions_per_shard: 9, media_per_session: 9, max_bitrate: 1_000_000 };
+        let hello = Hello { version: VERSION, boot: 1, fingerprints: vec![], shards: vec![info.clone(), info], limits };
+        (Control::new(bind(&path).unwrap(), shards, from_shards, hello, Log::default()), ends, path)
+    }
+
+    /// A control plane connects, greets and asks for the snapshot.
+    fn ask(control: &mut Control, path: &Path) -> UnixStream {
+        let mut stream = UnixStream::connect(path).unwrap();
+        let mut bytes = Vec::new();
+        frame::write(&Command::Hello { version: VERSION }, &mut bytes).unwrap();
+        frame::write(&Command::Snapshot, &mut bytes).unwrap();
+        stream.write_all(&bytes).unwrap();
+        stream.set_nonblocking(true).unwrap();
+        assert!(!control.accept() && !control.read_commands());
+        stream
+    }
+
+    /// Every round that a shard was asked for.
+    fn rounds(end: &crate::shards::ShardEnd) -> Vec<u64> {
+        std::iter::from_fn(|| end.inbox.try_recv().ok())
+            .filter_map(|order| match order {
+                Order::Snapshot(round) => Some(round),
+                Order::Command(_) => None,
+            })
+            .collect()
+    }
+
+    fn answer(end: &crate::shards::ShardEnd, round: u64, leg: u64) {
+        let leg = plenum_contract::snapshot::LegState {
+            key: LegKey(leg),
+            revision: 1,
+            participant: plenum_contract::ParticipantKey(1),
+            connected: true,
+            started: true,
+            bindings: vec![],
+        };
+        end.report(ToControl::Snapshot { round, part: Snapshot { legs: vec![leg], ..Snapshot::default() } });
+    }
+
+    /// Legs of the snapshot that arrived, and how many events behind it; `None` when none did.
+    fn told(control: &mut Control, stream: &mut UnixStream) -> Option<(Vec<u64>, usize)> {
+        control.collect();
+        control.flush();
+        let (mut reader, mut chunk, mut events) = (Reader::default(), [0; 65_536], 0);
+        while let Ok(n @ 1..) = stream.read(&mut chunk) {
+            reader.push(&chunk[..n]);
+        }
+        let mut legs: Option<Vec<u64>> = None;
+        while let Some(message) = reader.next::<Message>().unwrap() {
+            match message {
+                Message::Snapshot(part) => legs = Some(part.legs.iter().map(|l| l.key.0).collect()),
+                Message::Event(_) => events += usize::from(legs.is_some()),
+                _ => {}
+            }
+        }
+        legs.map(|mut legs| {
+            legs.sort_unstable();
+            (legs, events)
+        })
+    }
+
+    #[test]
+    fn a_control_plane_that_returns_twice_gets_every_shards_part_once() {
+        let (mut control, ends, path) = played("twice");
+        let first = ask(&mut control, &path);
+        let mut second = ask(&mut control, &path);
+        drop(first);
+        assert_eq!((rounds(&ends[0]), rounds(&ends[1])), (vec![1, 2], vec![1, 2]));
+        // One shard answers both before the other answers any.
+        [1, 2].iter().for_each(|&round| answer(&ends[0], round, 10));
+        assert_eq!(told(&mut control, &mut second), None);
+        ends[0].report(ToControl::Event {
+            durable: false,
+            body: plenum_contract::EventBody::LegSilent { leg: LegKey(10) },
+        });
+        [1, 2].iter().for_each(|&round| answer(&ends[1], round, 20));
+        assert_eq!(told(&mut control, &mut second), Some((vec![10, 20], 1)), "what happened later is told later");
+        std::fs::remove_file(path).unwrap();
+    }
+
+    #[test]
+    fn a_snapshot_during_which_reports_were_lost_begins_again() {
+        let (mut control, ends, path) = played("lost");
+        control.leg_shards.extend([(LegKey(10), 0), (LegKey(77), 1)]);
+        let mut stream = ask(&mut control, &path);
+        assert_eq!((rounds(&ends[0]), rounds(&ends[1])), (vec![1], vec![1]));
+        answer(&ends[0], 1, 10);
+        let mut full = 0;
+        while control.shards.peek_dropped() == 0 {
+            full += 1;
+            assert!(full < 100_000, "the queue is bounded");
+            ends[1].report(ToControl::Event {
+                durable: false,
+                body: plenum_contract::EventBody::LegSilent { leg: LegKey(20) },
+            });
+        }
+        answer(&ends[1], 1, 20);
+        assert_eq!(told(&mut control, &mut stream), None, "the second shard's part is among what was lost");
+        assert_eq!((rounds(&ends[0]), rounds(&ends[1])), (vec![2], vec![2]));
+        answer(&ends[0], 2, 10);
+        answer(&ends[1], 2, 20);
+        let (legs, _) = told(&mut control, &mut stream).unwrap();
+        assert_eq!(legs, [10, 20]);
+        assert_eq!(
+            control.leg_shards.keys().collect::<Vec<_>>(),
+            [&LegKey(10)],
+            "a leg that no shard has is forgotten"
+        );
+        std::fs::remove_file(path).unwrap();
     }
 }

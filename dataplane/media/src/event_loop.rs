@@ -2,7 +2,7 @@
 //!
 //! All that a packet meets is in here or in a crate without I/O. Nothing in this loop logs, locks or allocates per packet.
 
-use crate::shards::{ShardEnd, ToControl};
+use crate::shards::{Order, ShardEnd, ToControl};
 use core::time::Duration;
 use plenum_contract::Command;
 use plenum_contract::event::ShardMetrics;
@@ -60,23 +60,23 @@ impl EventLoop {
 
     /// Carries out what control asked for; true when it asked for the end.
     fn take_commands(&mut self, now: Time) -> bool {
-        self.end.waker.clear();
-        while let Ok(command) = self.end.inbox.try_recv() {
-            match command {
-                Command::Shutdown => {
+        self.end.clear_waker();
+        while let Ok(order) = self.end.inbox.try_recv() {
+            match order {
+                Order::Command(Command::Shutdown) => {
                     self.shard.close_all(now, &mut self.pool);
                     return true;
                 }
-                Command::Snapshot => {
+                Order::Snapshot(round) => {
                     let end = &self.end;
                     self.shard.drain_events(|durable, body| end.report(ToControl::Event { durable, body }));
-                    self.end.report(ToControl::Snapshot(self.shard.snapshot()));
+                    self.end.report(ToControl::Snapshot { round, part: self.shard.snapshot() });
                     // What is no part of a snapshot, control learns from the events behind it.
                     self.shard.tell_again();
                 }
-                other => {
-                    let leg = crate::control::leg_of(&other);
-                    if let Err(reason) = self.shard.command(now, &mut self.pool, other) {
+                Order::Command(command) => {
+                    let leg = crate::control::leg_of(&command);
+                    if let Err(reason) = self.shard.command(now, &mut self.pool, command) {
                         self.end.report(ToControl::Refused { leg, reason });
                     }
                 }

@@ -8,11 +8,20 @@ use plenum_contract::{Command, EventBody, LegKey, Snapshot};
 use plenum_io::Waker;
 use std::os::fd::{AsRawFd, RawFd};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, Sender, SyncSender, TrySendError, channel, sync_channel};
 
 /// Reports of shards that may wait for the control thread: a burst in which every leg of a full machine changes.
 const MAX_REPORTS: usize = 65_536;
+
+/// What a shard is asked for.
+pub(crate) enum Order {
+    /// What control wants.
+    Command(Command),
+    /// The shard's part of a snapshot, marked with this number: a control plane that returns twice asks twice, and parts of the
+    /// first answer must not be taken for the second.
+    Snapshot(u64),
+}
 
 /// What a shard tells the control thread.
 pub(crate) enum ToControl {
@@ -31,7 +40,12 @@ pub(crate) enum ToControl {
         reason: String,
     },
     /// The shard's part of a snapshot.
-    Snapshot(Snapshot),
+    Snapshot {
+        /// As in [`Order::Snapshot`].
+        round: u64,
+        /// The part.
+        part: Snapshot,
+    },
     /// Counters.
     Metrics {
         /// Which shard.
@@ -45,17 +59,19 @@ pub(crate) enum ToControl {
 
 /// The control thread's end.
 pub(crate) struct Shards {
-    inboxes: Vec<(Sender<Command>, Waker)>,
+    inboxes: Vec<(Sender<Order>, Waker, Arc<AtomicBool>)>,
     wake: Waker,
     dropped: Arc<AtomicU64>,
 }
 
 /// A shard thread's end.
 pub(crate) struct ShardEnd {
-    /// Commands for the shard.
-    pub(crate) inbox: Receiver<Command>,
+    /// Orders for the shard.
+    pub(crate) inbox: Receiver<Order>,
     /// Ends the shard's wait; its descriptor must be watched.
     pub(crate) waker: Waker,
+    /// Whether the waker was used: spares a system call in every other turn.
+    woken: Arc<AtomicBool>,
     reports: SyncSender<ToControl>,
     control: Waker,
     dropped: Arc<AtomicU64>,
@@ -73,26 +89,36 @@ pub(crate) fn queues(count: usize) -> std::io::Result<(Shards, Receiver<ToContro
     let mut ends = Vec::new();
     for _ in 0..count {
         let (sender, inbox) = channel();
-        let waker = Waker::new()?;
-        inboxes.push((sender, waker.clone()));
-        ends.push(ShardEnd { inbox, waker, reports: reports.clone(), control: wake.clone(), dropped: dropped.clone() });
+        let (waker, woken) = (Waker::new()?, Arc::new(AtomicBool::new(false)));
+        inboxes.push((sender, waker.clone(), Arc::clone(&woken)));
+        let (reports, control) = (reports.clone(), wake.clone());
+        ends.push(ShardEnd { inbox, waker, woken, reports, control, dropped: dropped.clone() });
     }
     Ok((Shards { inboxes, wake, dropped }, from_shards, ends))
 }
 
 impl Shards {
-    /// Sends `command` to one shard.
-    pub(crate) fn send(&self, shard: u16, command: Command) {
-        let (inbox, waker) = &self.inboxes[usize::from(shard)];
-        if inbox.send(command).is_ok() {
+    /// Gives an order to one shard.
+    pub(crate) fn send(&self, shard: u16, order: Order) {
+        let (inbox, waker, woken) = &self.inboxes[usize::from(shard)];
+        if inbox.send(order).is_ok() {
+            // In this order: a shard that sees the mark finds the descriptor readable, and makes it quiet.
             waker.wake();
+            woken.store(true, Ordering::Release);
         }
     }
 
     /// Sends `command` to every shard.
     pub(crate) fn send_all(&self, command: &Command) {
         for shard in 0..self.inboxes.len() {
-            self.send(shard as u16, command.clone());
+            self.send(shard as u16, Order::Command(command.clone()));
+        }
+    }
+
+    /// Asks every shard for its part of a snapshot.
+    pub(crate) fn ask_snapshot(&self, round: u64) {
+        for shard in 0..self.inboxes.len() {
+            self.send(shard as u16, Order::Snapshot(round));
         }
     }
 
@@ -106,6 +132,11 @@ impl Shards {
         self.wake.clear();
     }
 
+    #[cfg(test)]
+    pub(crate) fn peek_dropped(&self) -> u64 {
+        self.dropped.load(Ordering::Relaxed)
+    }
+
     /// Reports that did not fit since the last call.
     pub(crate) fn take_dropped(&self) -> u64 {
         self.dropped.swap(0, Ordering::Relaxed)
@@ -113,6 +144,13 @@ impl Shards {
 }
 
 impl ShardEnd {
+    /// Makes the waker's descriptor quiet when it was used.
+    pub(crate) fn clear_waker(&self) {
+        if self.woken.swap(false, Ordering::Acquire) {
+            self.waker.clear();
+        }
+    }
+
     /// Hands a report to the control thread, or counts it as dropped. Never waits.
     pub(crate) fn report(&self, report: ToControl) {
         match self.reports.try_send(report) {
