@@ -42,6 +42,7 @@ impl EventLoop {
             let now = woke.unwrap_or_else(now);
             let finish = self.take_commands(now);
             self.shard.tick(now, &mut self.pool, &mut tx);
+            self.shard.submitted(self::now());
             self.io.transmit(&mut self.pool, &mut tx)?;
             let end = &self.end;
             self.shard.drain_events(|durable, body| end.report(ToControl::Event { durable, body }));

@@ -9,6 +9,9 @@ use plenum_session::{Outbox, Session};
 /// A session whose deadline does not move on when it is served is served again after this long: a fault in one session must
 /// not take the core from the others.
 const REST: Duration = Duration::from_millis(1);
+/// Packets that one tick releases; whose turn did not come goes first in the next, which follows at once. Larger: packets wait
+/// in their slots for the last one to be sealed, and a burst takes all slots of the pool. Smaller: more submits.
+const MAX_RELEASED: usize = 4096;
 
 impl Shard {
     /// Lets time pass up to `now` and puts what is to be sent into `tx`.
@@ -22,6 +25,15 @@ impl Shard {
         self.release(now, pool);
         self.send(now, pool, tx);
         self.not_before = Time::ZERO;
+    }
+
+    /// What the last tick gave away is submitted at `at`: notes how long each packet was here, its wait in the pacer left out.
+    /// Apart from the tick because a tick takes time, and the shard has no clock.
+    pub fn submitted(&mut self, at: Time) {
+        for &since in &self.left {
+            self.residence.record(at.since(since));
+        }
+        self.left.clear();
     }
 
     /// Has every session that is due do what is due, each once.
@@ -81,7 +93,12 @@ impl Shard {
     fn release(&mut self, now: Time, pool: &mut Pool) {
         self.runs.clear();
         let mut dirty = std::mem::take(&mut self.dirty);
-        for index in dirty.drain(..) {
+        let mut served = 0;
+        for &index in &dirty {
+            if self.released.jobs.len() >= MAX_RELEASED {
+                break;
+            }
+            served += 1;
             let Some(leg) = self.world.legs.get_mut(index) else { continue };
             leg.dirty = false;
             let first = self.released.jobs.len();
@@ -92,6 +109,7 @@ impl Shard {
             }
             self.rearm(index);
         }
+        dirty.drain(..served);
         self.dirty = dirty;
         self.sealer.protect(pool, &mut self.released.jobs);
         let end = self.released.jobs.len();
@@ -114,6 +132,7 @@ impl Shard {
         }
         let mut runs = self.runs.iter().peekable();
         let mut path = None;
+        self.left.clear();
         let timings = self.released.timings.drain(..);
         for (at, (job, timing)) in self.released.jobs.drain(..).zip(timings).enumerate() {
             if let Some((index, _)) = runs.next_if(|(_, first)| *first == at) {
@@ -121,9 +140,11 @@ impl Shard {
             }
             match (job.result, path) {
                 (Ok(()), Some(path)) => {
-                    self.pacer_wait.record(now.since(timing.queued));
                     let waited = now.since(timing.queued);
-                    self.residence.record(now.since(timing.received).saturating_sub(waited));
+                    self.pacer_wait.record(waited);
+                    if let Some(received) = timing.received {
+                        self.left.push(received + waited);
+                    }
                     tx.push(path, job.buf);
                 }
                 (Err(reason), _) => {

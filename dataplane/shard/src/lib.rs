@@ -81,6 +81,8 @@ pub struct Shard {
     next_layers: Time,
     events: Vec<(bool, EventBody)>,
     drops: DropCounts,
+    /// Of each packet of the last tick: when it was received, its wait in the pacer added.
+    left: Vec<Time>,
     residence: Histogram,
     pacer_wait: Histogram,
 }
@@ -111,6 +113,7 @@ impl Shard {
             next_layers: Time::ZERO,
             events: Vec::new(),
             drops: DropCounts::default(),
+            left: Vec::new(),
             residence: Histogram::default(),
             pacer_wait: Histogram::default(),
         }

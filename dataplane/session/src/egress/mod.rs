@@ -58,8 +58,8 @@ struct Sealing {
 /// When a released packet was received from its sender, and when it was queued here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Timing {
-    /// Reception from the sender; of a probe, the time of release.
-    pub received: Time,
+    /// Reception from the sender; `None` of what did not just arrive: probes, and packets that are sent again.
+    pub received: Option<Time>,
     /// When it entered the pacer.
     pub queued: Time,
 }
@@ -277,7 +277,13 @@ impl Egress {
         answer
     }
 
-    fn make(&mut self, pool: &mut Pool, now: Time, item: Item, key: Sealing) -> Result<(Job, Time), DropReason> {
+    fn make(
+        &mut self,
+        pool: &mut Pool,
+        now: Time,
+        item: Item,
+        key: Sealing,
+    ) -> Result<(Job, Option<Time>), DropReason> {
         match item {
             Item::Plan(plan) => {
                 let at = self.slot_of(plan.media).ok_or(DropReason::UnknownSsrc)?;
@@ -294,7 +300,7 @@ impl Egress {
                 slot.stats.sent(plan.timestamp, plan.received, clock, written.payload_len);
                 slot.last_payload_type = Some(plan.payload_type);
                 self.credit = (self.credit + plan.size()).min(MAX_CREDIT);
-                Ok((self.job(pool, now, key, written, index), plan.received))
+                Ok((self.job(pool, now, key, written, index), Some(plan.received)))
             }
             Item::Resend { media, index, .. } => {
                 let at = self.slot_of(media).ok_or(DropReason::UnknownSsrc)?;
@@ -306,7 +312,7 @@ impl Egress {
                 let rtx = Rtx { ssrc, payload_type, sequence: slot.rtx_index as u16 };
                 let written = write::write(pool, slot, &sent.plan, Some(rtx), now)?;
                 let index = slot.take_rtx_index();
-                Ok((self.job(pool, now, key, written, index), now))
+                Ok((self.job(pool, now, key, written, index), None))
             }
         }
     }
@@ -340,7 +346,7 @@ impl Egress {
             };
             let index = slot.take_rtx_index();
             released.jobs.push(self.job(pool, now, key, written, index));
-            released.timings.push(Timing { received: now, queued: now });
+            released.timings.push(Timing { received: None, queued: now });
         }
     }
 }

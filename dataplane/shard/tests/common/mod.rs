@@ -54,6 +54,8 @@ pub struct Hall {
     pub events: Vec<EventBody>,
     /// Ticks of the shard, each of which a thread would have woken up for.
     pub ticks: u64,
+    /// How long a tick takes.
+    pub tick_takes: Duration,
     /// What may reach a peer.
     pub down: Passes,
     /// What was sent to addresses that are nobody's.
@@ -123,6 +125,7 @@ impl Hall {
             members: Vec::new(),
             events: Vec::new(),
             ticks: 0,
+            tick_takes: Duration::ZERO,
             down: Box::new(|_, _| true),
             astray: 0,
             tx: TxBatch::default(),
@@ -257,6 +260,7 @@ impl Hall {
     pub fn tick(&mut self) {
         self.ticks += 1;
         self.shard.tick(self.now, &mut self.pool, &mut self.tx);
+        self.shard.submitted(self.now + self.tick_takes);
         self.shard.drain_events(|_, body| self.events.push(body));
         let tx = std::mem::take(&mut self.tx);
         for train in &tx.trains {
