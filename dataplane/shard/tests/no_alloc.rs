@@ -1,0 +1,65 @@
+//! After warm-up a whole shard allocates nothing for media: packets in, fan-out, protection, trains, reports, feedback, layers.
+
+#![allow(unsafe_code)]
+
+use plenum_bench::lab::Lab;
+use plenum_bench::load::{self, Media};
+use plenum_bench::peer::{AudioConfig, Encoding, PeerConfig, Publish, Slots, VideoConfig};
+use plenum_contract::TrackKey;
+use plenum_srtp::Suite;
+use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
+use std::alloc::System;
+use std::sync::Mutex;
+use std::time::Duration;
+
+#[global_allocator]
+static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
+
+/// Allocations are counted for the whole process: one test at a time.
+static ONE: Mutex<()> = Mutex::new(());
+
+/// Allocations of the shard in `measured` after `warm_up`: while it takes packets, and in its ticks; and packets sent.
+fn allocations(mut lab: Lab, warm_up: u64, measured: u64) -> (usize, usize, u64) {
+    lab.connect();
+    lab.run(Duration::from_secs(warm_up));
+    lab.reset();
+    lab.run(Duration::from_secs(measured));
+    (lab.spent.taking, lab.spent.ticking, lab.spent.sent)
+}
+
+#[test]
+fn a_picture_and_a_sound_to_many_cost_no_allocation() {
+    let _one = ONE.lock();
+    assert!(plenum_bench::allocations::counts());
+    for media in [Media::Video, Media::Audio] {
+        for suite in [Suite::AeadAes128Gcm, Suite::AesCm128HmacSha1_80] {
+            let mut lab = Lab::new(8192);
+            lab.add(load::publisher(1, Lab::path(1), media, suite));
+            (2..12).for_each(|n| lab.add(load::viewer(n, Lab::path(n), media, suite)));
+            lab.peers[0].set_speaking(true);
+            let (taking, ticking, sent) = allocations(lab, 12, 3);
+            assert!(sent > 1000, "{sent} packets were sent");
+            assert_eq!((taking, ticking), (0, 0), "{} with {}", media.name(), load::suite_name(suite));
+        }
+    }
+}
+
+#[test]
+fn a_meeting_of_senders_costs_no_allocation() {
+    let _one = ONE.lock();
+    assert!(plenum_bench::allocations::counts());
+    let mut lab = Lab::new(16_384);
+    for n in 1..=6 {
+        let mut config = PeerConfig::new(n, Lab::path(n));
+        config.publishes = vec![
+            Publish::Audio(AudioConfig { track: TrackKey(2 * n), dtx: false, levels: true }),
+            Publish::Video(VideoConfig::single(TrackKey(2 * n + 1), Encoding::new("", 640, 360, 300))),
+        ];
+        config.slots = Slots { audio: 3, video: 5, presentation: false };
+        lab.add(config);
+    }
+    lab.peers[2].set_speaking(true);
+    let (taking, ticking, sent) = allocations(lab, 20, 3);
+    assert!(sent > 5000, "{sent} packets were sent");
+    assert_eq!((taking, ticking), (0, 0));
+}
