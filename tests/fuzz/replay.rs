@@ -145,5 +145,10 @@ fn seeds_that_are_meant_to_be_valid_are() {
         let info = inspect(codec, &seed(target, name), false, None);
         assert!(info.is_ok_and(|i| i.key_frame && i.start_of_frame && i.dimensions.is_some()), "{target}/{name}");
     }
+    let session = seed("sdp", "simulcast");
+    plenum_sdp::Session::parse(std::str::from_utf8(&session).expect("text")).expect("a valid description");
+    let hello = |name: &str| plenum_session::dtls::hello::Waiting::default().push(&seed("dtls_hello", name)[2..]);
+    assert_eq!(hello("browser"), Ok(Some(plenum_session::dtls::hello::Choice::First)));
+    assert!(matches!(hello("openssl"), Ok(Some(plenum_session::dtls::hello::Choice::Second(Some(7))))));
     assert!(plenum_wire::stun::local_ufrag(&seed("stun", "name_behind_others")) == Some("abcd"));
 }

@@ -33,6 +33,12 @@ pub(crate) fn all() -> Vec<Seed> {
         ("dd", dd_seeds()),
         ("red", red_seeds()),
         ("contract_frame", contract_seeds()),
+        ("io", io_seeds()),
+        ("dtls_hello", hello_seeds()),
+        ("sdp", sdp_seeds()),
+        ("settings", settings_seeds()),
+        ("request_json", json_seeds()),
+        ("request_form", form_seeds()),
     ];
     let seed = |target, (name, bytes)| Seed { target, name, bytes };
     groups.into_iter().flat_map(|(target, list)| list.into_iter().map(move |s| seed(target, s))).collect()
@@ -343,6 +349,133 @@ fn contract_seeds() -> Named {
         ("not_cbor", vec![0, 0, 0, 3, 0xff, 0xff, 0xff]),
         ("deep", [&[0, 0, 0x04, 0][..], &[0x81; 1024]].concat()),
         ("huge_array", vec![0, 0, 0, 9, 0x9b, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff]),
+    ]
+}
+
+fn io_seeds() -> Named {
+    let frame = |payload: &[u8]| [&(payload.len() as u16).to_be_bytes()[..], payload].concat();
+    let control = |length: u64, level: i32, kind: i32, data: &[u8]| {
+        [&length.to_ne_bytes()[..], &level.to_ne_bytes(), &kind.to_ne_bytes(), data].concat()
+    };
+    let gro = control(20, libc::SOL_UDP, libc::UDP_GRO, &[0xb0, 4, 0, 0, 0, 0, 0, 0]);
+    vec![
+        ("two_frames", [frame(b"one"), frame(&[0x80; 200])].concat()),
+        ("empty_frames", vec![0; 40]),
+        ("frame_without_end", frame(&[1; 30])[..20].to_vec()),
+        ("longest_frame", [&[0xff, 0xff][..], &[7; 3_000]].concat()),
+        ("segment_size", [gro.clone(), control(32, 1, 35, &[9; 16])].concat()),
+        ("message_of_no_length", control(0, libc::SOL_UDP, libc::UDP_GRO, &[0; 8])),
+        ("message_beyond_the_end", control(u64::MAX, libc::SOL_UDP, libc::UDP_GRO, &[0; 8])),
+        ("message_cut", gro[..18].to_vec()),
+        ("segment_size_of_zero", control(20, libc::SOL_UDP, libc::UDP_GRO, &[0; 8])),
+    ]
+}
+
+/// A datagram behind its length, with a ClientHello's part of `body` from `offset` on.
+fn hello_part(body: &[u8], total: usize, offset: usize) -> Vec<u8> {
+    let u24 = |n: usize| (n as u32).to_be_bytes()[1..].to_vec();
+    let message = [&[1][..], &u24(total), &[0, 0], &u24(offset), &u24(body.len()), body].concat();
+    let record = [&[22, 0xfe, 0xfd][..], &[0; 8], &(message.len() as u16).to_be_bytes(), &message].concat();
+    [&(record.len() as u16).to_be_bytes()[..], &record].concat()
+}
+
+fn hello_seeds() -> Named {
+    let extension = |id: u16, data: &[u8]| [&id.to_be_bytes()[..], &(data.len() as u16).to_be_bytes(), data].concat();
+    let body = |suite: [u8; 2], extensions: &[Vec<u8>]| {
+        let all = extensions.concat();
+        let head = [&[0xfe, 0xfd][..], &[5; 32], &[0, 0, 0, 4, 0xc0, 0x2b], &suite, &[1, 0]].concat();
+        [&head[..], &(all.len() as u16).to_be_bytes(), &all].concat()
+    };
+    let srtp = extension(14, &[0, 4, 0, 7, 0, 1, 0]);
+    let browser = body([0x0a, 0x0a], &[srtp.clone(), extension(23, &[]), extension(43, &[2, 0xfe, 0xfc])]);
+    let openssl = body([0xc0, 0x2f], &[extension(22, &[]), extension(23, &[]), srtp]);
+    let (first, second) = browser.split_at(50);
+    let parts = [hello_part(first, browser.len(), 0), hello_part(second, browser.len(), 50)];
+    vec![
+        ("browser", hello_part(&browser, browser.len(), 0)),
+        ("openssl", hello_part(&openssl, openssl.len(), 0)),
+        ("two_parts", parts.concat()),
+        ("parts_in_disorder", [parts[1].clone(), parts[0].clone()].concat()),
+        ("same_part_for_ever", parts[0].repeat(20)),
+        ("parts_of_many_hellos", (60..80).flat_map(|total| hello_part(first, total, 0)).collect()),
+        ("part_beyond_the_whole", hello_part(&browser, 10, 0)),
+        ("hello_of_16_megabytes", hello_part(first, 0xff_ffff, 0xff_0000)),
+        ("empty_hello", hello_part(&[], 0, 0)),
+        ("extension_beyond_the_end", hello_part(&browser[..browser.len() - 3], browser.len() - 3, 0)),
+        ("no_hello", vec![0, 14, 23, 0xfe, 0xfd, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 7]),
+        ("record_beyond_the_end", vec![0, 13, 22, 0xfe, 0xfd, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff]),
+    ]
+}
+
+fn sdp_seeds() -> Named {
+    let offer = |media: &str| {
+        format!(
+            "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\na=group:BUNDLE 0\r\na=ice-ufrag:abcd\r\n\
+             a=ice-pwd:abcdefghijklmnopqrstuvwx\r\na=fingerprint:sha-256 {}\r\na=setup:actpass\r\n{media}",
+            ["AB"; 32].join(":")
+        )
+        .into_bytes()
+    };
+    let video = "m=video 9 UDP/TLS/RTP/SAVPF 96 97\r\nc=IN IP4 0.0.0.0\r\na=mid:0\r\na=sendrecv\r\na=rtcp-mux\r\n\
+                 a=rtpmap:96 VP8/90000\r\na=rtcp-fb:96 nack pli\r\na=rtpmap:97 rtx/90000\r\na=fmtp:97 apt=96\r\n";
+    let simulcast = format!("{video}a=rid:h send\r\na=rid:l send\r\na=simulcast:send h;~l\r\n");
+    vec![
+        ("video", offer(video)),
+        ("simulcast", offer(&simulcast)),
+        ("chromium", include_bytes!("../../controlplane/sdp/tests/fixtures/chromium_simple.sdp").to_vec()),
+        ("simulcast_of_nothing", offer(&format!("{video}a=simulcast:send ;;~,\r\n"))),
+        ("rtx_of_itself", offer(&video.replace("apt=96", "apt=97"))),
+        ("many_m_lines", offer(&video.repeat(40))),
+        ("same_mid_twice", offer(&video.repeat(2))),
+        ("data_channel", offer("m=application 9 UDP/DTLS/SCTP webrtc-datachannel\r\na=mid:0\r\na=sctp-port:5000\r\n")),
+        ("line_without_value", b"v=0\r\nm\r\na=\r\n".to_vec()),
+        (
+            "numbers_too_large",
+            offer("m=video 99999999999 RTP 300 -1\r\na=extmap:99999 x\r\na=ssrc:4294967296 cname:x\r\n"),
+        ),
+        ("not_utf8", vec![b'v', b'=', 0xff]),
+        ("empty", vec![]),
+    ]
+}
+
+fn settings_seeds() -> Named {
+    let text = |text: &str| text.as_bytes().to_vec();
+    vec![
+        ("default", plenum::config::DEFAULT_TOML.as_bytes().to_vec()),
+        ("turn", text("[ice]\nturn = [{ urls = [\"turn:a:1\"], username = \"u\", credential = \"p\" }]\n")),
+        ("nat", text("[media]\nadvertised = [\"10.0.0.5=203.0.113.9\", \"::1=10.0.0.1\"]\nshards = 65\n")),
+        ("unknown_setting", text("[media]\ncolour = 1\n")),
+        ("wrong_type", text("[limits]\nconnections = -1\nbitrate = \"\"\n")),
+        ("level", text("[log]\nlevel = \"info,[{}]=,=\"\n")),
+        ("deep", format!("a = {}", "[".repeat(2_000)).into_bytes()),
+        ("deep_tables", format!("[{}a]", "a.".repeat(2_000)).into_bytes()),
+        ("not_utf8", vec![b'[', 0xff, b']']),
+    ]
+}
+
+fn json_seeds() -> Named {
+    vec![
+        ("join", br#"{"display_name":"A","HideMe":"yes","n":12,"slots":[{"mid":"0"}],"o":{"a":null}}"#.to_vec()),
+        ("same_name_in_other_case", br#"{"a":1,"A":2}"#.to_vec()),
+        ("deep", [vec![b'['; 5_000], vec![b']'; 5_000]].concat()),
+        ("deep_objects", br#"{"o":"#.repeat(500)),
+        ("large_numbers", br#"{"n":1e999,"m":-0.0,"k":18446744073709551616}"#.to_vec()),
+        ("half_a_surrogate", br#"{"display_name":"\ud800"}"#.to_vec()),
+        ("no_object", b"[1]".to_vec()),
+        ("null", b"null".to_vec()),
+        ("empty", vec![]),
+        ("not_utf8", b"{\"a\":\"\xff\"}".to_vec()),
+    ]
+}
+
+fn form_seeds() -> Named {
+    vec![
+        ("check_join", b"joinAccount=1061&participantName=%E4%BC%9A+x&joinPwd=".to_vec()),
+        ("broken_escapes", b"a=%&b=%f&c=%zz&d=%2525".to_vec()),
+        ("not_utf8_behind_escapes", b"a=%ff%fe".to_vec()),
+        ("only_separators", b"&&==&=&".to_vec()),
+        ("same_name_in_other_case", b"a=1&A=2".to_vec()),
+        ("many_members", b"a=&".repeat(1_000)),
     ]
 }
 

@@ -5,7 +5,10 @@
 
 #![allow(dead_code, unreachable_pub)]
 
-use plenum_contract::frame;
+use plenum::calls::{self, AnswerContext};
+use plenum_contract::event::ShardInfo;
+use plenum_contract::spec::Fingerprint;
+use plenum_contract::{Codec as Named, LegKey, ParticipantKey, TrackKey, frame};
 use plenum_wire::payload::{self, Codec, FrameInfo, dd, red, vp8, vp9};
 use plenum_wire::{Patch, demux, ext, rtcp, rtp, stun};
 
@@ -27,6 +30,12 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("dd", dd),
     ("red", red),
     ("contract_frame", contract_frame),
+    ("io", io),
+    ("dtls_hello", dtls_hello),
+    ("sdp", sdp),
+    ("settings", settings),
+    ("request_json", request_json),
+    ("request_form", request_form),
 ];
 
 /// A datagram: demultiplexing, the RTP header, padding.
@@ -208,4 +217,68 @@ pub fn contract_frame(bytes: &[u8]) {
     while let Ok(Some(message)) = reader.next::<plenum_contract::Message>() {
         let _ = frame::write(&message, &mut Vec::new());
     }
+}
+
+/// What sockets give beside payload: control messages, names, the framing of TCP streams (RFC 4571).
+pub fn io(bytes: &[u8]) {
+    plenum_io::parse_any(bytes);
+}
+
+/// Datagrams from a peer before its DTLS engine is chosen, each behind two bytes with its length.
+pub fn dtls_hello(mut bytes: &[u8]) {
+    let mut waiting = plenum_session::dtls::hello::Waiting::default();
+    while let Some((length, rest)) = bytes.split_first_chunk::<2>() {
+        let (datagram, rest) = rest.split_at(usize::from(u16::from_be_bytes(*length)).min(rest.len()));
+        bytes = rest;
+        if let Ok(Some(_)) = waiting.push(datagram) {
+            assert!(waiting.datagrams.last().is_some_and(|last| last == datagram));
+            waiting = plenum_session::dtls::hello::Waiting::default();
+        }
+        assert!(waiting.datagrams.len() < 8, "what waits is bounded");
+    }
+}
+
+/// A description, read, written and read again; and as the offer of a call and of its update.
+pub fn sdp(bytes: &[u8]) {
+    let Ok(text) = std::str::from_utf8(bytes) else { return };
+    if let Ok(session) = plenum_sdp::Session::parse(text) {
+        let written = session.to_string();
+        assert_eq!(plenum_sdp::Session::parse(&written).as_ref(), Ok(&session), "{written}");
+    }
+    let address = "192.0.2.1:40000".parse().expect("an address");
+    let context = AnswerContext {
+        leg: LegKey(1),
+        participant: ParticipantKey(2),
+        revision: 1,
+        first_track: TrackKey(3),
+        shard: 0,
+        shard_info: &ShardInfo { udp: vec![address], tcp: vec![address], back_end: String::new() },
+        fingerprints: &[Fingerprint([7; 32])],
+        seed: [9; 32],
+        cname: "plenum",
+        codecs: &[Named::Opus, Named::Red, Named::Vp8, Named::H264, Named::Vp9, Named::Av1],
+        present: None,
+        max_bitrate: None,
+        max_media: 128,
+    };
+    if let Ok(answer) = calls::answer(text, &context) {
+        assert!(plenum_sdp::Session::parse(&answer.sdp).is_ok(), "{}", answer.sdp);
+        assert!(answer.spec.media.len() <= 128);
+        let _ = calls::update(text, &answer.spec, &AnswerContext { revision: 2, ..context });
+    }
+}
+
+/// `plenum.toml`.
+pub fn settings(bytes: &[u8]) {
+    plenum::config::parse_any(bytes);
+}
+
+/// The JSON body of a request.
+pub fn request_json(bytes: &[u8]) {
+    plenum::faces::mgmt::parse_any_json(bytes);
+}
+
+/// The form body of a request, or its query.
+pub fn request_form(bytes: &[u8]) {
+    plenum::faces::mgmt::parse_any_form(bytes);
 }

@@ -60,6 +60,17 @@ impl Default for Server {
     }
 }
 
+/// Reads any bytes as a settings file and does with it what `plenum config check` does: what a fuzz target calls.
+#[doc(hidden)]
+pub fn parse_any(bytes: &[u8]) {
+    let Ok(text) = std::str::from_utf8(bytes) else { return };
+    if let Ok(config) = toml::from_str::<Config>(text)
+        && config.check().is_ok()
+    {
+        let _ = config.resolve(&Machine { memory: 8 << 30, cores: 4, open_files: 4_096 });
+    }
+}
+
 /// `[tls]`
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]

@@ -57,7 +57,7 @@ impl Waiting {
     /// The choice, once the hello is whole; the datagrams are then in [`Waiting::datagrams`], this one included.
     ///
     /// # Errors
-    /// `Err(())` when this datagram is no part of a ClientHello: it was not kept.
+    /// `Err(())` when this datagram is no part of a ClientHello, or makes one whole that is malformed: it was not kept.
     #[allow(clippy::result_unit_err)]
     pub fn push(&mut self, datagram: &[u8]) -> Result<Option<Choice>, ()> {
         let mut records = Reader(datagram);
@@ -70,7 +70,11 @@ impl Waiting {
         }
         self.datagrams.push(datagram.to_vec());
         if self.is_whole() {
-            return from_body(&self.body).map(Some).ok_or(());
+            let choice = from_body(&self.body);
+            if choice.is_none() {
+                *self = Waiting::default();
+            }
+            return choice.map(Some).ok_or(());
         }
         Ok((self.datagrams.len() >= MAX_PARTS).then_some(Choice::First))
     }

@@ -134,6 +134,14 @@ impl Fields {
     }
 }
 
+/// Reads every member as everything that it may be.
+pub(super) fn read_any(fields: &Fields) {
+    for name in fields.0.keys() {
+        let _ = (fields.text(name), fields.required(name), fields.flag(name), fields.number(name));
+        let _ = (fields.objects(name, 8), fields.object(name), fields.texts(name, 8));
+    }
+}
+
 fn word(text: &str) -> Option<bool> {
     match text.to_ascii_lowercase().as_str() {
         "yes" | "true" | "on" | "1" => Some(true),

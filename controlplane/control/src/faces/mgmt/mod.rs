@@ -159,6 +159,22 @@ impl Ctx {
     }
 }
 
+/// Feeds any bytes to the reader of JSON bodies: what a fuzz target calls.
+#[doc(hidden)]
+pub fn parse_any_json(body: &[u8]) {
+    if let Ok(fields) = Fields::json(body) {
+        fields::read_any(&fields);
+    }
+}
+
+/// The same for forms and queries.
+#[doc(hidden)]
+pub fn parse_any_form(body: &[u8]) {
+    if let Ok(fields) = Fields::form(body) {
+        fields::read_any(&fields);
+    }
+}
+
 /// A token is kept as its hash alone: who reads the store cannot act as somebody.
 pub(super) fn hash(token: &[u8]) -> TokenHash {
     TokenHash(Sha256::digest(token).into())

@@ -1,0 +1,7 @@
+#![no_main]
+//! Feeds what libFuzzer makes up to `targets::sdp`.
+
+#[path = "../../targets.rs"]
+mod targets;
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| targets::sdp(bytes));
