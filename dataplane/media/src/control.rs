@@ -252,7 +252,7 @@ impl Control {
                 if let Some(gathering) = &mut self.gathering {
                     gathering.asked.insert(spec.key);
                 }
-                self.shards.send(spec.shard, Order::Command(command.clone()));
+                self.shards.send(spec.shard, Order::Command(Box::new(command.clone())));
             }
             Command::RemoveSession(leg) | Command::Start(leg) => {
                 let what = if matches!(command, Command::Start(_)) { "media may flow" } else { "is removed" };
@@ -266,7 +266,7 @@ impl Control {
 
     fn send_to_leg(&self, leg: LegKey, command: &Command) -> Result<(), String> {
         let shard = self.leg_shards.get(&leg).ok_or_else(|| format!("leg {} is unknown", leg.0))?;
-        self.shards.send(*shard, Order::Command(command.clone()));
+        self.shards.send(*shard, Order::Command(Box::new(command.clone())));
         Ok(())
     }
 

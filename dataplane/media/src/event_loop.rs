@@ -64,10 +64,6 @@ impl EventLoop {
         self.end.clear_waker();
         while let Ok(order) = self.end.inbox.try_recv() {
             match order {
-                Order::Command(Command::Shutdown) => {
-                    self.shard.close_all(now, &mut self.pool);
-                    return true;
-                }
                 Order::Snapshot(round) => {
                     let end = &self.end;
                     self.shard.drain_events(|durable, body| end.report(ToControl::Event { durable, body }));
@@ -75,12 +71,18 @@ impl EventLoop {
                     // What is no part of a snapshot, control learns from the events behind it.
                     self.shard.tell_again();
                 }
-                Order::Command(command) => {
-                    let leg = crate::control::leg_of(&command);
-                    if let Err(reason) = self.shard.command(now, &mut self.pool, command) {
-                        self.end.report(ToControl::Refused { leg, reason });
+                Order::Command(command) => match *command {
+                    Command::Shutdown => {
+                        self.shard.close_all(now, &mut self.pool);
+                        return true;
                     }
-                }
+                    command => {
+                        let leg = crate::control::leg_of(&command);
+                        if let Err(reason) = self.shard.command(now, &mut self.pool, command) {
+                            self.end.report(ToControl::Refused { leg, reason });
+                        }
+                    }
+                },
             }
         }
         false

@@ -17,7 +17,7 @@ const MAX_REPORTS: usize = 65_536;
 /// What a shard is asked for.
 pub(crate) enum Order {
     /// What control wants.
-    Command(Command),
+    Command(Box<Command>),
     /// The shard's part of a snapshot, marked with this number: a control plane that returns twice asks twice, and parts of the
     /// first answer must not be taken for the second.
     Snapshot(u64),
@@ -111,7 +111,7 @@ impl Shards {
     /// Sends `command` to every shard.
     pub(crate) fn send_all(&self, command: &Command) {
         for shard in 0..self.inboxes.len() {
-            self.send(shard as u16, Order::Command(command.clone()));
+            self.send(shard as u16, Order::Command(Box::new(command.clone())));
         }
     }
 
