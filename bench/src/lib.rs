@@ -13,5 +13,6 @@ pub mod network;
 pub mod peer;
 pub mod process;
 pub mod report;
+pub mod rivals;
 pub mod swarm;
 pub mod timing;

@@ -5,7 +5,7 @@
 #![forbid(unsafe_code)]
 
 use clap::{Parser, ValueEnum};
-use plenum_bench::{fanout, micro, report::Report};
+use plenum_bench::{fanout, micro, report::Report, rivals};
 use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
 use std::alloc::System;
 use std::path::PathBuf;
@@ -36,6 +36,8 @@ enum Chapter {
     Micro,
     /// The media plane on sockets, over veth and into a null device.
     Fanout,
+    /// Janus and a Pion SFU under the same load, in turns with Plenum.
+    Peers,
     /// Everything.
     All,
 }
@@ -45,6 +47,7 @@ impl Chapter {
         match self {
             Chapter::Micro => "micro",
             Chapter::Fanout => "fanout",
+            Chapter::Peers => "peers",
             Chapter::All => "report",
         }
     }
@@ -62,6 +65,9 @@ fn main() -> ExitCode {
     }
     if options.chapter.includes(Chapter::Fanout) {
         fanout::run(&mut report, options.quick);
+    }
+    if options.chapter.includes(Chapter::Peers) {
+        rivals::run(&mut report, options.quick);
     }
     print!("{}", report.text());
     match report.write(&options.out, options.chapter.name()) {

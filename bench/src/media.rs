@@ -1,6 +1,6 @@
 //! The media plane under measurement: `plenum-media` as a process, and this side of the contract in control's place.
 
-use crate::process::Program;
+use crate::process::{Program, words};
 use plenum_contract::event::{Hello, Metrics};
 use plenum_contract::frame::{self, Reader};
 use plenum_contract::{Command, EventBody, LegKey, Message, VERSION};
@@ -50,7 +50,7 @@ impl Media {
         let _ = std::fs::remove_file(&socket);
         command.args(["--ip", &address.ip().to_string(), "--port-base", &address.port().to_string()]);
         command.args(["--shards", "1", "--slots", "65536", "--max-sessions", "4096", "--tcp", "false", "--io", io]);
-        command.arg("--socket").arg(&socket).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        command.arg("--socket").arg(&socket).stdin(Stdio::null()).stdout(words()).stderr(words());
         let program = Program::start(command)?;
         let end = Instant::now() + PATIENCE;
         let stream = loop {

@@ -6,7 +6,7 @@
 
 use std::io;
 use std::path::Path;
-use std::process::{Child, Command};
+use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 /// A program that ends with its value.
@@ -61,6 +61,11 @@ fn cpu_of(pid: u32) -> Duration {
 
 fn task_time(task: &Path) -> Option<u64> {
     std::fs::read_to_string(task.join("schedstat")).ok()?.split_whitespace().next()?.parse().ok()
+}
+
+/// Where a measured program's words go: nowhere, or with `PLENUM_BENCH_VERBOSE` in the environment to ours.
+pub fn words() -> Stdio {
+    if std::env::var_os("PLENUM_BENCH_VERBOSE").is_some() { Stdio::inherit() } else { Stdio::null() }
 }
 
 /// Runs a program to its end; its output, or why it failed.

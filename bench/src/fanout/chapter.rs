@@ -90,7 +90,7 @@ fn null(report: &mut Report, scenario: &Scenario, io: &str) {
 }
 
 /// One run of a fresh media plane in a fresh network: the outcome, and the residence of the measured time.
-pub(crate) fn plenum(scenario: &Scenario, io: &str) -> Result<(Outcome, Vec<(u64, u64)>), String> {
+fn plenum(scenario: &Scenario, io: &str) -> Result<(Outcome, Vec<(u64, u64)>), String> {
     eprintln!("plenum: {}, {io}{}", scenario.name(), if scenario.swallowed { ", null device" } else { "" });
     let network = Network::new()?;
     let mut server = Plenum::start(&network, io)?;
@@ -101,6 +101,11 @@ pub(crate) fn plenum(scenario: &Scenario, io: &str) -> Result<(Outcome, Vec<(u64
         server.attend()?;
         Ok((outcome, residence(&server.media.metrics.shards)))
     })
+}
+
+/// As [`plenum`], without the residence.
+pub(crate) fn plenum_outcome(scenario: &Scenario, io: &str) -> Result<Outcome, String> {
+    plenum(scenario, io).map(|(outcome, _)| outcome)
 }
 
 /// Runs `work` on a thread that keeps to the last core; the server's shard keeps to the first.

@@ -9,7 +9,8 @@ mod measure;
 mod plenum;
 
 pub use chapter::run;
-pub use measure::{Outcome, measure};
+pub(crate) use chapter::{on_last_core, plenum_outcome, shared};
+pub use measure::{Outcome, Server, measure};
 
 use crate::load::{self, Media};
 use crate::network::{FAR, NEAR};

@@ -94,10 +94,22 @@ impl Ice {
         self.next = now + self.interval;
     }
 
-    /// A STUN message; true when it answered a check of ours.
-    pub(crate) fn handle(&mut self, now: Time, bytes: &[u8]) -> bool {
+    /// A STUN message; true when it answered a check of ours. A check of the server's (one that is not ICE-lite makes them) is
+    /// answered.
+    pub(crate) fn handle(&mut self, now: Time, bytes: &[u8], send: &mut super::Sink<'_>) -> bool {
         let Ok(message) = StunMessage::parse(bytes) else { return false };
         let id = message.trans_id();
+        let own_pwd = self.credentials.remote_pwd.as_bytes();
+        if message.is_binding_request() {
+            let mut bytes = [0; 512];
+            let reply = StunMessage::binding_reply(id, self.path.local);
+            if message.verify(own_pwd, hmac)
+                && let Ok(len) = reply.to_bytes(Some(own_pwd), &mut bytes, hmac)
+            {
+                send(self.path, &bytes[..len]);
+            }
+            return false;
+        }
         let Some(at) = self.pending.iter().position(|p| *p == id) else { return false };
         if !message.is_successful_binding_response()
             || !message.verify(self.credentials.local_pwd.as_bytes(), hmac)

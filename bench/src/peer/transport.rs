@@ -83,7 +83,7 @@ impl Transport {
     }
 
     pub(crate) fn handle_stun(&mut self, now: Time, bytes: &[u8], data: &mut Vec<Vec<u8>>, out: &mut Sink<'_>) {
-        if self.ice.handle(now, bytes) && !self.speaks {
+        if self.ice.handle(now, bytes, out) && !self.speaks {
             self.speaks = true;
             self.drive(now, data, out);
         }

@@ -5,12 +5,18 @@
 use crate::peer::{PeerConfig, Publish};
 use plenum_contract::spec::{Fingerprint, IceSpec};
 use plenum_contract::{Extension, Kind};
-use plenum_sdp::{Attribute, Media, Session};
+use plenum_sdp::{Attribute, Media, Session, Setup};
 use std::fmt::Write as _;
 use std::net::SocketAddr;
 
 /// An offer for `config`, with ICE user name and password and a certificate's fingerprint. Lines are ended by CR LF.
-pub fn offer(config: &PeerConfig, (ufrag, pwd): (&str, &str), fingerprint: Fingerprint) -> String {
+pub fn offer(config: &PeerConfig, ice: (&str, &str), fingerprint: Fingerprint) -> String {
+    describe(config, ice, fingerprint, Setup::ActPass)
+}
+
+/// As [`offer`], or an answer with the same lines. Peers are DTLS clients: towards a server that would be one too when it is left
+/// the choice, the description says `active`; an answer always does.
+pub fn describe(config: &PeerConfig, (ufrag, pwd): (&str, &str), fingerprint: Fingerprint, setup: Setup) -> String {
     let lines = config.lines();
     let mids: Vec<_> = lines.iter().map(|l| l.mid.as_str()).collect();
     let mut sdp = format!(
@@ -30,7 +36,7 @@ pub fn offer(config: &PeerConfig, (ufrag, pwd): (&str, &str), fingerprint: Finge
         let _ = write!(
             sdp,
             "m={kind} 9 UDP/TLS/RTP/SAVPF {formats}\r\nc=IN IP4 0.0.0.0\r\na=rtcp:9 IN IP4 0.0.0.0\r\na=ice-ufrag:{ufrag}\r\n\
-             a=ice-pwd:{pwd}\r\na=ice-options:trickle\r\na=fingerprint:sha-256 {fingerprint}\r\na=setup:actpass\r\n\
+             a=ice-pwd:{pwd}\r\na=ice-options:trickle\r\na=fingerprint:sha-256 {fingerprint}\r\na=setup:{setup}\r\n\
              a=mid:{}\r\n",
             line.mid
         );
