@@ -1,58 +1,101 @@
-//! Deadlines of sessions: a heap with lazy removal.
+//! Deadlines of sessions: a heap in which each session stands once, at the instant that it is armed for.
 //!
-//! A session is armed for one instant at a time; arming it earlier leaves the later entry in the heap, which is skipped when it
-//! surfaces. So every operation is logarithmic and nothing is searched.
+//! Every session knows its place in the heap, so arming earlier and disarming move one entry. Nothing is left behind that would
+//! wake the shard for nothing, and memory is that of the sessions. Every operation is logarithmic.
 
 use plenum_packet::Time;
-use std::cmp::Reverse;
-use std::collections::BinaryHeap;
 
-/// The heap, and for each session the instant it is armed for.
+/// "Not in the heap" of a session.
+const NOWHERE: u32 = u32::MAX;
+
+/// The heap, earliest first, and each session's place in it.
 #[derive(Default)]
 pub(crate) struct Timers {
-    heap: BinaryHeap<Reverse<(Time, u32)>>,
-    armed: Vec<Time>,
+    heap: Vec<(Time, u32)>,
+    places: Vec<u32>,
 }
 
 impl Timers {
     /// Wakes `session` at `at` or earlier. [`Time::NEVER`] leaves it as it is.
     pub(crate) fn arm(&mut self, session: u32, at: Time) {
         let index = session as usize;
-        if self.armed.len() <= index {
-            self.armed.resize(index + 1, Time::NEVER);
+        if self.places.len() <= index {
+            self.places.resize(index + 1, NOWHERE);
         }
-        if at < self.armed[index] {
-            self.armed[index] = at;
-            self.heap.push(Reverse((at, session)));
+        match self.places[index] {
+            _ if at == Time::NEVER => {}
+            NOWHERE => {
+                self.heap.push((at, session));
+                self.rise(self.heap.len() - 1);
+            }
+            place if at < self.heap[place as usize].0 => {
+                self.heap[place as usize].0 = at;
+                self.rise(place as usize);
+            }
+            _ => {}
         }
     }
 
     /// Forgets `session`.
     pub(crate) fn disarm(&mut self, session: u32) {
-        if let Some(armed) = self.armed.get_mut(session as usize) {
-            *armed = Time::NEVER;
+        if let Some(&place) = self.places.get(session as usize)
+            && place != NOWHERE
+        {
+            self.remove(place as usize);
         }
     }
 
     /// The next session whose instant is not after `now`; it is disarmed.
     pub(crate) fn pop(&mut self, now: Time) -> Option<u32> {
-        while let Some(&Reverse((at, session))) = self.heap.peek() {
-            let current = self.armed[session as usize] == at;
-            if current && at > now {
-                return None;
-            }
-            self.heap.pop();
-            if current {
-                self.armed[session as usize] = Time::NEVER;
-                return Some(session);
-            }
-        }
-        None
+        let &(_, session) = self.heap.first().filter(|(at, _)| *at <= now)?;
+        self.remove(0);
+        Some(session)
     }
 
-    /// The earliest instant at which a session may be due.
+    /// The earliest instant at which a session is due.
     pub(crate) fn next(&self) -> Time {
-        self.heap.peek().map_or(Time::NEVER, |Reverse((at, _))| *at)
+        self.heap.first().map_or(Time::NEVER, |(at, _)| *at)
+    }
+
+    fn remove(&mut self, place: usize) {
+        let (_, session) = self.heap.swap_remove(place);
+        self.places[session as usize] = NOWHERE;
+        if place < self.heap.len() {
+            // The last one came here: it may belong above or below.
+            let place = self.sink(place);
+            self.rise(place);
+        }
+    }
+
+    /// Moves an entry up to where none above it is later.
+    fn rise(&mut self, mut place: usize) {
+        let entry = self.heap[place];
+        while place > 0 && entry < self.heap[(place - 1) / 2] {
+            self.put(place, self.heap[(place - 1) / 2]);
+            place = (place - 1) / 2;
+        }
+        self.put(place, entry);
+    }
+
+    /// Moves an entry down to where none below it is earlier; its place then.
+    fn sink(&mut self, mut place: usize) -> usize {
+        let entry = self.heap[place];
+        loop {
+            let first = 2 * place + 1;
+            let Some(below) = (first..(first + 2).min(self.heap.len())).min_by_key(|&i| self.heap[i]) else { break };
+            if self.heap[below] >= entry {
+                break;
+            }
+            self.put(place, self.heap[below]);
+            place = below;
+        }
+        self.put(place, entry);
+        place
+    }
+
+    fn put(&mut self, place: usize, entry: (Time, u32)) {
+        self.heap[place] = entry;
+        self.places[entry.1 as usize] = place as u32;
     }
 }
 
@@ -82,5 +125,47 @@ mod tests {
         assert_eq!(timers.pop(Time(100)), None);
         timers.arm(4, Time(50));
         assert_eq!(timers.pop(Time(100)), Some(4));
+    }
+
+    #[test]
+    fn a_session_that_is_armed_again_and_again_stands_there_once() {
+        let mut timers = Timers::default();
+        for at in (1..1000).rev() {
+            timers.arm(3, Time(at));
+        }
+        assert_eq!((timers.heap.len(), timers.next()), (1, Time(1)));
+        assert_eq!(timers.pop(Time(1)), Some(3));
+        assert_eq!(timers.next(), Time::NEVER, "nothing wakes up for what was armed before");
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn the_heap_agrees_with_a_list(steps in proptest::collection::vec((0u8..4, 0u32..12, 0u64..40), 1..300)) {
+            let mut timers = Timers::default();
+            let mut list = [Time::NEVER; 12];
+            for (what, session, at) in steps {
+                match what {
+                    0 => {
+                        timers.disarm(session);
+                        list[session as usize] = Time::NEVER;
+                    }
+                    1 => {
+                        let earliest = list.iter().copied().min().unwrap();
+                        let popped = timers.pop(Time(at));
+                        proptest::prop_assert_eq!(popped.is_some(), earliest <= Time(at));
+                        if let Some(session) = popped {
+                            proptest::prop_assert_eq!(list[session as usize], earliest);
+                            list[session as usize] = Time::NEVER;
+                        }
+                    }
+                    _ => {
+                        timers.arm(session, Time(at));
+                        list[session as usize] = list[session as usize].min(Time(at));
+                    }
+                }
+                proptest::prop_assert_eq!(timers.next(), list.iter().copied().min().unwrap());
+                proptest::prop_assert_eq!(timers.heap.len(), list.iter().filter(|t| **t != Time::NEVER).count());
+            }
+        }
     }
 }

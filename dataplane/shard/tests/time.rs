@@ -74,3 +74,18 @@ fn a_burst_is_sent_in_several_ticks_and_all_of_it() {
     assert!(largest < 4400, "{largest} packets in one tick");
     hall.finish();
 }
+
+#[test]
+fn a_hundred_idle_sessions_let_the_shard_sleep() {
+    let mut hall = Hall::new();
+    for _ in 0..100 {
+        hall.join(true, |config| config.slots = Slots { audio: 1, video: 2, presentation: false });
+    }
+    hall.connect();
+    hall.run(Duration::from_secs(5));
+    hall.forget();
+    hall.run(Duration::from_secs(10));
+    let turns = hall.woken / 10;
+    assert!(turns < 150, "{turns} turns a second for nothing that arrived");
+    hall.finish();
+}

@@ -54,6 +54,8 @@ pub struct Hall {
     pub events: Vec<EventBody>,
     /// Ticks of the shard, each of which a thread would have woken up for.
     pub ticks: u64,
+    /// Those of them that nothing arrived for.
+    pub woken: u64,
     /// How long a tick takes.
     pub tick_takes: Duration,
     /// What may reach a peer.
@@ -125,6 +127,7 @@ impl Hall {
             members: Vec::new(),
             events: Vec::new(),
             ticks: 0,
+            woken: 0,
             tick_takes: Duration::ZERO,
             down: Box::new(|_, _| true),
             astray: 0,
@@ -248,6 +251,7 @@ impl Hall {
             member.peer.handle_timeout(now, &mut |path, bytes| to_shard.push((path, bytes.to_vec())));
         }
         let mut arrived = std::mem::take(&mut self.to_shard);
+        self.woken += u64::from(arrived.is_empty() && self.shard.deadline() <= now);
         let busy = !arrived.is_empty() || self.shard.deadline() <= now;
         for (path, bytes) in &mut arrived {
             self.give(*path, bytes);
@@ -300,7 +304,7 @@ impl Hall {
     pub fn forget(&mut self) {
         self.members.iter_mut().for_each(|m| m.sent = Sent::default());
         self.events.clear();
-        self.ticks = 0;
+        (self.ticks, self.woken) = (0, 0);
         self.astray = 0;
     }
 
