@@ -78,6 +78,11 @@ impl Browser {
         page
     }
 
+    /// Closes the page as a person closes a tab.
+    pub(crate) fn close(&mut self, page: Page) {
+        self.call(Some(&page), "Page.close", json!({}));
+    }
+
     /// Changes the size of the page's window.
     pub(crate) fn resize(&mut self, page: &Page, width: u32, height: u32) {
         let metrics = json!({"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 500});

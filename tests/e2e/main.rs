@@ -4,6 +4,7 @@ mod appliance;
 mod browser;
 mod conference;
 mod interop;
+mod page;
 mod trust;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};

@@ -8,6 +8,10 @@ export class Refused extends Error {
   }
 }
 
+// A blank PIN says that the person has none, which is how guests enter where they need none. What a header cannot carry cannot
+// be a PIN, and is sent as one that is wrong.
+function pinHeader(pin) { return !pin ? 'none' : /^[\x21-\x7e]+$/.test(pin) ? pin : '?'; }
+
 export class Session {
   constructor(conference) {
     this.base = `/api/services/${encodeURIComponent(conference)}`;
@@ -17,16 +21,16 @@ export class Session {
   }
 
   async open(displayName, pin) {
-    const enter = (value) => this.#fetch('/new_session', { method: 'POST', headers: { 'content-type': 'application/json', ...(value ? { pin: value } : {}) }, body: JSON.stringify({ display_name: displayName }) });
-    // Where only hosts have a PIN, a guest enters by saying that he has none.
-    const result = await enter(pin).catch((e) => { if (!pin && e.result?.guest_pin === 'none') return enter('none'); throw e; });
-    Object.assign(this, { token: result.token, uuid: result.participant_uuid, role: result.role, info: result });
+    const headers = { 'content-type': 'application/json', pin: pinHeader(pin) };
+    const result = await this.#fetch('/new_session', { method: 'POST', headers, body: JSON.stringify({ display_name: displayName }) });
+    Object.assign(this, { token: result.token, uuid: result.participant_uuid, info: result });
     this.#scheduleRefresh(Number(result.expires) || 120);
     return result;
   }
 
-  post(path, body) {
-    return this.#fetch(path, { method: 'POST', headers: { 'content-type': 'application/json', token: this.token }, body: JSON.stringify(body ?? {}) });
+  // `once`: not sent again when the network fails, because twice would be seen.
+  post(path, body, { once = false } = {}) {
+    return this.#fetch(path, { method: 'POST', headers: { 'content-type': 'application/json', token: this.token }, body: JSON.stringify(body ?? {}) }, once ? 0 : 1);
   }
 
   get(path) { return this.#fetch(path, { headers: { token: this.token } }); }
@@ -37,8 +41,10 @@ export class Session {
 
   listen(onState) {
     this.source?.close();
-    // The stream carries the token in its address; a refreshed token keeps it, and a new stream gets the newest one.
-    this.source = new EventSource(`${this.base}/events?token=${encodeURIComponent(this.token)}`);
+    // The stream carries the token in its address; a refreshed token keeps it, and a new stream gets the newest one. With the
+    // id of the last event the server sends what was missed, or everything anew.
+    const since = this.lastId ? `&last_event_id=${encodeURIComponent(this.lastId)}` : '';
+    this.source = new EventSource(`${this.base}/events?token=${encodeURIComponent(this.token)}${since}`);
     for (const name of this.handlers.keys()) this.source.addEventListener(name, (e) => this.#deliver(name, e));
     this.source.onopen = () => { this.retry = 500; onState(true); };
     this.source.onerror = () => {
@@ -46,7 +52,8 @@ export class Session {
       onState(false);
       this.source.close();
       this.retry = Math.min((this.retry ?? 500) * 2, 8000);
-      setTimeout(() => this.closed || this.listen(onState), this.retry);
+      // The stream does not say why it was refused; refreshing does.
+      setTimeout(async () => { if (this.retry > 2000) await this.#refresh(this.life); if (!this.closed) this.listen(onState); }, this.retry);
     };
   }
 
@@ -61,12 +68,15 @@ export class Session {
   }
 
   #deliver(name, e) {
+    if (this.closed) return;
+    if (e.lastEventId) this.lastId = e.lastEventId;
     let data = null;
     try { data = e.data ? JSON.parse(e.data) : null; } catch { return; }
     this.handlers.get(name)?.(data);
   }
 
   #scheduleRefresh(expires) {
+    this.life = expires;
     clearTimeout(this.refreshTimer);
     this.refreshTimer = setTimeout(() => this.#refresh(expires), Math.max(2, expires / 5) * 1000);
   }
@@ -78,14 +88,20 @@ export class Session {
       this.#scheduleRefresh(Number(result.expires) || expires);
     } catch (e) {
       if (this.closed) return;
+      clearTimeout(this.refreshTimer);
       if (e.status === 403) this.handlers.get('expired')?.(e);
       else this.refreshTimer = setTimeout(() => this.#refresh(expires), 3000);
     }
   }
 
-  async #fetch(path, init) {
+  // A browser breaks requests off when a network interface comes or goes, so what failed is tried once more.
+  async #fetch(path, init, again = 1) {
     let response;
-    try { response = await fetch(this.base + path, init); } catch { throw new Refused(0, 'offline'); }
+    try { response = await fetch(this.base + path, init); } catch {
+      if (!again) throw new Refused(0, 'offline');
+      await new Promise((resolve) => setTimeout(resolve, 400));
+      return this.#fetch(path, init, again - 1);
+    }
     let body = null;
     try { body = await response.json(); } catch { /* an answer without a body is judged by its status */ }
     if (!response.ok || body?.status === 'failed') throw new Refused(response.status, body?.result ?? response.statusText);

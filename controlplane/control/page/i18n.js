@@ -1,46 +1,101 @@
-// The page's words in four languages. Every key stands in every language; a test of the server checks that.
+// The page's words in four languages. Every key stands in every language and is used; a test of the server checks that.
 export const languages = { en: 'English', 'zh-Hans': '简体中文', 'zh-Hant': '繁體中文', ja: '日本語' };
 
 const words = {
+  // Lobby
   language: ['Language', '语言', '語言', '言語'],
   name: ['Your name', '您的姓名', '您的姓名', 'お名前'],
   conference: ['Conference', '会议', '會議', '会議'],
   pin: ['PIN', '密码', '密碼', 'PIN'],
-  pinOptional: ['If the conference has one', '如会议设有密码', '如會議設有密碼', '設定されている場合'],
+  pinOptional: ['If there is one', '如有', '如有', '設定時のみ'],
   devices: ['Camera and microphone', '摄像头和麦克风', '攝影機與麥克風', 'カメラとマイク'],
   camera: ['Camera', '摄像头', '攝影機', 'カメラ'],
   microphone: ['Microphone', '麦克风', '麥克風', 'マイク'],
   speaker: ['Speaker', '扬声器', '喇叭', 'スピーカー'],
   microphoneLevel: ['Microphone level', '麦克风音量', '麥克風音量', 'マイクの音量'],
   cameraOff: ['Camera is off', '摄像头已关闭', '攝影機已關閉', 'カメラはオフです'],
+  cameraNone: ['No camera', '没有摄像头', '沒有攝影機', 'カメラがありません'],
   join: ['Join', '加入会议', '加入會議', '参加する'],
   joining: ['Joining…', '正在加入…', '正在加入…', '参加しています…'],
+
+  // Room
   share: ['Share screen', '共享屏幕', '分享畫面', '画面を共有'],
+  shareShort: ['Share', '共享', '分享', '共有'],
   leave: ['Leave', '离开', '離開', '退出'],
+  close: ['Close', '关闭', '關閉', '閉じる'],
   network: ['Network', '网络', '網路', 'ネットワーク'],
   participants: ['Participants', '参会者', '與會者', '参加者'],
   you: ['You', '您', '您', 'あなた'],
   host: ['Host', '主持人', '主持人', '主催者'],
-  presentation: ['Presentation', '演示', '簡報', 'プレゼンテーション'],
   presentationOf: ['Screen of {name}', '{name} 的屏幕', '{name} 的畫面', '{name} の画面'],
   alone: ['You are the first one here', '您是第一位参会者', '您是第一位與會者', 'まだほかの参加者はいません'],
-  invite: ['Invite others with this address:', '用此地址邀请他人：', '用此網址邀請他人：', 'このアドレスで招待できます：'],
+  invite: ['Invite others with this address', '用此地址邀请他人', '用此網址邀請他人', 'このアドレスで招待できます'],
+  copy: ['Copy', '复制', '複製', 'コピー'],
+  copied: ['Copied', '已复制', '已複製', 'コピーしました'],
   waitingTitle: ['Waiting for the host', '正在等待主持人', '正在等待主持人', '主催者を待っています'],
-  waitingText: ['You will be let in as soon as the host is here.', '主持人到达后您将自动入会。', '主持人到達後您將自動入會。', '主催者が参加すると自動的に入室します。'],
-  endedTitle: ['You have left the conference', '您已离开会议', '您已離開會議', '会議から退出しました'],
-  joinAgain: ['Join again', '重新加入', '重新加入', 'もう一度参加する'],
+  waitingText: ['You will be let in as soon as the host allows it.', '主持人准许后您将自动入会。', '主持人准許後您將自動入會。', '主催者の許可後、自動的に入室します。'],
   reconnecting: ['Connection lost, trying again…', '连接中断，正在重试…', '連線中斷，正在重試…', '接続が切れました。再接続しています…'],
-  refusedPin: ['Please enter the right PIN.', '请输入正确的密码。', '請輸入正確的密碼。', '正しい PIN を入力してください。'],
+  presentationTaken: ['Another participant is presenting now.', '另一位参会者正在演示。', '另一位與會者正在簡報。', '別の参加者が共有を開始しました。'],
+  presentationEnded: ['Your screen is no longer shared.', '您的屏幕已停止共享。', '您的畫面已停止分享。', '画面の共有が終了しました。'],
+  soundBlocked: ['Click or tap anywhere to hear the others.', '点击任意处即可收听。', '點按任意處即可聆聽。', '音声を聞くには画面をクリックしてください。'],
+  micOff: ['Microphone is off', '麦克风已关闭', '麥克風已關閉', 'マイクはオフです'],
+
+  // Chat
+  chat: ['Chat', '聊天', '聊天', 'チャット'],
+  chatEmpty: ['Messages are seen by everybody who is here now.', '消息对当前所有参会者可见。', '目前所有與會者都看得到訊息。', 'メッセージは現在の参加者全員に表示されます。'],
+  chatPlaceholder: ['Write a message', '输入消息', '輸入訊息', 'メッセージを入力'],
+  chatFrom: ['{name}: {text}', '{name}：{text}', '{name}：{text}', '{name}：{text}'],
+  send: ['Send', '发送', '傳送', '送信'],
+
+  // What hosts do
+  mute: ['Mute {name}', '将 {name} 静音', '將 {name} 靜音', '{name} をミュート'],
+  unmute: ['Unmute {name}', '取消 {name} 的静音', '取消 {name} 的靜音', '{name} のミュートを解除'],
+  remove: ['Remove {name}', '移出 {name}', '移除 {name}', '{name} を退出させる'],
+  removeSure: ['Remove?', '确认移出？', '確認移除？', '退出させる？'],
+  admit: ['Let in', '准许入会', '准許入會', '許可'],
+  asksToEnter: ['{name} is waiting to be let in.', '{name} 正在等待入会。', '{name} 正在等待入會。', '{name} が入室を待っています。'],
+  waiting: ['Waiting', '等待中', '等待中', '待機中'],
+  lock: ['Lock: new guests wait', '锁定：新来宾需等待', '鎖定：新來賓須等候', 'ロック：新しいゲストは待機'],
+  unlock: ['Unlock: guests may enter', '解锁：来宾可直接入会', '解鎖：來賓可直接入會', 'ロック解除：ゲストは入室可'],
+  locked: ['The conference is locked', '会议已锁定', '會議已鎖定', '会議はロックされています'],
+  muted: ['You were muted by a host.', '主持人已将您静音。', '主持人已將您靜音。', '主催者によりミュートされました。'],
+  mutedStill: ['Only a host can unmute you.', '只有主持人可以取消您的静音。', '只有主持人可以取消您的靜音。', 'ミュートを解除できるのは主催者だけです。'],
+  unmuted: ['A host has unmuted you.', '主持人已取消您的静音。', '主持人已取消您的靜音。', '主催者がミュートを解除しました。'],
+
+  // Farewell
+  endedLeft: ['You have left the conference', '您已离开会议', '您已離開會議', '会議から退出しました'],
+  endedRemoved: ['You were removed', '您已被移出会议', '您已被移出會議', '退出させられました'],
+  endedRemovedText: ['A host has removed you from the conference.', '主持人已将您移出会议。', '主持人已將您移出會議。', '主催者によって会議から退出させられました。'],
+  endedOver: ['The conference has ended', '会议已结束', '會議已結束', '会議は終了しました'],
+  endedOverText: ['A host has ended it for everybody.', '主持人已结束会议。', '主持人已結束會議。', '主催者が会議を終了しました。'],
+  endedDeletedText: ['The conference does not exist any more.', '该会议已被删除。', '此會議已被刪除。', 'この会議は削除されました。'],
+  endedServer: ['The server is shutting down', '服务器正在关闭', '伺服器正在關閉', 'サーバーが停止します'],
+  endedServerText: ['Please join again in a moment.', '请稍后重新加入。', '請稍後重新加入。', 'しばらくしてからもう一度ご参加ください。'],
+  endedExpired: ['You were away for too long', '您离开的时间过长', '您離開的時間過長', '長時間接続がありませんでした'],
+  endedExpiredText: ['Your connection was lost and your session has ended.', '连接已中断，您的会话已结束。', '連線已中斷，您的工作階段已結束。', '接続が失われ、セッションが終了しました。'],
+  endedOther: ['You are no longer in the conference', '您已不在会议中', '您已不在會議中', '会議との接続が終了しました'],
+  joinAgain: ['Join again', '重新加入', '重新加入', 'もう一度参加する'],
+  home: ['Back', '返回', '返回', '戻る'],
+
+  // Refusals
+  refusedPin: ['This PIN is not right. Please try again.', '密码不正确，请重试。', '密碼不正確，請重試。', 'PIN が正しくありません。もう一度入力してください。'],
+  refusedPinMissing: ['This conference needs a PIN.', '此会议需要密码。', '此會議需要密碼。', 'この会議には PIN が必要です。'],
   refusedConference: ['This conference does not exist.', '该会议不存在。', '此會議不存在。', 'この会議は存在しません。'],
   refusedFull: ['The conference is full.', '会议人数已满。', '會議人數已滿。', '会議は満員です。'],
+  refusedServerFull: ['The server has no room for more participants.', '服务器已无法接纳更多参会者。', '伺服器已無法容納更多與會者。', 'サーバーの参加者数が上限に達しています。'],
   refusedBusy: ['The server is busy. Please try again in a moment.', '服务器繁忙，请稍后再试。', '伺服器忙碌，請稍後再試。', 'サーバーが混み合っています。しばらくしてからお試しください。'],
+  refusedTooMany: ['Too many attempts. Please wait a little.', '尝试次数过多，请稍候。', '嘗試次數過多，請稍候。', '試行回数が多すぎます。しばらくお待ちください。'],
   refusedOffline: ['The server cannot be reached.', '无法连接服务器。', '無法連線至伺服器。', 'サーバーに接続できません。'],
+  refusedPresenting: ['Guests may not share their screen here.', '此会议中来宾不能共享屏幕。', '此會議中來賓不能分享畫面。', 'この会議ではゲストは画面を共有できません。'],
+  refusedBrowser: ['This browser cannot take part: it has no WebRTC.', '此浏览器不支持 WebRTC，无法参会。', '此瀏覽器不支援 WebRTC，無法參加。', 'このブラウザーは WebRTC に対応していないため参加できません。'],
   refusedInput: ['The server did not accept this: {reason}', '服务器未接受：{reason}', '伺服器未接受：{reason}', 'サーバーが受け付けませんでした：{reason}'],
-  noDevices: ['No camera or microphone could be opened: {reason}. You can still join and listen.', '无法打开摄像头或麦克风：{reason}。您仍可加入收听。', '無法開啟攝影機或麥克風：{reason}。您仍可加入聆聽。', 'カメラまたはマイクを開けません：{reason}。視聴のみで参加できます。'],
-  presentationTaken: ['Another participant is presenting now.', '另一位参会者正在演示。', '另一位與會者正在簡報。', '別の参加者が共有を開始しました。'],
-  muted: ['You were muted by a host.', '主持人已将您静音。', '主持人已將您靜音。', '主催者によりミュートされました。'],
-  leftSelf: ['You left.', '您已主动离开。', '您已主動離開。', '退出しました。'],
-  expired: ['Your session has ended.', '您的会话已结束。', '您的工作階段已結束。', 'セッションが終了しました。'],
+  problemDenied: ['The browser may not use your camera and microphone. You can still join and listen.', '浏览器未获准使用摄像头和麦克风。您仍可加入收听。', '瀏覽器未獲准使用攝影機和麥克風。您仍可加入聆聽。', 'カメラとマイクの使用が許可されていません。視聴のみで参加できます。'],
+  problemNone: ['No camera or microphone was found. You can still join and listen.', '未找到摄像头或麦克风。您仍可加入收听。', '找不到攝影機或麥克風。您仍可加入聆聽。', 'カメラもマイクも見つかりません。視聴のみで参加できます。'],
+  problemBusy: ['The camera or microphone is used by another program.', '摄像头或麦克风正被其他程序占用。', '攝影機或麥克風正被其他程式使用。', 'カメラまたはマイクが他のアプリで使用中です。'],
+  problemInsecure: ['Open this page over HTTPS to use your camera and microphone.', '请通过 HTTPS 打开此页面以使用摄像头和麦克风。', '請透過 HTTPS 開啟此頁面以使用攝影機和麥克風。', 'カメラとマイクを使うには HTTPS で開いてください。'],
+  problemOther: ['The camera or microphone could not be opened: {reason}', '无法打开摄像头或麦克风：{reason}', '無法開啟攝影機或麥克風：{reason}', 'カメラまたはマイクを開けません：{reason}'],
+
+  // Network panel
   statRtt: ['Round trip', '往返时延', '往返延遲', '往復遅延'],
   statLoss: ['Packet loss', '丢包率', '封包遺失率', 'パケット損失'],
   statDown: ['Received', '接收', '接收', '受信'],
@@ -84,8 +139,12 @@ export function apply(root = document) {
   document.documentElement.lang = current;
   for (const el of root.querySelectorAll('[data-i18n]')) el.textContent = t(el.dataset.i18n);
   for (const el of root.querySelectorAll('[data-i18n-label]')) {
-    el.setAttribute('aria-label', t(el.dataset.i18nLabel));
-    el.title = t(el.dataset.i18nLabel);
+    const label = t(el.dataset.i18nLabel);
+    el.setAttribute('aria-label', label);
+    el.title = el.dataset.shortcut ? `${label} (${el.dataset.shortcut})` : label;
   }
-  for (const el of root.querySelectorAll('[data-i18n-placeholder]')) el.placeholder = t(el.dataset.i18nPlaceholder);
+  for (const el of root.querySelectorAll('[data-i18n-placeholder]')) {
+    el.placeholder = t(el.dataset.i18nPlaceholder);
+    if (!el.labels?.length) el.setAttribute('aria-label', el.placeholder);
+  }
 }
