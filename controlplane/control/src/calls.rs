@@ -4,7 +4,7 @@
 //! call was decided before.
 
 use plenum_contract::event::ShardInfo;
-use plenum_contract::spec::{Binding, Fingerprint, IceSpec, local_ufrag};
+use plenum_contract::spec::{Binding, CodecSpec, Fingerprint, IceSpec, local_ufrag};
 use plenum_contract::{Codec, Kind, LegKey, MediaSpec, ParticipantKey, SessionSpec, TrackKey};
 use plenum_sdp::{AnswerError, Answered, Attribute, Candidate, Session, Terms};
 use sha2::{Digest, Sha256};
@@ -72,6 +72,12 @@ pub enum CallError {
     /// Nothing in the offer can be served.
     #[error("The offer has no media that this conference can use: {0}")]
     NothingInCommon(String),
+    /// What is sent in the conference cannot be seen or heard by this client.
+    #[error("The conference sends {0}, which this client does not decode")]
+    CannotDecode(&'static str),
+    /// What this client would send cannot be seen or heard by somebody else.
+    #[error("This client would send {0}, which somebody in the conference does not decode")]
+    NotDecoded(&'static str),
 }
 
 impl From<AnswerError> for CallError {
@@ -119,6 +125,36 @@ pub fn usable_codecs<'a>(
     let free = |codec| matches!(codec, Codec::Red | Codec::TelephoneEvent);
     let all = set.iter().chain(optional.iter().filter(|c| !set.contains(c)));
     all.copied().filter(|codec| free(*codec) || legs.clone().all(|leg| decodes(leg, *codec))).collect()
+}
+
+/// Whether everybody decodes what everybody sends once `new` is there. A sender uses the first payload type of its answer,
+/// as browsers do; nothing is transcoded, so whoever would see black is told why instead.
+///
+/// # Errors
+/// [`CallError::CannotDecode`], [`CallError::NotDecoded`].
+pub fn check_decodable<'a>(new: &SessionSpec, others: impl Iterator<Item = &'a SessionSpec>) -> Result<(), CallError> {
+    for other in others {
+        if let Some(codec) = undecoded(other, new) {
+            return Err(CallError::CannotDecode(codec.rtpmap_name()));
+        }
+        if let Some(codec) = undecoded(new, other) {
+            return Err(CallError::NotDecoded(codec.rtpmap_name()));
+        }
+    }
+    Ok(())
+}
+
+/// A codec that `from` sends and that some slot of `to` cannot take, profile included.
+fn undecoded(from: &SessionSpec, to: &SessionSpec) -> Option<Codec> {
+    let sent = from.media.iter().filter(|m| m.source.is_some()).filter_map(|m| {
+        // Redundancy is cut off towards who does not have it.
+        m.codecs.iter().find(|c| !matches!(c.codec, Codec::Red | Codec::TelephoneEvent))
+    });
+    let taken = |codec: &CodecSpec| {
+        let mut slots = to.media.iter().filter(|m| m.slot.is_some() && m.kind == codec.codec.kind());
+        slots.all(|m| m.codecs.iter().any(|c| (c.codec, c.profile) == (codec.codec, codec.profile)))
+    };
+    sent.into_iter().find(|codec| !taken(codec)).map(|codec| codec.codec)
 }
 
 fn build(offer: &str, previous: Option<&SessionSpec>, context: &AnswerContext<'_>) -> Result<Answer, CallError> {
@@ -420,5 +456,26 @@ mod tests {
         assert_eq!(usable_codecs(CODECS, &[Codec::Av1], [].iter()), all);
         assert_eq!(usable_codecs(CODECS, &[Codec::Av1], [full.clone()].iter()), all);
         assert_eq!(usable_codecs(CODECS, &[Codec::Av1], [full, vp8].iter()), [Codec::Opus, Codec::Red, Codec::Vp8]);
+    }
+
+    #[test]
+    fn whoever_would_see_black_or_be_seen_black_is_told_why() {
+        let shard = shard();
+        let with = |codecs: &[Codec]| answer(SIMPLE, &AnswerContext { codecs, ..context(&shard) }).unwrap().spec;
+        let both = with(&[Codec::Opus, Codec::Vp8, Codec::H264]);
+        let (vp8, h264) = (with(&[Codec::Opus, Codec::Vp8]), with(&[Codec::Opus, Codec::H264]));
+        let check = |new: &SessionSpec, others: &[&SessionSpec]| check_decodable(new, others.iter().copied());
+        assert_eq!(check(&both, &[&vp8, &both]), Ok(()));
+        // Who is there prefers VP8 and sends it, though H.264 was negotiated as well.
+        assert_eq!(check(&h264, &[&both]), Err(CallError::CannotDecode("VP8")));
+        assert_eq!(check(&both, &[&h264]), Err(CallError::NotDecoded("VP8")));
+        // A leg without receiving m-lines, a screen, sees nothing and need not decode anything.
+        let mut screen = h264.clone();
+        screen.media.iter_mut().for_each(|m| m.slot = None);
+        assert_eq!(check(&both, &[&screen]), Ok(()));
+        // Another profile of the same codec is another codec.
+        let mut other = h264.clone();
+        other.media[1].codecs.iter_mut().for_each(|c| c.profile += 1);
+        assert_eq!(check(&h264, &[&other]), Err(CallError::CannotDecode("H264")));
     }
 }

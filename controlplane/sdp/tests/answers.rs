@@ -130,7 +130,7 @@ fn every_receiving_section_of_the_room_page_is_a_slot_and_slides_count_apart() {
     assert!(has(&a, 2, &format!("ssrc:{} cname:plenum-cname", slot.ssrc)));
     assert!(has(&a, 5, "content:slides"));
     assert_eq!(a.media[6].sctp_port, Some(5000));
-    assert!(has(&a, 6, "sctp-port:5000") && has(&a, 6, "max-message-size:262144"));
+    assert!(has(&a, 6, "sctp-port:5000") && has(&a, 6, "max-message-size:65536"));
     assert!(a.media[2].source.is_none());
 }
 

@@ -117,7 +117,7 @@ impl Driver {
         let others = conference.legs().filter(|other| *other != leg.key);
         let specs: Vec<&SessionSpec> =
             others.filter_map(|other| self.legs.get(other)).map(|record| &record.spec).collect();
-        let codecs = calls::usable_codecs(&self.settings.codecs, &[], specs.into_iter());
+        let codecs = calls::usable_codecs(&self.settings.codecs, &[], specs.iter().copied());
         let context = AnswerContext {
             leg: contract::LegKey(leg.key.0),
             participant: contract::ParticipantKey(leg.participant.0),
@@ -137,6 +137,7 @@ impl Driver {
             None => calls::answer(&offer.sdp, &context)?,
             Some(previous) => calls::update(&offer.sdp, previous, &context)?,
         };
+        calls::check_decodable(&answer.spec, specs.into_iter())?;
         Ok((answer.sdp, answer.spec))
     }
 

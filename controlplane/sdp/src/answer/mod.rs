@@ -22,8 +22,8 @@ pub const MAX_MID: usize = 16;
 pub const MAX_ENCODINGS: usize = 4;
 /// Most certificates that a peer may name; Firefox and Chromium name one, aiortc one by each of three digests.
 pub const MAX_FINGERPRINTS: usize = 8;
-/// Largest message on a data channel that we take: what every browser takes.
-pub const MAX_MESSAGE_SIZE: u64 = 262_144;
+/// Largest message on a data channel that we take: `MAX_MESSAGE` of the media plane's sessions, which relay it whole.
+pub const MAX_MESSAGE_SIZE: u64 = 65_536;
 /// Our SCTP port (RFC 8841): the one everybody uses.
 pub const SCTP_PORT: u16 = 5_000;
 
