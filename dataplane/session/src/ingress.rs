@@ -3,7 +3,7 @@
 //! ```text
 //!  parse header ─► open (replay, then tag) ─► extensions ─► TWCC arrival ─► SSRC ─► statistics
 //!                                                                                      │
-//!     Incoming ◄── pool slot ◄── seen before? ◄── padding only? ◄── RTX unwrapped ◄────┘
+//!     Incoming ◄── pool slot ◄── seen before? ◄── RTX unwrapped, or padding ◄──────────┘
 //! ```
 //!
 //! The packet is opened in the receive buffer and copied into a pool slot afterwards, so bogus packets cost neither a slot
@@ -210,7 +210,7 @@ impl Session {
     /// An RTP packet that arrived on `path`. The slot in [`Incoming`] belongs to the caller.
     ///
     /// # Errors
-    /// A [`DropReason`]; [`DropReason::Padding`] and [`DropReason::Duplicate`] were acknowledged all the same.
+    /// A [`DropReason`]; [`DropReason::Padding`] (on an RTX SSRC) and [`DropReason::Duplicate`] were acknowledged all the same.
     pub fn handle_rtp(
         &mut self,
         now: Time,
@@ -267,9 +267,7 @@ impl Session {
         if self.ingress.packet(&arrived, &header, &codec)? {
             self.request_key_frame(media, encoding);
         }
-        if payload.1 == 0 {
-            return Err(DropReason::Padding);
-        }
+        // Without content it still has a number: routing closes the gap that it leaves.
         let buf = pool.copy_in(HEADROOM, packet).ok_or(DropReason::NoBuffer)?;
         Ok(Incoming { media, encoding, codec_index, header, values, buf, payload, received, retransmitted })
     }

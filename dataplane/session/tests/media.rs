@@ -158,7 +158,16 @@ fn padding_is_no_media() {
     rtp::write_header(&mut packet, &fields).unwrap();
     packet[111] = 100;
     let sealed = world.peer.seal(&packet, 9);
-    assert_eq!(deliver(&mut world, sealed), Err(DropReason::Padding));
+    deliver(&mut world, sealed).unwrap();
+    let empty = world.incoming.pop().unwrap();
+    assert_eq!((empty.header.sequence, empty.payload.1), (9, 0), "its number closes a gap");
+    world.pool.free(empty.buf);
+    packet[8..12].copy_from_slice(&THEIR_RTX.to_be_bytes());
+    packet[1] = VIDEO_RTX_PT;
+    let sealed = world.peer.seal(&packet, 9);
+    assert_eq!(deliver(&mut world, sealed), Err(DropReason::Padding), "a probe stands for no packet");
+    packet[8..12].copy_from_slice(&THEIR_VIDEO.to_be_bytes());
+    packet[1] = VIDEO_PT;
     packet[3] = 10;
     packet[12..17].copy_from_slice(b"frame");
     packet[111] = 95;
