@@ -62,8 +62,17 @@ const MAX_RUNGS: usize = 32;
 /// What is left of an estimate for video when `audio_slots` audio slots were given their share: 60 kbit/s each (Opus at
 /// 32 kbit/s with RED and packet overhead), never more than half of the estimate.
 pub fn video_budget(estimate: Bitrate, audio_slots: usize) -> Bitrate {
-    let audio = 60_000 * audio_slots.min(MAX_SLOTS) as u64;
-    Bitrate(estimate.bps() - audio.min(estimate.bps() / 2))
+    Bitrate(estimate.bps() - audio_share(audio_slots).min(estimate.bps() / 2))
+}
+
+/// The estimate that layers of `video` bits a second together need, so that they may be climbed to: the other way round from
+/// [`video_budget`], with [`RISE_MARGIN`].
+pub fn needed_estimate(video: Bitrate, audio_slots: usize) -> Bitrate {
+    Bitrate(video.scale(RISE_MARGIN).bps().saturating_add(audio_share(audio_slots)))
+}
+
+fn audio_share(slots: usize) -> u64 {
+    60_000 * slots.min(MAX_SLOTS) as u64
 }
 
 /// Decides for all slots of one receiver: `out` gets a target for each of `wants` (`None` = paused, or nothing wanted or
@@ -302,6 +311,14 @@ mod tests {
                 t.map_or(0, |t| w.layers.iter().find(|l| l.layer == t).unwrap().bitrate.bps())
             };
             prop_assert_eq!(out.iter().zip(&wants).map(rate).sum::<u64>(), used.bps());
+        }
+    }
+
+    #[test]
+    fn the_needed_estimate_holds_what_it_was_asked_for() {
+        for (kbps, sounds) in [(460, 3), (150, 0), (5000, 8)] {
+            let needed = needed_estimate(Bitrate::kbps(kbps), sounds);
+            assert!(video_budget(needed, sounds) >= Bitrate::kbps(kbps).scale(RISE_MARGIN), "{kbps} kbit/s");
         }
     }
 }

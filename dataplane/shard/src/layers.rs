@@ -8,7 +8,7 @@ use core::time::Duration;
 use plenum_contract::{EventBody, Kind, VideoLayer};
 use plenum_packet::{Bitrate, Pool, Time};
 use plenum_route::keyframe::{Ask, Cause};
-use plenum_route::layers::{MAX_SLOTS, allocate, video_budget};
+use plenum_route::layers::{MAX_SLOTS, allocate, needed_estimate, video_budget};
 use plenum_route::{Layer, Want};
 
 /// How often layers are decided. More often: estimates that wobble make pictures change; less often: queues build up.
@@ -91,7 +91,8 @@ impl Shard {
         for want in &mut *wants {
             want.may_rise = true;
         }
-        leg.session.set_wanted_bitrate(allocate(Bitrate(u64::MAX / 4), wants, targets));
+        let wanted = allocate(Bitrate(u64::MAX / 4), wants, targets);
+        leg.session.set_wanted_bitrate(needed_estimate(wanted, audio));
         let (before, bitrate) = (leg.told_bitrate as f64, estimate.bps());
         if (bitrate as f64 - before).abs() > before * TELL_CHANGE {
             leg.told_bitrate = bitrate;

@@ -42,6 +42,10 @@ const TWCC_GONE: Duration = Duration::from_secs(10);
 const LONG_QUEUE_MS: f64 = 100.0;
 /// See [`LONG_QUEUE_MS`].
 const MOST_DRAIN: f64 = 0.5;
+/// So much more must be wanted for a probe out of turn. Smaller: measured rates that wobble cause probes.
+const MORE_WANTED: f64 = 1.2;
+/// Such a probe asks for so much more than the estimate; what passes is followed by another one.
+const MOST_ASKED: f64 = 2.0;
 /// A queue below this just began. Larger: a path that narrowed is followed later by the time that such a queue takes to
 /// grow. Smaller: bursts cost rate.
 const YOUNG_QUEUE_MS: f64 = 40.0;
@@ -90,6 +94,8 @@ pub struct Snapshot {
 pub struct BandwidthEstimator {
     limits: Limits,
     wanted: Bitrate,
+    /// What was wanted when a probe was asked for because of that, or less since.
+    considered: Bitrate,
     history: SendHistory,
     clock: ArrivalClock,
     delay: DelayBased,
@@ -131,6 +137,7 @@ impl BandwidthEstimator {
         BandwidthEstimator {
             limits,
             wanted: Bitrate::MAX,
+            considered: Bitrate::MAX,
             history: SendHistory::starting_at(first_sequence),
             clock: ArrivalClock::default(),
             delay: DelayBased::default(),
@@ -160,8 +167,15 @@ impl BandwidthEstimator {
     }
 
     /// What would be sent if bandwidth were no matter: nothing is probed for beyond it. [`Bitrate::MAX`] at first.
+    /// Asks for a probe at once when clearly more is wanted than before and than the estimate allows: somebody joined, a tile
+    /// grew.
     pub fn set_wanted(&mut self, wanted: Bitrate) {
         self.wanted = wanted;
+        self.considered = self.considered.min(wanted);
+        if wanted > self.considered.scale(MORE_WANTED) && wanted > self.target() && self.last_feedback.is_some() {
+            self.considered = wanted;
+            self.prober.request(self.now, self.target().scale(MOST_ASKED));
+        }
     }
 
     /// A packet of `size` bytes leaves. The transport-wide number to stamp.

@@ -284,6 +284,17 @@ fn nothing_is_probed_for_beyond_what_is_wanted() {
     assert!((500..=720).contains(&world.target()), "{}", world.target());
 }
 
+#[test]
+fn more_is_found_within_a_second_when_more_is_wanted() {
+    let mut world = World::new(1, Link::of(10_000));
+    world.video = Video::Layers(&[150]);
+    world.estimator.set_wanted(Bitrate::kbps(600));
+    world.run(8.0);
+    world.estimator.set_wanted(Bitrate::kbps(2000));
+    world.run(1.0);
+    assert!(world.target() > 1800, "{}", world.target());
+}
+
 proptest! {
     #[test]
     fn any_feedback_keeps_the_estimate_within_its_limits(
