@@ -117,9 +117,13 @@ async fn next(events: &mut mpsc::Receiver<LinkEvent>) -> LinkEvent {
 }
 
 async fn next_up(events: &mut mpsc::Receiver<LinkEvent>) -> (Hello, bool, Snapshot) {
-    match next(events).await {
-        LinkEvent::Up { hello, same_boot, snapshot } => (hello, same_boot, snapshot),
-        other => panic!("{other:?}"),
+    loop {
+        match next(events).await {
+            LinkEvent::Up { hello, same_boot, snapshot } => return (hello, same_boot, snapshot),
+            // On a machine that is busy, a media plane that has just begun may be given up once before it answers.
+            LinkEvent::Down => {}
+            other => panic!("{other:?}"),
+        }
     }
 }
 
