@@ -193,3 +193,29 @@ fn a_receiver_that_asks_for_everything_again_and_again_at_most_doubles_its_traff
         assert!(got > 3 * usize::from(sent) / 2, "rtx {rtx}: what can be repaired is: {got}");
     }
 }
+
+#[test]
+fn forged_records_do_not_end_a_handshake() {
+    for seed in 1..30u64 {
+        let mut world = World::new();
+        let mut random = Random(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+        for _ in 0..4000 {
+            world.step(Duration::from_millis(5));
+            if world.session.is_connected() && world.peer.key.is_some() {
+                break;
+            }
+            // Somebody who can forge the peer's address throws in records of every kind.
+            if world.session.paths().next().is_some() {
+                let len = (random.next() % 120) as usize;
+                let body = random.bytes(len);
+                let kind = [20, 21, 22, 23, 25, 26, 0x2f][(random.next() % 7) as usize];
+                let epoch = [0u8, 0, 0, 1, 2, 3][(random.next() % 6) as usize];
+                let mut record = vec![kind, 0xfe, 0xfd, 0, epoch, 0, 0, 0, 0, 0, (random.next() % 20) as u8];
+                record.extend((body.len() as u16).to_be_bytes());
+                record.extend(body);
+                let _ = world.deliver(udp4(), &mut record);
+            }
+        }
+        assert!(world.session.is_connected(), "seed {seed}: {:?} {:?}", world.events, world.session);
+    }
+}
