@@ -43,6 +43,8 @@ pub struct Settings {
     pub limits: Limits,
     /// Print `expires` of tokens as a string (MGMT ambiguity B2).
     pub expires_as_string: bool,
+    /// Serve `/api/services/` as the dedicated cloud does (MGMT-60).
+    pub dedicated_compat: bool,
 }
 
 /// A TURN server that clients are told of.
@@ -107,6 +109,7 @@ impl Default for Settings {
             max_bitrate: None,
             limits: Limits::default(),
             expires_as_string: false,
+            dedicated_compat: false,
         }
     }
 }
@@ -231,6 +234,8 @@ async fn first_start(settings: &Settings, store: &mut Store) -> Result<(Vec<(Str
             guests_can_present: true,
             mute_on_join: false,
             layout: plenum_model::LayoutName::DEFAULT.as_str().into(),
+            hand_over: false,
+            kind: rows::KindRow::Permanent,
         };
         let body = rows::new_conference_body(&uuid::Uuid::new_v4().to_string(), conference)?;
         store.commit(&[Write::Conference(key, Some(body))]).await?;

@@ -128,7 +128,10 @@ async fn the_page_tells_the_sizes_that_it_shows() {
     let told = house.told();
     let [Command::Subscription(first)] = &told[..] else { panic!("{told:?}") };
     assert_eq!(first.slots.iter().map(|s| (s.mid.as_str(), s.width, s.height)).collect::<Vec<_>>(), [("1", 1280, 720)]);
-    house.act(&alice, &format!("participants/{}/calls/{call}/wishes", alice.uuid), slots).await.result();
+    let path = format!("participants/{}/calls/{call}/wishes", alice.uuid);
+    house.act(&alice, &path, slots).await.result();
+    assert!(house.told().is_empty(), "the same again is no news");
+    house.act(&alice, &path, json!({"slots": [{"mid": "1", "width": 640, "height": 360}]})).await.result();
     let told = house.told();
     assert!(matches!(&told[..], [Command::Subscription(second)] if second.revision > first.revision));
 }
@@ -297,32 +300,184 @@ async fn mgmt_44_mgmt_55_the_last_to_present_has_the_floor() {
 }
 
 #[tokio::test]
-async fn mgmt_26_layouts_are_checked_and_pinned_people_reach_media() {
-    let mut house = House::open().await;
-    house.media_up(1, false).await;
-    let (alice, bob) = (house.join("A", None).await, house.join("B", None).await);
-    house.call(&alice, webrtc()).await;
-    house.told();
-    let entry = |audience: &str, actors: Value| json!({"audience": audience, "actors": actors, "vad_backfill": true, "layout": "2:21", "plus_n": "auto", "actors_overlay_text": "auto"});
-    let body = json!({"layouts": [entry("hosts", json!([bob.uuid])), entry("", json!([]))]});
-    let answer = house.act(&alice, "override_layout", body).await;
-    assert_eq!(answer.result()[0]["layout"], "2:21", "B10");
-    let Some(Command::Conference(spec)) = house.told().pop() else { panic!() };
-    assert_eq!(spec.pinned.len(), 1);
-    house.act(&alice, "override_layout", json!({"layouts": [{"audience": "", "layout": "3:3"}]})).await.refused(400);
-    house.act(&alice, "override_layout", json!({})).await.refused(400);
-    assert_eq!(house.act(&alice, "override_layout", json!({"layouts": []})).await.result(), &json!([]), "MGMT-27");
+async fn mgmt_15_dialling_is_checked_and_what_is_not_there_yet_refused_with_its_reason() {
+    let house = House::open().await;
+    let alice = house.join("A", None).await;
+    let sample =
+        json!({"role": "guest", "destination": "bob@example.com", "protocol": "sip", "source_display_name": "Alice"});
+    assert!(house.act(&alice, "dial", sample).await.refused(501).contains("SIP"));
+    let stream = json!({"destination": "rtmp://a/b", "protocol": "rtmp", "streaming": "yes", "Role": "GUEST"});
+    assert!(house.act(&alice, "dial", stream).await.refused(501).contains("RTMP"));
+    for bad in [
+        json!({"protocol": "sip"}),
+        json!({"destination": "b", "protocol": "pigeon"}),
+        json!({"destination": "b", "call_type": "smell"}),
+        json!({"destination": "b", "keep_conference_alive": "maybe"}),
+        json!({"destination": "b", "role": "king"}),
+        json!({"destination": "b", "dtmf_sequence": "x"}),
+        json!({"destination": " "}),
+    ] {
+        house.act(&alice, "dial", bad).await.refused(400);
+    }
+    assert_eq!(
+        house.get(&format!("{ROOM}/participants"), Some(&alice.token)).await.result().as_array().unwrap().len(),
+        1
+    );
 }
 
 #[tokio::test]
-async fn mgmt_15_what_is_not_there_yet_is_refused_with_its_reason() {
+async fn mgmt_36_digits_are_checked_and_a_browser_takes_none() {
+    let mut house = House::open().await;
+    house.media_up(1, false).await;
+    let alice = house.join("A", None).await;
+    assert!(house.to(&alice, &alice, "dtmf", json!({"digits": "1234"})).await.refused(501).contains("tones"));
+    house.to(&alice, &alice, "dtmf", json!({"digits": "hello"})).await.refused(400);
+    house.to(&alice, &alice, "dtmf", json!({})).await.refused(400);
+    let (call, _) = house.call(&alice, webrtc()).await;
+    let path = format!("participants/{}/calls/{call}/dtmf", alice.uuid);
+    house.act(&alice, &path, json!({"digits": "1"})).await.refused(501);
+}
+
+#[tokio::test]
+async fn mgmt_46_there_is_no_picture_of_a_presentation_and_the_answer_says_why() {
     let house = House::open().await;
     let alice = house.join("A", None).await;
-    assert!(house.act(&alice, "dial", json!({"destination": "bob@example.com"})).await.refused(501).contains("SIP"));
-    house.to(&alice, &alice, "dtmf", json!({"digits": "1234"})).await.refused(501);
-    house.to(&alice, &alice, "dtmf", json!({"digits": "hello"})).await.refused(400);
-    house.to(&alice, &alice, "transfer", json!({"conference_alias": "1"})).await.refused(501);
-    assert!(house.get(&format!("{ROOM}/presentation.jpeg"), Some(&alice.token)).await.refused(404).contains("picture"));
+    let path = format!("{ROOM}/presentation.jpeg");
+    assert!(house.get(&path, Some(&alice.token)).await.refused(404).contains("picture"));
+    let query = format!("{path}?id=1&token={}", alice.token);
+    assert!(house.get(&query, None).await.refused(404).contains("picture"));
+    house.get(&path, None).await.refused(403);
+    house.get(&format!("{path}?token=x"), None).await.refused(403);
+}
+
+#[tokio::test]
+async fn mgmt_41_a_stream_to_us_needs_rtmp_and_is_refused_with_its_reason() {
+    let house = House::open().await;
+    let alice = house.join("A", None).await;
+    let path = format!("participants/{}/calls", alice.uuid);
+    let body = json!({"call_type": "rtmp", "streaming": true, "bandwidth": 500});
+    assert!(house.act(&alice, &path, body).await.refused(501).contains("RTMP"));
+}
+
+#[tokio::test]
+async fn mgmt_58_a_camera_that_can_be_steered_is_told() {
+    let mut house = House::open().await;
+    house.media_up(1, false).await;
+    let (alice, bob) = (house.join("A", None).await, house.join("B", None).await);
+    let pan = json!({"action": "start", "movement": [{"axis": "pan", "direction": "left"}], "timeout": 1000});
+    assert!(house.to(&alice, &bob, "fecc", pan.clone()).await.refused(501).contains("camera"));
+    let (call, _) = house.call(&bob, json!({"call_type": "WEBRTC", "sdp": OFFER, "fecc_supported": true})).await;
+    let mut events = house.events(&bob).await;
+    events.sync().await;
+    assert_eq!(house.to(&alice, &bob, "fecc", pan.clone()).await.result(), &json!(true));
+    assert_eq!(events.until("fecc").await, pan);
+    let stop = json!({"action": "stop"});
+    house.act(&alice, &format!("participants/{}/calls/{call}/fecc", bob.uuid), stop).await.result();
+    assert_eq!(events.until("fecc").await, json!({"action": "stop", "movement": [], "timeout": 0}));
+    for bad in [
+        json!({}),
+        json!({"action": "jump"}),
+        json!({"action": "start", "movement": [{"axis": "pan", "direction": "up"}]}),
+    ] {
+        house.to(&alice, &bob, "fecc", bad).await.refused(400);
+    }
+    let list = house.get(&format!("{ROOM}/participants"), Some(&alice.token)).await;
+    assert_eq!(
+        (&list.result()[0]["fecc_supported"], &list.result()[1]["fecc_supported"]),
+        (&json!("NO"), &json!("YES"))
+    );
+}
+
+#[tokio::test]
+async fn mgmt_32_a_leg_without_delay_is_told_to_media() {
+    let mut house = House::open().await;
+    house.media_up(1, false).await;
+    let (alice, bob) = (house.join("A", None).await, house.join("B", None).await);
+    house.call(&bob, webrtc()).await;
+    house.told();
+    for (name, wanted) in [("cancel_delay", true), ("resume_delay", false)] {
+        assert_eq!(house.to(&alice, &bob, name, Value::Null).await.result(), &json!(true));
+        let last = house.told().into_iter().rev().find_map(|c| match c {
+            Command::Subscription(spec) => Some(spec.low_latency),
+            _ => None,
+        });
+        assert_eq!(last, Some(wanted), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn mgmt_24_mgmt_53_chat_reaches_everybody_and_can_be_off() {
+    let house = House::open().await;
+    let (alice, bob) = (house.join("Alice", None).await, house.join("Bob", None).await);
+    let mut events = house.events(&bob).await;
+    events.sync().await;
+    let said = json!({"type": "text/plain", "payload": "hello 会"});
+    assert_eq!(house.act(&alice, "message", said).await.result(), &json!(true));
+    let heard = events.until("message").await;
+    let expected =
+        json!({"origin": "Alice", "type": "text/plain", "payload": "hello 会", "uuid": alice.uuid, "direct": false});
+    assert_eq!(heard, expected);
+    let silent = plenum::store::rows::SettingsRow { chat: false, ..house::open_room() };
+    let house = House::with(silent, plenum::serve::Settings::default()).await;
+    let alice = house.join("Alice", None).await;
+    house.act(&alice, "message", json!({"payload": "x"})).await.refused(403);
+}
+
+#[tokio::test]
+async fn mgmt_37_a_new_role_is_in_the_next_refresh_and_in_every_event() {
+    let house = House::with_pins().await;
+    let host = house.join("H", Some("1234")).await;
+    house.act(&host, "start_service", Value::Null).await.result();
+    let guest = house.join("G", Some("99")).await;
+    let mut events = house.events(&guest).await;
+    events.sync().await;
+    house.to(&host, &guest, "role", json!({"role": "chair"})).await.result();
+    assert_eq!(events.until("participant_update").await["role"], "chair");
+    assert_eq!(house.act(&guest, "refresh_session", Value::Null).await.result()["role"], "HOST");
+    house.act(&guest, "lock", Value::Null).await.result();
+    house.to(&host, &guest, "role", json!({"Role": "GUEST"})).await.result();
+    assert_eq!(events.until("participant_update").await["role"], "guest");
+    house.act(&guest, "unlock", Value::Null).await.refused(403);
+    house.to(&host, &guest, "role", json!({"role": "pope"})).await.refused(400);
+}
+
+#[tokio::test]
+async fn mgmt_22_mgmt_51_muteguests_is_told_and_holds_for_later_guests() {
+    let house = House::with_pins().await;
+    let host = house.join("H", Some("1234")).await;
+    house.act(&host, "start_service", Value::Null).await.result();
+    let mut events = house.events(&host).await;
+    events.sync().await;
+    house.act(&host, "muteguests", Value::Null).await.result();
+    let mut status = events.until("service_update").await;
+    if status["guests_muted"] == false {
+        status = events.until("service_update").await;
+    }
+    assert_eq!((&status["guests_muted"], &status["locked"]), (&json!(true), &json!(false)));
+    house.join("G", Some("99")).await;
+    assert_eq!(events.until("participant_create").await["is_muted"], "YES");
+    house.act(&host, "unmuteguests", Value::Null).await.result();
+    assert_eq!(events.until("participant_update").await["is_muted"], "NO");
+}
+
+#[tokio::test]
+async fn a_guest_sent_to_the_lobby_waits_and_nothing_flows() {
+    let mut house = House::with_pins().await;
+    house.media_up(1, false).await;
+    let host = house.join("H", Some("1234")).await;
+    house.act(&host, "start_service", Value::Null).await.result();
+    let guest = house.join("G", Some("99")).await;
+    house.call(&guest, webrtc()).await;
+    let mut events = house.events(&guest).await;
+    events.sync().await;
+    house.told();
+    house.to(&host, &guest, "lobby", Value::Null).await.result();
+    assert!(matches!(&house.told()[..], [Command::Participant(spec)] if spec.waiting));
+    assert_eq!(events.until("participant_update").await["service_type"], "waiting_room");
+    assert_eq!(events.sync().await, ["G"]);
+    house.to(&host, &guest, "unlock", Value::Null).await.result();
+    assert_eq!(events.until("participant_update").await["service_type"], "conference");
+    assert_eq!(events.sync().await, ["H", "G"]);
 }
 
 #[tokio::test]

@@ -2,10 +2,12 @@
 
 use crate::access::Role;
 use crate::conference::Settings;
+use crate::dial::Dial;
 use crate::facts::Fact;
 use crate::ids::{CallId, ConferenceId, ConferenceKey, LegKey, ParticipantId, TokenHash};
-use crate::layout::LayoutEntry;
+use crate::layout::{LayoutEntry, LayoutName};
 pub use crate::participant::Purpose;
+use crate::transfer::Transfer;
 
 /// One step.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -103,7 +105,14 @@ pub enum Command {
     /// Guests need not wait for a host with media (MGMT-21).
     Start,
     /// Every guest, also later ones (MGMT-22).
-    MuteGuests(bool),
+    MuteGuests {
+        /// Or let them speak again.
+        muted: bool,
+        /// Whoever presents now is left alone: the dedicated cloud's variant.
+        but_presenter: bool,
+    },
+    /// Call somebody (MGMT-15).
+    Dial(Box<Dial>),
     /// Ends the conference for all (MGMT-23).
     End,
     /// Chat (MGMT-24).
@@ -113,8 +122,15 @@ pub enum Command {
         /// Text.
         payload: String,
     },
-    /// Layouts for hosts and guests (MGMT-26); none = the default again.
-    OverrideLayout(Vec<LayoutEntry>),
+    /// Layouts for hosts and guests (MGMT-26); no entry = the default again.
+    OverrideLayout {
+        /// What is chosen.
+        entries: Vec<LayoutEntry>,
+        /// Whether an audience without an entry goes back to the default instead of keeping what it has (B7).
+        whole: bool,
+    },
+    /// Nothing, but only for who may steer: what a profile answers without effect (MGMT-60).
+    Nothing,
     /// Lowers every hand.
     ClearHands,
     /// Something to one participant.
@@ -143,8 +159,20 @@ pub enum MemberCommand {
     ReceivePresentation(bool),
     /// Stand first (MGMT-34).
     Spotlight(bool),
+    /// Stand before others, after spotlights; `None` = as everybody (CMS-22).
+    Importance(Option<u8>),
+    /// Their own layout; `None` = the one of their audience (CMS-22).
+    Layout(Option<LayoutName>),
     /// Let in (MGMT-35).
     Admit,
+    /// Back into the waiting room; only a hand lets them out again (CMS-24).
+    Lobby,
+    /// To another conference (MGMT-38).
+    Transfer(Transfer),
+    /// Tones (MGMT-36).
+    Digits(String),
+    /// Moves their camera (MGMT-58).
+    Camera(CameraMove),
     /// Another role (MGMT-37).
     Role(Role),
     /// Text on the tile.
@@ -166,6 +194,45 @@ pub enum MemberCommand {
     Call(CallCommand),
 }
 
+/// How a camera is to be moved (MGMT-58).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CameraMove {
+    /// What begins or ends.
+    pub action: CameraAction,
+    /// Along which axes.
+    pub movements: Vec<CameraMovement>,
+    /// Milliseconds after which the movement ends by itself, 0 = not said.
+    pub timeout_ms: u32,
+}
+
+/// See [`CameraMove`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CameraAction {
+    /// Begin to move.
+    Start,
+    /// Stop.
+    Stop,
+    /// Go on moving.
+    Continue,
+}
+
+/// One axis of a [`CameraMove`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CameraMovement {
+    /// To the left.
+    PanLeft,
+    /// To the right.
+    PanRight,
+    /// Up.
+    TiltUp,
+    /// Down.
+    TiltDown,
+    /// Nearer.
+    ZoomIn,
+    /// Farther.
+    ZoomOut,
+}
+
 /// What is done with a media connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CallCommand {
@@ -179,6 +246,8 @@ pub enum CallCommand {
         purpose: Purpose,
         /// Whether it carries pictures.
         video: bool,
+        /// Whether its camera can be steered from afar.
+        fecc: bool,
     },
     /// Media may flow (MGMT-40).
     Start(CallId),
@@ -186,6 +255,10 @@ pub enum CallCommand {
     Close(CallId),
     /// Asks only whether this could be done: an offer to change it came.
     Check(CallId),
+    /// Tones (MGMT-36).
+    Digits(CallId, String),
+    /// Moves the camera (MGMT-58).
+    Camera(CallId, CameraMove),
     /// Asks only whether a call could be set up.
     CheckOpen(Purpose),
 }

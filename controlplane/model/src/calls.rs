@@ -3,7 +3,7 @@
 use crate::action::CallCommand;
 use crate::effects::{MediaChange, Outcome, Refusal, Row};
 use crate::event::{Audience, EventBody};
-use crate::ids::{CallId, ConferenceKey, LegKey, ParticipantId, ParticipantKey};
+use crate::ids::{CallId, ConferenceKey, LegKey, ParticipantKey};
 use crate::model::{Fx, Model, Step};
 use crate::participant::{Call, Purpose};
 
@@ -14,7 +14,6 @@ impl Model {
         place: ConferenceKey,
         key: ParticipantKey,
         own: bool,
-        _id: ParticipantId,
         command: CallCommand,
     ) -> Step {
         match command {
@@ -22,7 +21,30 @@ impl Model {
                 self.may_open(place, key, purpose)?;
                 Ok(Outcome::Call { participant: key, leg: None })
             }
-            CallCommand::Open { id, leg, purpose, video } => self.open_call(fx, place, key, id, leg, purpose, video),
+            CallCommand::Open { id, leg, purpose, video, fecc } => {
+                let call = Call {
+                    id,
+                    leg,
+                    purpose,
+                    video,
+                    fecc,
+                    started: false,
+                    connected: false,
+                    seats: Vec::new(),
+                    presentation: None,
+                };
+                self.open_call(fx, place, key, call)
+            }
+            CallCommand::Digits(id, digits) => {
+                self.find_call(place, key, id)?;
+                self.send_digits(fx, place, key, digits)?;
+                Ok(Outcome::Done)
+            }
+            CallCommand::Camera(id, movement) => {
+                self.find_call(place, key, id)?;
+                self.steer_camera(fx, place, key, EventBody::Camera(movement))?;
+                Ok(Outcome::Done)
+            }
             CallCommand::Check(id) => {
                 let leg = self.find_call(place, key, id)?;
                 Ok(Outcome::Call { participant: key, leg: Some(leg) })
@@ -64,17 +86,8 @@ impl Model {
         Ok(())
     }
 
-    #[allow(clippy::too_many_arguments)]
-    fn open_call(
-        &mut self,
-        fx: &mut Fx,
-        place: ConferenceKey,
-        key: ParticipantKey,
-        id: CallId,
-        leg: LegKey,
-        purpose: Purpose,
-        video: bool,
-    ) -> Step {
+    fn open_call(&mut self, fx: &mut Fx, place: ConferenceKey, key: ParticipantKey, call: Call) -> Step {
+        let (id, leg, purpose) = (call.id, call.leg, call.purpose);
         self.may_open(place, key, purpose)?;
         if self.owner_of(leg).is_some() {
             return Err(Refusal::BadValue("the leg is in use".into()));
@@ -93,16 +106,7 @@ impl Model {
         let Some(member) = self.conference_mut(place).and_then(|conference| conference.member_mut(key)) else {
             return Err(Refusal::NoSuchParticipant);
         };
-        member.calls.push(Call {
-            id,
-            leg,
-            purpose,
-            video,
-            started: false,
-            connected: false,
-            seats: Vec::new(),
-            presentation: None,
-        });
+        member.calls.push(call);
         self.index_leg(leg, Some(key));
         fx.keep(place, key);
         fx.rows.push(Row::Leg(leg, id));

@@ -7,8 +7,7 @@ use crate::effects::{MediaChange, Outcome, Refusal, Row};
 use crate::event::{Audience, EventBody};
 use crate::ids::{ConferenceKey, Now, ParticipantId, ParticipantKey, TokenHash};
 use crate::join::clean_name;
-use crate::layout::LayoutEntry;
-use crate::limits::{ACTORS, MESSAGE_BYTES, NAME_CHARS, TOKEN_LIFE_MS, TOKENS_PER_PARTICIPANT};
+use crate::limits::{MESSAGE_BYTES, NAME_CHARS, TOKEN_LIFE_MS, TOKENS_PER_PARTICIPANT};
 use crate::model::{Fx, Model, Step};
 use crate::participant::{Participant, ServiceState};
 
@@ -58,13 +57,13 @@ impl Model {
             Command::To { target, command } => self.for_member(now, fx, place, actor, target, command),
             steering => {
                 actor.must_host()?;
-                self.steer(fx, place, steering)
+                self.steer(now, fx, place, steering)
             }
         }
     }
 
     /// Commands of hosts to the conference.
-    fn steer(&mut self, fx: &mut Fx, place: ConferenceKey, command: Command) -> Step {
+    fn steer(&mut self, now: Now, fx: &mut Fx, place: ConferenceKey, command: Command) -> Step {
         match command {
             Command::Lock(locked) => {
                 let Some(conference) = self.conference_mut(place) else { return Err(Refusal::NoSuchConference) };
@@ -75,10 +74,12 @@ impl Model {
                     self.admit_all_if_open(fx, place);
                 }
             }
+            Command::Nothing => {}
             Command::Start => self.start(fx, place),
-            Command::MuteGuests(muted) => self.mute_guests(fx, place, muted),
+            Command::MuteGuests { muted, but_presenter } => self.mute_guests(fx, place, muted, but_presenter),
+            Command::Dial(dial) => return self.dial(now, fx, place, *dial),
             Command::End => self.remove_everybody(fx, place, "Conference terminated by a host"),
-            Command::OverrideLayout(layouts) => return self.override_layout(fx, place, layouts),
+            Command::OverrideLayout { entries, whole } => return self.override_layout(fx, place, entries, whole),
             Command::ClearHands => {
                 let Some(conference) = self.conference(place) else { return Err(Refusal::NoSuchConference) };
                 let raised: Vec<_> = conference.members.values().filter(|m| m.buzz_time != 0).map(|m| m.key).collect();
@@ -155,7 +156,7 @@ impl Model {
         }
     }
 
-    fn mute_guests(&mut self, fx: &mut Fx, place: ConferenceKey, muted: bool) {
+    fn mute_guests(&mut self, fx: &mut Fx, place: ConferenceKey, muted: bool, but_presenter: bool) {
         let Some(conference) = self.conference_mut(place) else { return };
         if conference.members.is_empty() {
             return;
@@ -165,45 +166,16 @@ impl Model {
             self.status_changed(fx, place);
         }
         let Some(conference) = self.conference(place) else { return };
+        let spared = conference.presenter.filter(|_| but_presenter && muted);
         let guests: Vec<_> = conference
             .members
             .values()
-            .filter(|m| m.role == Role::Guest && m.audio_muted != muted)
+            .filter(|m| m.role == Role::Guest && m.audio_muted != muted && spared != Some(m.key))
             .map(|m| m.key)
             .collect();
         for guest in guests {
             self.set(fx, place, guest, true, |member| member.audio_muted = muted);
         }
-    }
-
-    fn override_layout(&mut self, fx: &mut Fx, place: ConferenceKey, layouts: Vec<LayoutEntry>) -> Step {
-        let Some(conference) = self.conference(place) else { return Err(Refusal::NoSuchConference) };
-        if layouts.len() > 2 || (layouts.len() == 2 && layouts[0].audience == layouts[1].audience) {
-            return Err(Refusal::BadValue("layouts: one entry for hosts and one for guests".into()));
-        }
-        for entry in &layouts {
-            if entry.actors.len() > ACTORS {
-                return Err(Refusal::BadValue(format!("actors: at most {ACTORS}")));
-            }
-            let before = |id: &ParticipantId| conference.layouts.iter().any(|entry| entry.actors.contains(id));
-            if !entry.actors.iter().all(|id| conference.by_id.contains_key(id) || before(id)) {
-                return Err(Refusal::NoSuchParticipant);
-            }
-        }
-        if conference.members.is_empty() || conference.layouts == layouts {
-            return Ok(Outcome::Done);
-        }
-        let Some(conference) = self.conference_mut(place) else { return Err(Refusal::NoSuchConference) };
-        conference.layouts = layouts;
-        let viewers: Vec<ParticipantKey> = conference.members.keys().copied().collect();
-        self.conference_media_changed(fx, place);
-        let Some(conference) = self.conference(place) else { return Err(Refusal::NoSuchConference) };
-        for viewer in viewers {
-            if let Some(layout) = conference.layout_event(viewer) {
-                fx.event(place, Audience::One(viewer), layout);
-            }
-        }
-        Ok(Outcome::Done)
     }
 
     fn message(
@@ -252,7 +224,7 @@ impl Model {
             .member_by_id(target)
             .filter(|member| visible(&actor, member))
             .ok_or(Refusal::NoSuchParticipant)?;
-        let (key, state, id) = (member.key, member.state, member.id);
+        let (key, state) = (member.key, member.state);
         let own = actor.me == Some(key);
         let for_all = matches!(command, MemberCommand::Message { .. });
         let for_self = matches!(
@@ -287,6 +259,12 @@ impl Model {
                 self.set(fx, place, key, false, |m| m.overlay_text = text);
             }
             MemberCommand::Spotlight(on) => self.spotlight(now, fx, place, key, on),
+            MemberCommand::Importance(importance) => self.set_importance(fx, place, key, importance),
+            MemberCommand::Layout(layout) => self.set_own_layout(fx, place, key, layout),
+            MemberCommand::Lobby => self.send_to_lobby(fx, place, key)?,
+            MemberCommand::Transfer(transfer) => return self.transfer(now, fx, place, key, transfer),
+            MemberCommand::Digits(digits) => self.send_digits(fx, place, key, digits)?,
+            MemberCommand::Camera(movement) => self.steer_camera(fx, place, key, EventBody::Camera(movement))?,
             MemberCommand::Admit => {
                 if state == ServiceState::WaitingRoom {
                     self.admit(fx, place, key);
@@ -298,7 +276,7 @@ impl Model {
             }
             MemberCommand::TakeFloor => self.take_floor_checked(fx, place, key)?,
             MemberCommand::ReleaseFloor => self.release_floor(fx, place, key),
-            MemberCommand::Call(call) => return self.call(fx, place, key, own, id, call),
+            MemberCommand::Call(call) => return self.call(fx, place, key, own, call),
         }
         Ok(Outcome::Done)
     }
@@ -327,20 +305,8 @@ impl Model {
         self.updated(fx, place, key);
     }
 
-    fn spotlight(&mut self, now: Now, fx: &mut Fx, place: ConferenceKey, key: ParticipantKey, on: bool) {
-        let lit = self.conference(place).and_then(|c| c.member(key)).is_some_and(|member| member.spotlight != 0);
-        if lit == on {
-            return;
-        }
-        let order = self.fresh_key();
-        self.set(fx, place, key, false, |member| {
-            member.spotlight = if on { now.unix.max(1) } else { 0 };
-            member.spotlight_order = if on { order } else { 0 };
-        });
-        self.conference_media_changed(fx, place);
-    }
-
-    fn set_role(&mut self, fx: &mut Fx, place: ConferenceKey, key: ParticipantKey, role: Role) {
+    /// MGMT-37. A host who becomes guest is muted where guests are.
+    pub(crate) fn set_role(&mut self, fx: &mut Fx, place: ConferenceKey, key: ParticipantKey, role: Role) {
         let Some(before) = self.conference(place).and_then(|c| c.member(key)).map(|member| member.role) else { return };
         if before == role {
             return;
@@ -348,7 +314,11 @@ impl Model {
         if role == Role::Host {
             self.admit(fx, place, key);
         }
-        self.set(fx, place, key, false, |member| member.role = role);
+        let mute = role == Role::Guest && self.conference(place).is_some_and(|conference| conference.guests_muted);
+        self.set(fx, place, key, true, |member| {
+            member.role = role;
+            member.audio_muted |= mute;
+        });
         self.tell_standing(fx, place, key);
         // What a host sees and a guest does not: who waits.
         let Some(conference) = self.conference(place) else { return };
@@ -360,7 +330,11 @@ impl Model {
             };
             fx.event(place, Audience::One(key), body);
         }
+        if !conference.layouts.is_empty() {
+            self.tell_layout(fx, place, key);
+        }
         self.start_if_a_host_has_media(fx, place);
+        self.end_if_nobody_keeps_it(fx, place);
     }
 }
 

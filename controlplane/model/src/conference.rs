@@ -1,12 +1,29 @@
 //! A conference: its settings, which an operator makes, and its live state, which ends with the last participant.
 
 use crate::access::Role;
+use crate::effects::Refusal;
 use crate::ids::{ConferenceId, ConferenceKey, LegKey, ParticipantId, ParticipantKey, TokenHash};
 use crate::layout::{LayoutEntry, LayoutName};
 use crate::limits::{ALIAS_CHARS, ALIASES, NAME_CHARS, PIN_CHARS};
 use crate::participant::{Participant, ServiceState};
 use std::collections::BTreeMap;
 use std::sync::Arc;
+
+/// How long a conference exists, and when it may be entered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Until an operator deletes it; always open.
+    Permanent,
+    /// Open from `begins` to `ends`, unix seconds; at its end everybody is out.
+    Scheduled {
+        /// First second.
+        begins: u64,
+        /// First second after it.
+        ends: u64,
+    },
+    /// Gone with its last participant.
+    AdHoc,
+}
 
 /// What an operator decides about a conference.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,6 +46,10 @@ pub struct Settings {
     pub mute_on_join: bool,
     /// Layout unless a host says otherwise.
     pub layout: LayoutName,
+    /// When the last host leaves, the guest who came first becomes host. Else the meeting goes on without one.
+    pub hand_over: bool,
+    /// How long it exists.
+    pub kind: Kind,
 }
 
 impl Default for Settings {
@@ -43,6 +64,8 @@ impl Default for Settings {
             guests_can_present: true,
             mute_on_join: false,
             layout: LayoutName::DEFAULT,
+            hand_over: false,
+            kind: Kind::Permanent,
         }
     }
 }
@@ -75,10 +98,26 @@ impl Settings {
                 return Some("a PIN cannot be the word none".into());
             }
         }
+        if matches!(self.kind, Kind::Scheduled { begins, ends } if ends <= begins) {
+            return Some("a scheduled conference ends after it begins".into());
+        }
         match (&self.host_pin, &self.guest_pin) {
             (None, Some(_)) => Some("a guest PIN needs a host PIN".into()),
             (Some(host), Some(guest)) if host == guest => Some("host and guest PIN must differ".into()),
             _ => None,
+        }
+    }
+
+    /// Whether the conference may be entered at this time.
+    pub(crate) fn open_at(&self, unix: u64) -> Result<(), Refusal> {
+        match self.kind {
+            Kind::Scheduled { begins, .. } if unix < begins => {
+                Err(Refusal::NotNow("This conference has not begun yet".into()))
+            }
+            Kind::Scheduled { ends, .. } if unix >= ends => {
+                Err(Refusal::NotNow("The time of this conference is over".into()))
+            }
+            _ => Ok(()),
         }
     }
 }
@@ -109,6 +148,8 @@ pub struct Conference {
     pub guests_muted: bool,
     /// A host with media is or was there, or a host started it (MGMT-21).
     pub started: bool,
+    /// A recorder runs.
+    pub recording: bool,
     /// Who holds the presentation floor.
     pub presenter: Option<ParticipantKey>,
     /// Layouts that a host chose, per audience.
@@ -133,6 +174,7 @@ impl Conference {
             locked: false,
             guests_muted: false,
             started: false,
+            recording: false,
             presenter: None,
             layouts: Vec::new(),
             stage: Vec::new(),
@@ -164,32 +206,6 @@ impl Conference {
     /// Whether guests may be let in without anybody's doing: it has started, or has no host PIN that makes roles differ.
     pub fn open_to_guests(&self) -> bool {
         !self.locked && (self.started || self.settings.host_pin.is_none())
-    }
-
-    /// Who stands first: actors of the layout, then spotlights in the order they were set.
-    pub fn pinned(&self) -> Vec<ParticipantKey> {
-        let mut order: Vec<ParticipantKey> = Vec::new();
-        let actors = self.layouts.iter().flat_map(|entry| &entry.actors).filter_map(|id| self.by_id.get(id).copied());
-        let mut spots: Vec<(u64, u64, ParticipantKey)> = self
-            .members
-            .values()
-            .filter(|member| member.spotlight != 0)
-            .map(|member| (member.spotlight, member.spotlight_order, member.key))
-            .collect();
-        spots.sort_unstable();
-        for key in actors.chain(spots.into_iter().map(|(_, _, key)| key)) {
-            if !order.contains(&key) {
-                order.push(key);
-            }
-        }
-        order
-    }
-
-    /// The layout that people of this role see.
-    pub fn layout_for(&self, role: Role) -> LayoutName {
-        use crate::layout::LayoutAudience::{Guests, Hosts};
-        let wanted = if role == Role::Host { Hosts } else { Guests };
-        self.layouts.iter().find(|entry| entry.audience == wanted).map_or(self.settings.layout, |entry| entry.layout)
     }
 
     /// The members whom `viewer` may see, in the order they came: hosts see who waits, those who wait see themselves.

@@ -3,6 +3,7 @@
 use crate::access::{PinNeed, Role};
 use crate::event::{Event, Status};
 use crate::ids::{CallId, ConferenceId, ConferenceKey, LegKey, ParticipantId, ParticipantKey, TokenHash};
+use crate::layout::LayoutEntry;
 use crate::participant::{ParticipantView, ServiceState};
 
 /// Everything that one action does outside of the model.
@@ -16,6 +17,19 @@ pub struct Effects {
     pub media: Vec<MediaChange>,
     /// Rows whose kept form is out of date.
     pub rows: Vec<Row>,
+    /// For the parts that call people, in this order.
+    pub signals: Vec<Signal>,
+}
+
+/// What a part that calls people is to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Signal {
+    /// Call this participant: [`crate::Participant::dialled`] says how.
+    Dial(ConferenceKey, ParticipantKey),
+    /// They are gone: end the call, or the attempt.
+    HangUp(ParticipantKey),
+    /// Send these tones.
+    Digits(ParticipantKey, String),
 }
 
 /// A positive answer.
@@ -44,6 +58,10 @@ pub enum Outcome {
     Roster(Vec<ParticipantView>),
     /// State of the conference.
     Status(Status),
+    /// Layouts that are chosen now.
+    Layouts(Vec<LayoutEntry>),
+    /// Somebody is being called.
+    Dialled(ParticipantId),
     /// A call that may be used.
     Call {
         /// Whose.
@@ -78,6 +96,12 @@ pub enum Refusal {
     BadValue(String),
     /// Another conference has this alias.
     AliasTaken(String),
+    /// The PIN is not that of the role (MGMT-38).
+    WrongPin,
+    /// It needs a part that this server, or that participant, does not have; the text says which.
+    NotAvailable(String),
+    /// The conference is not open at this time.
+    NotNow(String),
     /// A limit is reached; the text says which.
     Limit(String),
 }

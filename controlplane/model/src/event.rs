@@ -1,5 +1,7 @@
 //! What happened, for whoever may see it. Every API family makes its own messages from these.
 
+use crate::access::Role;
+use crate::action::CameraMove;
 use crate::ids::{CallId, ConferenceKey, ParticipantId, ParticipantKey};
 use crate::layout::LayoutName;
 use crate::participant::ParticipantView;
@@ -104,6 +106,19 @@ pub enum EventBody {
         /// Why.
         reason: String,
     },
+    /// The receiver's camera is to be moved (MGMT-58).
+    Camera(CameraMove),
+    /// The receiver is in another conference from now on; their stream goes on there, with its first picture (MGMT-38).
+    Moved {
+        /// Which.
+        to: ConferenceKey,
+        /// Its first alias.
+        alias: String,
+        /// Its name.
+        name: String,
+        /// The role there.
+        role: Role,
+    },
     /// The receiver is out; the stream ends (MGMT-56).
     Disconnected {
         /// Why.
@@ -122,6 +137,10 @@ pub struct Status {
     pub started: bool,
     /// Chat is passed on.
     pub chat: bool,
+    /// A recorder runs.
+    pub recording: bool,
+    /// A stream runs.
+    pub streaming: bool,
 }
 
 /// Who fills the tiles of a viewer.

@@ -23,6 +23,22 @@ pub enum Fact {
         /// Why, as clients are told.
         reason: String,
     },
+    /// A dialled participant answered (MGMT-16).
+    Answered(ParticipantKey),
+    /// A dialled participant rejected, could not be reached, or hung up.
+    HungUp {
+        /// Who.
+        participant: ParticipantKey,
+        /// Why.
+        reason: String,
+    },
+    /// A recorder runs, or no longer.
+    Recording {
+        /// Where.
+        conference: ConferenceKey,
+        /// Whether it runs.
+        active: bool,
+    },
     /// Speakers, most recent first, with whether they speak now.
     Speakers {
         /// Where.
@@ -50,6 +66,17 @@ impl Model {
                 let legs: Vec<LegKey> = self.legs().map(|(leg, _)| leg).collect();
                 for leg in legs {
                     self.leg_ended(fx, leg, &reason);
+                }
+            }
+            Fact::Answered(participant) => self.answered(fx, participant),
+            Fact::HungUp { participant, reason } => self.hung_up(fx, participant, &reason),
+            Fact::Recording { conference, active } => {
+                if let Some(place) = self.conference_mut(conference)
+                    && place.recording != active
+                    && !place.members.is_empty()
+                {
+                    place.recording = active;
+                    self.status_changed(fx, conference);
                 }
             }
             Fact::Speakers { conference, order } => self.speakers(fx, conference, order),

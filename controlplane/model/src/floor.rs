@@ -5,14 +5,14 @@ use crate::effects::Refusal;
 use crate::event::{Audience, EventBody};
 use crate::ids::{ConferenceKey, ParticipantKey};
 use crate::model::{Fx, Model};
-use crate::participant::{Purpose, ServiceState};
+use crate::participant::Purpose;
 
 impl Model {
     /// Whether this participant may present now.
     pub(crate) fn may_present(&self, place: ConferenceKey, key: ParticipantKey) -> Result<(), Refusal> {
         let conference = self.conference(place).ok_or(Refusal::NoSuchConference)?;
         let member = conference.member(key).ok_or(Refusal::NoSuchParticipant)?;
-        if member.state == ServiceState::WaitingRoom {
+        if !member.admitted() {
             return Err(Refusal::Waiting);
         }
         if member.role == Role::Guest && !conference.settings.guests_can_present {

@@ -4,11 +4,11 @@ use crate::access::{Role, role_for};
 use crate::action::Join;
 use crate::conference::{Conference, Settings, Token};
 use crate::effects::{MediaChange, Outcome, Refusal, Row};
-use crate::event::Audience;
+use crate::event::{Audience, EventBody};
 use crate::ids::{ConferenceId, ConferenceKey, Now, ParticipantKey};
 use crate::limits::{NAME_CHARS, TOKEN_LIFE_MS};
 use crate::model::{Fx, Model, Step};
-use crate::participant::{Participant, ServiceState};
+use crate::participant::{Participant, Purpose, ServiceState};
 use std::sync::Arc;
 
 impl Model {
@@ -34,10 +34,15 @@ impl Model {
             return Err(Refusal::BadValue(problem));
         }
         self.aliases_free(Some(key), &settings)?;
+        let relaid = self.conference(key).is_some_and(|before| before.settings.layout != settings.layout);
         self.set_settings(key, settings);
         fx.rows.push(Row::Conference(key));
         self.status_changed(fx, key);
         self.admit_all_if_open(fx, key);
+        if relaid {
+            self.order_changed_for_all(fx, key);
+            self.tell_layouts(fx, key);
+        }
         Ok(Outcome::Done)
     }
 
@@ -74,16 +79,8 @@ impl Model {
     pub(crate) fn join(&mut self, now: Now, fx: &mut Fx, join: Join) -> Step {
         let display_name = clean_name(&join.display_name)?;
         let (conference, role) = self.check_access(&join.alias, join.pin.as_deref())?;
-        let limits = &self.limits;
-        if conference.members.len() >= limits.participants_per_conference {
-            return Err(Refusal::Limit(format!(
-                "this conference is full: limit of {} participants",
-                limits.participants_per_conference
-            )));
-        }
-        if self.participant_count() >= limits.participants {
-            return Err(Refusal::Limit(format!("limit of {} participants reached", limits.participants)));
-        }
+        conference.settings.open_at(now.unix)?;
+        self.room_for_one_more(conference.key)?;
         if conference.by_id.contains_key(&join.id) || conference.tokens.contains_key(&join.token) {
             return Err(Refusal::BadValue("the random source gave a known value".into()));
         }
@@ -93,27 +90,12 @@ impl Model {
         let state = if waits { ServiceState::WaitingRoom } else { ServiceState::Conference };
         let key = ParticipantKey(self.fresh_key());
         let participant = Participant {
-            key,
-            id: join.id,
-            revision: 0,
-            overlay_text: display_name.clone(),
-            display_name,
-            role,
             hidden: join.hidden,
             state,
-            uri: String::new(),
             local_alias: join.alias.chars().take(crate::limits::ALIAS_CHARS).collect(),
             vendor: join.vendor.chars().filter(|c| !c.is_control()).take(NAME_CHARS).collect(),
-            start_time: now.unix,
             audio_muted: muted,
-            self_muted: false,
-            video_muted: false,
-            presentation_denied: false,
-            spotlight: 0,
-            spotlight_order: 0,
-            low_latency: false,
-            buzz_time: 0,
-            calls: Vec::new(),
+            ..Participant::new(key, join.id, display_name, role, now.unix)
         };
         let Some(conference) = self.conference_mut(place) else { return Err(Refusal::NoSuchConference) };
         conference.by_id.insert(join.id, key);
@@ -126,15 +108,33 @@ impl Model {
         Ok(Outcome::Joined { conference: place, key, id: join.id, role, state })
     }
 
+    /// Whether the limits let one more participant be.
+    pub(crate) fn room_for_one_more(&self, place: ConferenceKey) -> Result<(), Refusal> {
+        let most = self.limits.participants;
+        if self.participant_count() >= most {
+            return Err(Refusal::Limit(format!("limit of {most} participants reached")));
+        }
+        self.room_in(place)
+    }
+
+    /// Whether the limits let one more participant into this conference.
+    pub(crate) fn room_in(&self, place: ConferenceKey) -> Result<(), Refusal> {
+        let most = self.limits.participants_per_conference;
+        if self.conference(place).is_some_and(|conference| conference.members.len() >= most) {
+            return Err(Refusal::Limit(format!("this conference is full: limit of {most} participants")));
+        }
+        Ok(())
+    }
+
     /// Guests who wait are let in when nothing holds them any more.
     pub(crate) fn admit_all_if_open(&mut self, fx: &mut Fx, key: ConferenceKey) {
         let Some(conference) = self.conference(key) else { return };
         if !conference.open_to_guests() {
             return;
         }
-        let waiting: Vec<_> =
-            conference.members.values().filter(|m| m.state == ServiceState::WaitingRoom).map(|m| m.key).collect();
-        for participant in waiting {
+        let waiting =
+            conference.members.values().filter(|m| m.state == ServiceState::WaitingRoom && !m.held).map(|m| m.key);
+        for participant in waiting.collect::<Vec<_>>() {
             self.admit(fx, key, participant);
         }
     }
@@ -147,12 +147,13 @@ impl Model {
             return;
         }
         member.state = ServiceState::Conference;
+        member.held = false;
         member.revision += 1;
         let hidden = member.hidden;
         fx.keep(key, participant);
         fx.media.push(MediaChange::Participant(key, participant));
         if !hidden && let Some(view) = self.view(key, participant) {
-            use crate::event::EventBody::{Created, Updated};
+            use EventBody::{Created, Updated};
             fx.event(key, Audience::Guests, Created(Box::new(view.clone())));
             fx.event(key, Audience::Hosts, Updated(Box::new(view.clone())));
             fx.event(key, Audience::One(participant), Updated(Box::new(view)));
@@ -163,6 +164,54 @@ impl Model {
                 fx.event(key, Audience::One(participant), body);
             }
         }
+    }
+}
+
+impl Model {
+    /// Puts a guest who is in into the waiting room, until a host lets them in by hand. To the other guests they are gone.
+    pub(crate) fn send_to_lobby(
+        &mut self,
+        fx: &mut Fx,
+        place: ConferenceKey,
+        key: ParticipantKey,
+    ) -> Result<(), Refusal> {
+        let member = self.conference(place).and_then(|c| c.member(key)).ok_or(Refusal::NoSuchParticipant)?;
+        if member.role == Role::Host {
+            return Err(Refusal::BadValue("a host does not wait".into()));
+        }
+        if !member.admitted() {
+            return Ok(());
+        }
+        let screens: Vec<_> =
+            member.calls.iter().filter(|c| c.purpose == Purpose::PresentationSend).map(|call| call.id).collect();
+        for call in screens {
+            self.end_call(fx, place, key, call, Some("Moved to the waiting room"));
+        }
+        self.release_floor(fx, place, key);
+        let Some(conference) = self.conference_mut(place) else { return Ok(()) };
+        let before = conference.stage_view();
+        let Some(member) = conference.member_mut(key) else { return Ok(()) };
+        (member.state, member.held) = (ServiceState::WaitingRoom, true);
+        member.revision += 1;
+        let (id, hidden) = (member.id, member.hidden);
+        let after = conference.stage_view();
+        fx.keep(place, key);
+        fx.media.push(MediaChange::Participant(place, key));
+        self.tell_standing(fx, place, key);
+        if !hidden && let Some(view) = self.view(place, key) {
+            fx.event(place, Audience::One(key), EventBody::Updated(Box::new(view.clone())));
+            fx.event(place, Audience::Guests, EventBody::Deleted(id));
+            fx.event(place, Audience::Hosts, EventBody::Updated(Box::new(view)));
+        }
+        if before != after {
+            fx.event(place, Audience::Admitted, EventBody::Stage(after));
+        }
+        if let Some(conference) = self.conference(place) {
+            for body in conference.picture_for(key) {
+                fx.event(place, Audience::One(key), body);
+            }
+        }
+        Ok(())
     }
 }
 

@@ -12,6 +12,7 @@ pub mod action;
 mod calls;
 mod commands;
 pub mod conference;
+pub mod dial;
 pub mod effects;
 pub mod event;
 mod facts;
@@ -19,16 +20,23 @@ mod floor;
 pub mod ids;
 mod join;
 pub mod layout;
+mod leaving;
 pub mod limits;
 mod members;
 pub mod model;
 pub mod participant;
+mod picture;
 mod restore;
+pub mod transfer;
 
 pub use access::{PinNeed, Role};
-pub use action::{Action, By, CallCommand, Command, Join, MemberCommand, NewConference, Purpose};
-pub use conference::{Conference, Settings};
-pub use effects::{Effects, MediaChange, Outcome, Refusal, Row};
+pub use action::{
+    Action, By, CallCommand, CameraAction, CameraMove, CameraMovement, Command, Join, MemberCommand, NewConference,
+    Purpose,
+};
+pub use conference::{Conference, Kind, Settings};
+pub use dial::{Capabilities, Dial, DialMedia, Dialled, KeepAlive, Protocol};
+pub use effects::{Effects, MediaChange, Outcome, Refusal, Row, Signal};
 pub use event::{Audience, Event, EventBody, SeatView, Status};
 pub use facts::Fact;
 pub use ids::{CallId, ConferenceId, ConferenceKey, LegKey, Now, ParticipantId, ParticipantKey, TokenHash};
@@ -37,3 +45,4 @@ pub use limits::Limits;
 pub use model::Model;
 pub use participant::{Call, Participant, ParticipantView, ServiceState};
 pub use restore::Saved;
+pub use transfer::Transfer;

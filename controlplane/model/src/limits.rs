@@ -39,6 +39,14 @@ pub const ALIASES: usize = 16;
 pub const PIN_CHARS: usize = 20;
 /// Bytes of a chat message's payload.
 pub const MESSAGE_BYTES: usize = 16 * 1024;
+/// How long a dialled participant may take to answer, in milliseconds (MGMT-16).
+pub const ANSWER_MS: u64 = 30_000;
+/// Characters of an address to call or a URL to stream to.
+pub const URL_CHARS: usize = 1024;
+/// Aliases that a transferred participant is still found by: those of the last four conferences at least. The oldest go first.
+pub const CAME_FROM: usize = 4 * ALIASES;
+/// Movements of a camera in one command.
+pub const MOVEMENTS: usize = 8;
 /// Digits sent at once.
 pub const DTMF_DIGITS: usize = 64;
 /// Speakers that are remembered and told; as many as the largest layout has tiles, twice.

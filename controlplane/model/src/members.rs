@@ -1,4 +1,4 @@
-//! The roster: who is told of whom, how people leave, and how tokens run out.
+//! The roster: who is told of whom.
 //!
 //! Order of events (MGMT-59): `Created` precedes every event that names a participant to that audience.
 
@@ -6,14 +6,21 @@ use crate::access::Role;
 use crate::conference::Conference;
 use crate::effects::{MediaChange, Row};
 use crate::event::{Audience, EventBody, SeatView, Standing, Status};
-use crate::ids::{ConferenceKey, Now, ParticipantId, ParticipantKey};
+use crate::ids::{ConferenceKey, ParticipantId, ParticipantKey};
 use crate::model::{Fx, Model};
 use crate::participant::{ParticipantView, Purpose, ServiceState};
 
 impl Conference {
     /// State that everybody may see.
     pub fn status(&self) -> Status {
-        Status { locked: self.locked, guests_muted: self.guests_muted, started: self.started, chat: self.settings.chat }
+        Status {
+            locked: self.locked,
+            guests_muted: self.guests_muted,
+            started: self.started,
+            chat: self.settings.chat,
+            recording: self.recording,
+            streaming: self.streaming(),
+        }
     }
 
     /// The rights of a member.
@@ -70,7 +77,7 @@ impl Conference {
         let call = member.calls.iter().find(|call| call.purpose == Purpose::Main && !call.seats.is_empty())?;
         Some(EventBody::Layout(SeatView {
             call: call.id,
-            layout: self.layout_for(member.role),
+            layout: self.layout_for(member),
             slots: call.seats.iter().map(|seat| seat.and_then(|key| self.shown(key))).collect(),
             presentation: call.presentation.and_then(|key| self.shown(key)),
         }))
@@ -134,102 +141,5 @@ impl Model {
         conference.revision += 1;
         fx.rows.push(Row::Conference(key));
         fx.media.push(MediaChange::Conference(key));
-    }
-
-    /// Takes a member out: their calls end, their streams are told `reason`, everybody else sees them go.
-    pub(crate) fn remove(&mut self, fx: &mut Fx, place: ConferenceKey, key: ParticipantKey, reason: &str) {
-        let Some(member) = self.conference(place).and_then(|c| c.member(key)) else { return };
-        let (id, hidden, state) = (member.id, member.hidden, member.state);
-        let calls: Vec<_> = member.calls.iter().map(|call| (call.id, call.leg)).collect();
-        let spotlit = member.spotlight != 0;
-        fx.event(place, Audience::One(key), EventBody::Disconnected { reason: reason.into() });
-        self.release_floor(fx, place, key);
-        for (call, leg) in calls {
-            fx.media.push(MediaChange::RemoveLeg(leg));
-            fx.rows.push(Row::Leg(leg, call));
-            self.index_leg(leg, None);
-        }
-        let Some(conference) = self.conference_mut(place) else { return };
-        conference.members.remove(&key);
-        conference.by_id.remove(&id);
-        conference.tokens.retain(|_, token| token.participant != key);
-        let on_stage = conference.stage.iter().any(|(other, _)| *other == key);
-        conference.stage.retain(|(other, _)| *other != key);
-        let stage = conference.stage_view();
-        let pinned = spotlit || conference.layouts.iter().any(|entry| entry.actors.contains(&id));
-        self.index_participant(key, None);
-        fx.keep(place, key);
-        fx.media.push(MediaChange::RemoveParticipant(key));
-        if !hidden {
-            let audience = if state == ServiceState::WaitingRoom { Audience::Hosts } else { Audience::Admitted };
-            fx.event(place, audience, EventBody::Deleted(id));
-            if on_stage {
-                fx.event(place, Audience::Admitted, EventBody::Stage(stage));
-            }
-        }
-        if pinned {
-            self.conference_media_changed(fx, place);
-        }
-        self.reset_if_empty(fx, place);
-    }
-
-    /// The meeting is over: one event tells everybody, and nobody is left who could be told of the others' leaving.
-    pub(crate) fn remove_everybody(&mut self, fx: &mut Fx, place: ConferenceKey, reason: &str) {
-        let Some(conference) = self.conference_mut(place) else { return };
-        let everybody: Vec<_> = conference.members.keys().copied().collect();
-        if everybody.is_empty() {
-            return;
-        }
-        conference.tokens.clear();
-        fx.event(place, Audience::Everybody, EventBody::Disconnected { reason: reason.into() });
-        let told = fx.events.len();
-        for key in everybody {
-            self.remove(fx, place, key, reason);
-            fx.events.truncate(told);
-        }
-    }
-
-    /// With the last participant the meeting is over: the next one begins afresh.
-    fn reset_if_empty(&mut self, fx: &mut Fx, key: ConferenceKey) {
-        let Some(conference) = self.conference_mut(key) else { return };
-        if !conference.members.is_empty() {
-            return;
-        }
-        conference.locked = false;
-        conference.guests_muted = false;
-        conference.started = false;
-        conference.layouts.clear();
-        conference.stage.clear();
-        fx.rows.push(Row::Conference(key));
-        fx.media.push(MediaChange::RemoveConference(key));
-    }
-
-    /// Tokens run out; whoever has none left is out (MGMT-14).
-    pub(crate) fn expire(&mut self, now: Now, fx: &mut Fx) {
-        for place in self.keys() {
-            let Some(conference) = self.conference(place) else { continue };
-            if conference.tokens.values().all(|token| token.expires_ms > now.ms) {
-                continue;
-            }
-            let Some(conference) = self.conference_mut(place) else { continue };
-            let mut ended = Vec::new();
-            conference.tokens.retain(|hash, token| {
-                let valid = token.expires_ms > now.ms;
-                if !valid {
-                    ended.push((*hash, token.participant));
-                }
-                valid
-            });
-            let mut gone: Vec<ParticipantKey> = ended.iter().map(|(_, participant)| *participant).collect();
-            gone.retain(|key| conference.tokens.values().all(|token| token.participant != *key));
-            for (hash, participant) in ended {
-                if !gone.contains(&participant) {
-                    fx.rows.push(Row::Token(place, hash));
-                }
-            }
-            for participant in gone {
-                self.remove(fx, place, participant, "Session expired");
-            }
-        }
     }
 }

@@ -4,20 +4,25 @@
 
 use crate::action::Action;
 use crate::conference::{Conference, Settings};
-use crate::effects::{Effects, MediaChange, Outcome, Refusal, Row};
+use crate::dial::Capabilities;
+use crate::effects::{Effects, MediaChange, Outcome, Refusal, Row, Signal};
 use crate::event::{Audience, Event, EventBody};
 use crate::ids::{ConferenceKey, LegKey, Now, ParticipantKey, TokenHash};
 use crate::limits::Limits;
-use std::collections::BTreeMap;
+use crate::participant::Participant;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// All conferences.
 #[derive(Clone, Debug)]
 pub struct Model {
     pub(crate) limits: Limits,
+    pub(crate) capabilities: Capabilities,
     next_key: u64,
     conferences: BTreeMap<ConferenceKey, Conference>,
     aliases: BTreeMap<String, ConferenceKey>,
     participants: BTreeMap<ParticipantKey, ConferenceKey>,
+    /// Who was transferred away from an alias, which is in lower case.
+    came_from: BTreeMap<String, BTreeSet<ParticipantKey>>,
     legs: BTreeMap<LegKey, ParticipantKey>,
     journal: Option<BTreeMap<ConferenceKey, Option<Conference>>>,
 }
@@ -28,6 +33,7 @@ pub(crate) struct Fx {
     pub(crate) events: Vec<Event>,
     pub(crate) media: Vec<MediaChange>,
     pub(crate) rows: Vec<Row>,
+    pub(crate) signals: Vec<Signal>,
 }
 
 impl Fx {
@@ -48,10 +54,12 @@ impl Model {
     pub fn new(limits: Limits, first_key: u64) -> Model {
         Model {
             limits,
+            capabilities: Capabilities::default(),
             next_key: first_key,
             conferences: BTreeMap::new(),
             aliases: BTreeMap::new(),
             participants: BTreeMap::new(),
+            came_from: BTreeMap::new(),
             legs: BTreeMap::new(),
             journal: None,
         }
@@ -94,7 +102,7 @@ impl Model {
             }
         };
         debug_assert!(outcome.is_ok() || (fx.events.is_empty() && fx.media.is_empty() && fx.rows.is_empty()));
-        Effects { outcome, events: fx.events, media: fx.media, rows: fx.rows }
+        Effects { outcome, events: fx.events, media: fx.media, rows: fx.rows, signals: fx.signals }
     }
 
     /// Begins a batch that [`Model::rollback`] can take back.
@@ -109,14 +117,16 @@ impl Model {
 
     /// Takes back everything since [`Model::begin`]. Keys that were handed out stay used.
     pub fn rollback(&mut self) {
-        for (key, before) in self.journal.take().into_iter().flatten() {
-            if let Some(conference) = self.conferences.remove(&key) {
+        let journal = self.journal.take().unwrap_or_default();
+        // All of what is goes before anything of what was comes back: a participant may have moved from one to another.
+        for key in journal.keys() {
+            if let Some(conference) = self.conferences.remove(key) {
                 self.unindex(&conference);
             }
-            if let Some(conference) = before {
-                self.index(&conference);
-                self.conferences.insert(key, conference);
-            }
+        }
+        for conference in journal.into_values().flatten() {
+            self.index(&conference);
+            self.conferences.insert(conference.key, conference);
         }
     }
 
@@ -250,11 +260,55 @@ impl Model {
             self.aliases.insert(alias.to_lowercase(), conference.key);
         }
         for member in conference.members.values() {
-            self.participants.insert(member.key, conference.key);
-            for call in &member.calls {
-                self.legs.insert(call.leg, member.key);
+            self.index_whole(conference.key, member);
+        }
+    }
+
+    fn index_whole(&mut self, place: ConferenceKey, member: &Participant) {
+        self.participants.insert(member.key, place);
+        for alias in &member.came_from {
+            self.came_from.entry(alias.clone()).or_default().insert(member.key);
+        }
+        for call in &member.calls {
+            self.legs.insert(call.leg, member.key);
+        }
+    }
+
+    fn unindex_whole(&mut self, member: &Participant) {
+        self.participants.remove(&member.key);
+        for alias in &member.came_from {
+            if let Some(moved) = self.came_from.get_mut(alias) {
+                moved.remove(&member.key);
+                if moved.is_empty() {
+                    self.came_from.remove(alias);
+                }
             }
         }
+        for call in &member.calls {
+            self.legs.remove(&call.leg);
+        }
+    }
+
+    /// Puts a member with everything they have into the indexes.
+    pub(crate) fn index_member(&mut self, place: ConferenceKey, key: ParticipantKey) {
+        if let Some(member) = self.conference(place).and_then(|c| c.members.get(&key)).cloned() {
+            self.index_whole(place, &member);
+        }
+    }
+
+    /// Takes a member with everything they have out of the indexes.
+    pub(crate) fn unindex_member(&mut self, place: ConferenceKey, key: ParticipantKey) {
+        if let Some(member) = self.conference(place).and_then(|c| c.members.get(&key)).cloned() {
+            self.unindex_whole(&member);
+        }
+    }
+
+    /// Who was transferred away from an alias.
+    pub(crate) fn came_from(&self, alias: &str) -> Option<&BTreeSet<ParticipantKey>> {
+        if self.came_from.is_empty() || alias.len() > 4 * crate::limits::ALIAS_CHARS {
+            return None;
+        }
+        self.came_from.get(&alias.to_lowercase())
     }
 
     fn unindex(&mut self, conference: &Conference) {
@@ -262,10 +316,7 @@ impl Model {
             self.aliases.remove(&alias.to_lowercase());
         }
         for member in conference.members.values() {
-            self.participants.remove(&member.key);
-            for call in &member.calls {
-                self.legs.remove(&call.leg);
-            }
+            self.unindex_whole(member);
         }
     }
 
@@ -276,7 +327,9 @@ impl Model {
             again.index(conference);
             conference.check()?;
         }
-        let indexes = |model: &Model| (model.aliases.clone(), model.participants.clone(), model.legs.clone());
+        let indexes = |model: &Model| {
+            (model.aliases.clone(), model.participants.clone(), model.legs.clone(), model.came_from.clone())
+        };
         if indexes(self) != indexes(&again) {
             return Err("an index disagrees with the conferences".into());
         }
@@ -293,27 +346,32 @@ impl Model {
 impl Conference {
     fn check(&self) -> Result<(), String> {
         use crate::access::Role;
-        use crate::participant::ServiceState::WaitingRoom;
+        use crate::participant::ServiceState::{Connecting, WaitingRoom};
         let require =
             |holds: bool, what: &str| holds.then_some(()).ok_or_else(|| format!("conference {}: {what}", self.key.0));
         let by_id: BTreeMap<_, _> = self.members.values().map(|m| (m.id, m.key)).collect();
         require(by_id == self.by_id, "names of members")?;
         require(self.tokens.values().all(|t| self.members.contains_key(&t.participant)), "a token of nobody")?;
         require(
-            self.members.keys().all(|m| self.tokens.values().any(|t| t.participant == *m)),
-            "a member without token",
+            self.members
+                .values()
+                .all(|m| m.dialled.is_some() != self.tokens.values().any(|token| token.participant == m.key)),
+            "a member must have a token, or have been dialled",
         )?;
         require(self.stage.iter().all(|(key, _)| self.members.contains_key(key)), "a stranger on stage")?;
         if let Some(presenter) = self.presenter {
-            let admitted = self.member(presenter).is_some_and(|m| m.state != WaitingRoom);
+            let admitted = self.member(presenter).is_some_and(|m| m.admitted());
             require(admitted, "the presenter is not in")?;
         }
         for member in self.members.values() {
             require(member.state != WaitingRoom || member.role == Role::Guest, "a host waits")?;
+            require(!member.held || member.state == WaitingRoom, "held outside of the waiting room")?;
+            require(member.state != Connecting || member.dialled.is_some(), "connecting without having been dialled")?;
         }
+        require(self.members.is_empty() || self.lives(), "nobody keeps it alive")?;
         if self.members.is_empty() {
             require(
-                !self.locked && !self.started && !self.guests_muted && self.layouts.is_empty(),
+                !self.locked && !self.started && !self.guests_muted && !self.recording && self.layouts.is_empty(),
                 "state outlived the meeting",
             )?;
         }

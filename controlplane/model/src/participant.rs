@@ -1,7 +1,9 @@
 //! A participant and what others are shown of them.
 
 use crate::access::Role;
+use crate::dial::{Dialled, Protocol};
 use crate::ids::{CallId, LegKey, ParticipantId, ParticipantKey};
+use crate::layout::LayoutName;
 
 /// Where a participant is on the way in (MGMT-57 `service_type`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -36,6 +38,8 @@ pub struct Call {
     pub purpose: Purpose,
     /// Whether it carries pictures.
     pub video: bool,
+    /// Whether its camera can be steered from afar (MGMT-58).
+    pub fecc: bool,
     /// Whether the client acknowledged the answer (MGMT-40): media may flow.
     pub started: bool,
     /// Whether transport is up.
@@ -89,11 +93,53 @@ pub struct Participant {
     pub low_latency: bool,
     /// Unix seconds of raising the hand, 0 = not.
     pub buzz_time: u64,
+    /// Who has a higher one stands before others, after spotlights (CMS-22).
+    pub importance: Option<u8>,
+    /// Their own choice of layout, which wins over the audience's (CMS-22).
+    pub layout: Option<LayoutName>,
+    /// Was put into the waiting room by hand: only a hand lets them out again.
+    pub held: bool,
+    /// Aliases of conferences that they were transferred from, in lower case: their client may go on using them.
+    pub came_from: Vec<String>,
+    /// Set for who was called by us; they have no token.
+    pub dialled: Option<Dialled>,
     /// Media connections.
     pub calls: Vec<Call>,
 }
 
 impl Participant {
+    /// Somebody of whom no more is known than this.
+    pub fn new(key: ParticipantKey, id: ParticipantId, name: String, role: Role, unix: u64) -> Participant {
+        Participant {
+            key,
+            id,
+            revision: 0,
+            overlay_text: name.clone(),
+            display_name: name,
+            role,
+            hidden: false,
+            state: ServiceState::Conference,
+            uri: String::new(),
+            local_alias: String::new(),
+            vendor: String::new(),
+            start_time: unix,
+            audio_muted: false,
+            self_muted: false,
+            video_muted: false,
+            presentation_denied: false,
+            spotlight: 0,
+            spotlight_order: 0,
+            low_latency: false,
+            buzz_time: 0,
+            importance: None,
+            layout: None,
+            held: false,
+            came_from: Vec::new(),
+            dialled: None,
+            calls: Vec::new(),
+        }
+    }
+
     /// Whether sound or picture flows between them and us.
     pub fn has_media(&self) -> bool {
         self.calls.iter().any(|call| call.purpose == Purpose::Main && (call.started || call.connected))
@@ -102,6 +148,20 @@ impl Participant {
     /// The call with this outside name.
     pub fn call(&self, id: CallId) -> Option<&Call> {
         self.calls.iter().find(|call| call.id == id)
+    }
+
+    /// Whether they are in: neither waiting nor being called.
+    pub fn admitted(&self) -> bool {
+        self.state == ServiceState::Conference
+    }
+
+    /// How they are connected.
+    pub fn protocol(&self) -> Protocol {
+        match &self.dialled {
+            Some(dialled) => dialled.protocol,
+            None if self.has_media() => Protocol::WebRtc,
+            None => Protocol::Api,
+        }
     }
 
     /// What others are shown.
@@ -127,6 +187,12 @@ impl Participant {
             presentation_denied: self.presentation_denied,
             spotlight: self.spotlight,
             buzz_time: self.buzz_time,
+            importance: self.importance,
+            layout: self.layout,
+            protocol: self.protocol(),
+            outgoing: self.dialled.is_some(),
+            streaming: self.dialled.as_ref().is_some_and(|dialled| dialled.streaming),
+            fecc: self.calls.iter().any(|call| call.fecc && (call.started || call.connected)),
         }
     }
 }
@@ -172,4 +238,16 @@ pub struct ParticipantView {
     pub spotlight: u64,
     /// Unix seconds, 0 = hand not raised.
     pub buzz_time: u64,
+    /// See [`Participant::importance`].
+    pub importance: Option<u8>,
+    /// See [`Participant::layout`].
+    pub layout: Option<LayoutName>,
+    /// How they are connected.
+    pub protocol: Protocol,
+    /// We called them.
+    pub outgoing: bool,
+    /// A stream or recorder, not a person.
+    pub streaming: bool,
+    /// Their camera can be steered from afar.
+    pub fecc: bool,
 }

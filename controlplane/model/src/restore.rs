@@ -4,9 +4,9 @@
 
 use crate::conference::{Conference, Token};
 use crate::ids::{ConferenceKey, Now, ParticipantKey, TokenHash};
-use crate::limits::{Limits, TOKEN_LIFE_MS};
+use crate::limits::{ANSWER_MS, Limits, TOKEN_LIFE_MS};
 use crate::model::Model;
-use crate::participant::{Participant, ServiceState};
+use crate::participant::Participant;
 use std::sync::Arc;
 
 /// What the store has.
@@ -43,11 +43,18 @@ impl Model {
         }
         for (place, mut participant) in saved.participants {
             let key = participant.key;
-            let home = conferences.get_mut(&place).filter(|c| c.tokens.values().any(|token| token.participant == key));
+            // Whoever was dialled has no token, everybody else has.
+            let called = participant.dialled.is_some();
+            let home = conferences
+                .get_mut(&place)
+                .filter(|c| called != c.tokens.values().any(|token| token.participant == key));
             let Some(home) = home else {
                 left_out += 1;
                 continue;
             };
+            if let Some(how) = &mut participant.dialled {
+                how.answer_by_ms = now.ms + ANSWER_MS;
+            }
             for call in &mut participant.calls {
                 call.seats.clear();
                 call.presentation = None;
@@ -58,13 +65,20 @@ impl Model {
         for mut conference in conferences.into_values() {
             let known: Vec<ParticipantKey> = conference.members.keys().copied().collect();
             conference.tokens.retain(|_, token| known.contains(&token.participant));
-            let presents =
-                |key: &ParticipantKey| conference.member(*key).is_some_and(|m| m.state != ServiceState::WaitingRoom);
+            let presents = |key: &ParticipantKey| conference.member(*key).is_some_and(|m| m.admitted());
             conference.presenter = conference.presenter.filter(presents);
+            if !conference.lives() {
+                left_out += conference.members.len();
+                conference.members.clear();
+                conference.by_id.clear();
+                conference.tokens.clear();
+                conference.presenter = None;
+            }
             if conference.members.is_empty() {
                 conference.locked = false;
                 conference.guests_muted = false;
                 conference.started = false;
+                conference.recording = false;
                 conference.layouts.clear();
             }
             if conference.settings.aliases.iter().any(|alias| model.alias_owner(alias).is_some()) {

@@ -76,7 +76,12 @@ fn mgmt_7_guests_may_not_steer_but_may_do_what_is_their_own() {
     let host = w.host("H");
     w.does(&host, Command::Start).unwrap();
     let guest = w.guest("G");
-    for command in [Command::Lock(true), Command::MuteGuests(true), Command::End, Command::OverrideLayout(Vec::new())] {
+    for command in [
+        Command::Lock(true),
+        Command::MuteGuests { muted: true, but_presenter: false },
+        Command::End,
+        Command::OverrideLayout { entries: Vec::new(), whole: false },
+    ] {
         assert_eq!(w.does(&guest, command), Err(Refusal::HostOnly));
     }
     assert_eq!(w.to(&guest, &host, MemberCommand::Disconnect), Err(Refusal::HostOnly));
@@ -148,12 +153,12 @@ fn mgmt_22_muteguests_mutes_guests_now_and_later_and_no_host() {
     let host = w.host("H");
     w.does(&host, Command::Start).unwrap();
     let early = w.guest("G");
-    w.does(&host, Command::MuteGuests(true)).unwrap();
+    w.does(&host, Command::MuteGuests { muted: true, but_presenter: false }).unwrap();
     let late = w.guest("L");
     let muted =
         |w: &World, who: &world::Person| w.model.conference(w.room).unwrap().member(who.key).unwrap().audio_muted;
     assert!(muted(&w, &early) && muted(&w, &late) && !muted(&w, &host));
-    w.does(&host, Command::MuteGuests(false)).unwrap();
+    w.does(&host, Command::MuteGuests { muted: false, but_presenter: false }).unwrap();
     assert!(!muted(&w, &early) && !muted(&w, &late));
     w.mirrors_agree();
 }

@@ -14,6 +14,9 @@ enum Move {
     Refresh(u8),
     Pass(u8),
     Leave(u8),
+    Transfer(u8, u8, u8),
+    Dial(u8, u8),
+    Answer(u8, bool),
     Steer(u8, u8),
     To(u8, u8, u8),
     Open(u8, u8),
@@ -34,6 +37,9 @@ fn moves() -> impl Strategy<Value = Move> {
         2 => n().prop_map(Move::Refresh),
         2 => n().prop_map(Move::Pass),
         1 => n().prop_map(Move::Leave),
+        1 => (n(), n(), n()).prop_map(|(a, b, c)| Move::Transfer(a, b, c)),
+        1 => (n(), n()).prop_map(|(a, b)| Move::Dial(a, b)),
+        1 => (n(), any::<bool>()).prop_map(|(a, b)| Move::Answer(a, b)),
         3 => (n(), n()).prop_map(|(a, b)| Move::Steer(a, b)),
         6 => (n(), n(), n()).prop_map(|(a, b, c)| Move::To(a, b, c)),
         3 => (n(), n()).prop_map(|(a, b)| Move::Open(a, b)),
@@ -52,6 +58,7 @@ struct Player {
     w: World,
     people: Vec<Person>,
     calls: Vec<(Person, CallId, LegKey)>,
+    dialled: Vec<ParticipantId>,
 }
 
 impl Player {
@@ -81,6 +88,41 @@ impl Player {
                     let _ = self.w.does(&person, Command::Leave);
                 }
             }
+            Move::Transfer(n, m, how) => {
+                let (Some(person), Some(target)) = (Self::pick(&self.people, n), Self::pick(&self.people, m)) else {
+                    return;
+                };
+                let (pin, role) = [
+                    (None, None),
+                    (Some(HOST_PIN), None),
+                    (Some(HOST_PIN), Some(Role::Guest)),
+                    (Some(GUEST_PIN), Some(Role::Guest)),
+                    (Some(GUEST_PIN), Some(Role::Host)),
+                ][how as usize % 5];
+                let alias = ["1061", "2000", "3000"][how as usize / 5 % 3].into();
+                let ending = Self::pick(&self.calls, how).map(|(_, _, leg)| leg).into_iter().collect();
+                let transfer = Transfer { alias, pin: pin.map(Into::into), role, ending };
+                let _ = self.w.to(&person, &target, MemberCommand::Transfer(transfer));
+            }
+            Move::Dial(n, how) => {
+                let Some(person) = Self::pick(&self.people, n) else { return };
+                let id = ParticipantId(u128::from(self.w.model.fresh_key()).to_be_bytes());
+                let keep_alive = [KeepAlive::Yes, KeepAlive::IfMultiple, KeepAlive::Never][how as usize % 3];
+                let role = if how & 8 == 0 { Role::Host } else { Role::Guest };
+                if self.w.does(&person, world::dial(id, role, keep_alive, how & 16 == 0)).is_ok() {
+                    self.dialled.push(id);
+                }
+            }
+            Move::Answer(n, answered) => {
+                let Some(id) = Self::pick(&self.dialled, n) else { return };
+                let found = self.w.model.conferences().find_map(|c| c.by_id.get(&id).copied());
+                let Some(participant) = found else { return };
+                let fact = match answered {
+                    true => Fact::Answered(participant),
+                    false => Fact::HungUp { participant, reason: "busy".into() },
+                };
+                let _ = self.w.act(Action::Fact(fact));
+            }
             Move::Steer(n, what) => {
                 let Some(person) = Self::pick(&self.people, n) else { return };
                 let entry = LayoutEntry {
@@ -95,10 +137,10 @@ impl Player {
                     0 => Command::Lock(true),
                     1 => Command::Lock(false),
                     2 => Command::Start,
-                    3 => Command::MuteGuests(true),
-                    4 => Command::MuteGuests(false),
-                    5 => Command::OverrideLayout(vec![entry]),
-                    6 => Command::OverrideLayout(Vec::new()),
+                    3 => Command::MuteGuests { muted: true, but_presenter: false },
+                    4 => Command::MuteGuests { muted: false, but_presenter: false },
+                    5 => Command::OverrideLayout { entries: vec![entry], whole: what > 128 },
+                    6 => Command::OverrideLayout { entries: Vec::new(), whole: false },
                     7 if what > 250 => Command::End,
                     7 => Command::ClearHands,
                     _ => Command::Message { content_type: "text/plain".into(), payload: "m".into() },
@@ -110,7 +152,7 @@ impl Player {
                     return;
                 };
                 let on = what & 16 != 0;
-                let command = match what % 13 {
+                let command = match what % 16 {
                     0 if what > 200 => MemberCommand::Disconnect,
                     0 | 1 => MemberCommand::Mute(on),
                     2 => MemberCommand::VideoMute(on),
@@ -123,6 +165,9 @@ impl Player {
                     9 => MemberCommand::Hand(on),
                     10 => MemberCommand::TakeFloor,
                     11 => MemberCommand::ReleaseFloor,
+                    12 => MemberCommand::Lobby,
+                    13 => MemberCommand::Importance(on.then_some(what)),
+                    14 => MemberCommand::Layout(on.then_some(LayoutName::DEFAULT)),
                     _ => MemberCommand::SelfMute(on),
                 };
                 let _ = self.w.to(&person, &target, command);
@@ -133,7 +178,7 @@ impl Player {
                     [Purpose::Main, Purpose::PresentationSend, Purpose::PresentationReceive][purpose as usize % 3];
                 let leg = LegKey(self.w.model.fresh_key());
                 let id = CallId(u128::from(leg.0).to_be_bytes());
-                let open = MemberCommand::Call(CallCommand::Open { id, leg, purpose, video: true });
+                let open = MemberCommand::Call(CallCommand::Open { id, leg, purpose, video: true, fecc: true });
                 if self.w.to(&person, &person, open).is_ok() {
                     self.calls.push((person, id, leg));
                 }
@@ -190,7 +235,11 @@ proptest! {
             1 => Settings { host_pin: Some(HOST_PIN.into()), ..World::settings() },
             _ => Settings { host_pin: Some(HOST_PIN.into()), guest_pin: Some(GUEST_PIN.into()), ..World::settings() },
         };
-        let mut player = Player { w: World::with(settings), people: Vec::new(), calls: Vec::new() };
+        let hand_over = steps.len() % 2 == 0;
+        let mut w = World::with(Settings { hand_over, ..settings });
+        w.model.set_capabilities(Capabilities { sip: true, rtmp: true });
+        w.room_named("3000", |s| Settings { host_pin: Some(HOST_PIN.into()), guest_pin: Some(GUEST_PIN.into()), mute_on_join: true, ..s });
+        let mut player = Player { w, people: Vec::new(), calls: Vec::new(), dialled: Vec::new() };
         for step in steps {
             player.play(step);
             player.w.mirrors_agree();

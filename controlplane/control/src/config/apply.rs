@@ -111,6 +111,7 @@ impl Config {
                 joins_per_address: l.joins_per_address,
             },
             expires_as_string: self.mgmt.expires_as_string,
+            dedicated_compat: self.mgmt.dedicated_compat,
         }
     }
 

@@ -210,6 +210,7 @@ impl Default for Log {
 #[allow(missing_docs, reason = "default.toml documents the fields")]
 pub struct Mgmt {
     pub expires_as_string: bool,
+    pub dedicated_compat: bool,
 }
 
 #[cfg(test)]

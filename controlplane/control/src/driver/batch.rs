@@ -4,8 +4,8 @@ use super::{Clock, ConferenceInfo, Driver, Failure, Input, Reply, Request};
 use crate::store::rows::SettingsRow;
 use plenum_contract as contract;
 use plenum_model::{
-    Action, By, Command, Conference, ConferenceId, ConferenceKey, Effects, Event, LegKey, MediaChange, NewConference,
-    Outcome, Refusal, Row, ServiceState,
+    Action, By, Command, Conference, ConferenceId, ConferenceKey, Effects, Event, LegKey, MediaChange, MemberCommand,
+    NewConference, Outcome, Refusal, Row, ServiceState,
 };
 use std::collections::BTreeSet;
 use tokio::sync::oneshot;
@@ -19,6 +19,8 @@ pub(super) struct Pending {
     events: Vec<Event>,
     media: Vec<MediaChange>,
     commands: Vec<contract::Command>,
+    /// Legs whose client said what it wants to see.
+    pub(super) sight: BTreeSet<LegKey>,
 }
 
 impl Pending {
@@ -42,7 +44,9 @@ impl Driver {
         let (mut asks, mut follows, mut ticks, mut end) = (Vec::new(), Vec::new(), Vec::new(), None);
         for input in inputs.drain(..) {
             match input {
-                Input::Ask(request @ Request::Follow { .. }, answer) => follows.push((request, answer)),
+                Input::Ask(request @ (Request::Follow { .. } | Request::Resume(_)), answer) => {
+                    follows.push((request, answer))
+                }
                 Input::Ask(request, answer) => asks.push((request, answer)),
                 Input::Tick(done) => ticks.push(done),
                 Input::End(done) => end = Some(done),
@@ -101,17 +105,17 @@ impl Driver {
         self.legs.commit();
         self.publish(pending.events);
         self.media.tell(&self.model, &mut self.legs, &pending.media);
+        let mut legs = pending.sight;
         for command in pending.commands {
-            let leg = match &command {
-                contract::Command::Session(spec) => spec.key,
-                contract::Command::Subscription(spec) => spec.leg,
-                _ => continue,
-            };
+            let contract::Command::Session(spec) = &command else { continue };
+            let leg = LegKey(spec.key.0);
             // A later request of the same batch may have ended the call.
-            if self.legs.get(LegKey(leg.0)).is_some() {
+            if self.legs.get(leg).is_some() {
                 self.media.send(command);
+                legs.insert(leg);
             }
         }
+        self.tell_sight(&pending.media, legs);
     }
 
     /// The store failed: what only reads is answered, a token is prolonged, everything else is refused.
@@ -154,8 +158,18 @@ impl Driver {
             Request::Do { alias, by, command } => {
                 let conference = self.place(&alias, by)?;
                 let prolonged = matches!(command, Command::Extend);
+                let moved = match &command {
+                    Command::To { target, command: MemberCommand::Transfer(_) } => Some(*target),
+                    _ => None,
+                };
+                let command = self.completed(conference, command);
                 let outcome = pending.take(self.model.apply(now, Action::Do { conference, by, command }))?;
+                if let Some(target) = moved {
+                    self.settled(target);
+                }
                 Ok(match outcome {
+                    Outcome::Layouts(layouts) => Reply::Layouts(layouts),
+                    Outcome::Dialled(id) => Reply::Dialled(id),
                     Outcome::Refreshed(role) => Reply::Refreshed { role, prolonged },
                     Outcome::Roster(list) => Reply::Roster(list),
                     Outcome::Status(status) => Reply::Status(status),
@@ -164,7 +178,7 @@ impl Driver {
             }
             Request::Offer(offer) => self.offer(offer, pending),
             Request::Wishes { alias, by, target, call, slots } => self.wishes(&alias, by, target, call, slots, pending),
-            Request::Follow { .. } => self.follow(request),
+            Request::Follow { .. } | Request::Resume(_) => self.follow(request),
             Request::Conferences(None) => Ok(Reply::Conferences(self.model.conferences().map(info).collect())),
             Request::Conferences(Some(name)) => {
                 let key = self.place(&name, By::Operator)?;
@@ -199,17 +213,27 @@ impl Driver {
 
     /// The conference that a request means; only operators may name it by its UUID.
     pub(super) fn place(&self, name: &str, by: By) -> Result<ConferenceKey, Refusal> {
-        if let Some(conference) = self.model.resolve(name) {
-            return Ok(conference.key);
+        let place = match by {
+            By::Token(token) => self.model.place_for(name, &token),
+            By::Operator => self.model.resolve(name).map(|conference| conference.key),
+        };
+        if let Some(place) = place {
+            return Ok(place);
         }
         let id = ConferenceId::parse(name).filter(|_| by == By::Operator).ok_or(Refusal::NoSuchConference)?;
         self.model.conferences().find(|conference| conference.id == id).map(|c| c.key).ok_or(Refusal::NoSuchConference)
     }
 
     fn follow(&mut self, request: Request) -> Result<Reply, Failure> {
-        let Request::Follow { alias, token, last_id } = request else { return Err(Failure::Busy) };
-        let key = self.place(&alias, By::Token(token))?;
-        let viewer = self.model.authenticate(self.clock.now(), key, &token).ok_or(Refusal::InvalidToken)?;
+        let (key, viewer, last_id) = match request {
+            Request::Follow { alias, token, last_id } => {
+                let key = self.place(&alias, By::Token(token))?;
+                let viewer = self.model.authenticate(self.clock.now(), key, &token).ok_or(Refusal::InvalidToken)?;
+                (key, viewer, last_id)
+            }
+            Request::Resume(viewer) => (self.model.conference_of(viewer).ok_or(Refusal::InvalidToken)?, viewer, None),
+            _ => return Err(Failure::Busy),
+        };
         let conference = self.model.conference(key).ok_or(Refusal::NoSuchConference)?;
         let standing = conference.standing(viewer).ok_or(Refusal::InvalidToken)?;
         let picture = || conference.picture_for(viewer);
@@ -231,7 +255,8 @@ impl Driver {
 /// Whether a request that succeeds changes what is kept, whatever else the batch did.
 fn writes(request: &Request) -> bool {
     match request {
-        Request::Check { .. } | Request::Follow { .. } | Request::Conferences(_) | Request::Wishes { .. } => false,
+        Request::Check { .. } | Request::Follow { .. } | Request::Resume(_) => false,
+        Request::Conferences(_) | Request::Wishes { .. } => false,
         Request::Do { command, .. } => {
             !matches!(command, Command::Roster | Command::Status | Command::Extend | Command::Message { .. })
         }

@@ -1,6 +1,7 @@
 //! Media connections: the session that each leg was promised, and a journal so that a batch can be taken back.
 
 use crate::store::LegRecord;
+use plenum_contract::SubscriptionSpec;
 use plenum_contract::spec::{Binding, SlotWish};
 use plenum_model::LegKey;
 use std::collections::BTreeMap;
@@ -12,7 +13,8 @@ const BINDINGS: usize = 128;
 #[derive(Debug, Default)]
 pub(super) struct Legs {
     records: BTreeMap<LegKey, LegRecord>,
-    wishes: BTreeMap<LegKey, (u64, Vec<SlotWish>)>,
+    /// What media was last told that a leg is to see.
+    told: BTreeMap<LegKey, SubscriptionSpec>,
     journal: Option<BTreeMap<LegKey, Option<LegRecord>>>,
     /// Legs on each shard.
     load: Vec<u32>,
@@ -42,7 +44,7 @@ impl Legs {
     }
 
     pub(super) fn remove(&mut self, leg: LegKey) {
-        self.wishes.remove(&leg);
+        self.told.remove(&leg);
         if let Some(before) = self.put(leg, None) {
             self.note(leg, Some(before));
         }
@@ -86,13 +88,37 @@ impl Legs {
         }
     }
 
-    /// Keeps the sizes that the client shows; the revision is newer than any before, also than those of a former process
+    /// Keeps the sizes that the client shows.
+    pub(super) fn wish(&mut self, leg: LegKey, slots: Vec<SlotWish>) {
+        if let Some(record) = self.records.get_mut(&leg) {
+            record.wishes = slots;
+        }
+    }
+
+    /// What media was last told of the slots of a leg.
+    pub(super) fn told(&self, leg: LegKey) -> &[SlotWish] {
+        self.told.get(&leg).map_or(&[], |told| &told.slots)
+    }
+
+    /// What media is to be told, if that is news. The revision is newer than any before, also than those of a former process,
     /// because it starts from wall-clock milliseconds.
-    pub(super) fn wish(&mut self, leg: LegKey, unix_ms: u64, slots: Vec<SlotWish>) -> u64 {
-        let before = self.wishes.get(&leg).map_or(0, |(revision, _)| *revision);
-        let revision = unix_ms.max(before + 1);
-        self.wishes.insert(leg, (revision, slots));
-        revision
+    pub(super) fn news(&mut self, unix_ms: u64, mut wanted: SubscriptionSpec) -> Option<SubscriptionSpec> {
+        let leg = LegKey(wanted.leg.0);
+        let before = self.told.get(&leg);
+        wanted.revision = before.map_or(0, |told| told.revision);
+        // A leg that was told nothing sees what legs see by default.
+        let default = wanted.slots.is_empty() && wanted.first.is_empty() && !wanted.low_latency;
+        if before.map_or(default, |told| *told == wanted) {
+            return None;
+        }
+        wanted.revision = unix_ms.max(wanted.revision + 1);
+        self.told.insert(leg, wanted.clone());
+        Some(wanted)
+    }
+
+    /// Another media plane knows nothing of what legs are to see.
+    pub(super) fn forget_told(&mut self) {
+        self.told.clear();
     }
 
     pub(super) fn begin(&mut self) {

@@ -44,8 +44,7 @@ impl Media {
     pub(super) fn shard_for(&mut self, legs: &Legs, conference: &Conference) -> Option<u16> {
         let hello = self.hello.as_ref()?;
         let shards = u16::try_from(hello.shards.len()).unwrap_or(u16::MAX);
-        let of_leg = || conference.legs().find_map(|leg| legs.get(leg)).map(|record| record.spec.shard);
-        let home = self.homes.get(&conference.key).copied().or_else(of_leg).filter(|home| *home < shards);
+        let home = self.home(legs, conference).filter(|home| *home < shards);
         let shard = home.or_else(|| (0..shards).min_by_key(|shard| legs.load(*shard)))?;
         self.homes.insert(conference.key, shard);
         (legs.load(shard) < hello.limits.sessions_per_shard).then_some(shard)
@@ -144,6 +143,26 @@ impl Media {
         self.conferences.clear();
         self.participants.clear();
         self.homes.clear();
+    }
+
+    /// Tells what legs are to see, where that is news: after their sessions, which must be there first.
+    pub(super) fn tell_sight(&self, model: &Model, legs: &mut Legs, unix_ms: u64, of: &BTreeSet<LegKey>) {
+        for leg in of {
+            if let Some(news) = super::sight::wanted(model, legs, *leg).and_then(|spec| legs.news(unix_ms, spec)) {
+                self.send(Command::Subscription(news));
+            }
+        }
+    }
+
+    /// The shard where a conference's legs are, if there is one.
+    pub(super) fn home(&self, legs: &Legs, conference: &Conference) -> Option<u16> {
+        let of_leg = || conference.legs().find_map(|leg| legs.get(leg)).map(|record| record.spec.shard);
+        self.homes.get(&conference.key).copied().or_else(of_leg)
+    }
+
+    /// A conference without legs gets its first from another one: it is at home where that is.
+    pub(super) fn settle(&mut self, conference: ConferenceKey, shard: u16) {
+        self.homes.entry(conference).or_insert(shard);
     }
 
     fn tell_everything(&mut self, model: &Model, legs: &Legs) {

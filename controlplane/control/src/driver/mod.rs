@@ -10,9 +10,11 @@ mod clock;
 mod gauges;
 mod legs;
 mod media;
+mod moves;
 mod offers;
 mod persist;
 mod request;
+mod sight;
 
 pub use clock::Clock;
 pub use gauges::Gauges;
@@ -25,7 +27,7 @@ use crate::store::{Loaded, Store, StoreError};
 use legs::Legs;
 use media::Media;
 use plenum_contract::event::EventBody as Told;
-use plenum_model::{Action, ConferenceKey, Fact, LegKey, Limits, Model, Outcome, ParticipantKey, Row};
+use plenum_model::{Action, ConferenceKey, Fact, LegKey, Limits, MediaChange, Model, Outcome, ParticipantKey, Row};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -199,6 +201,21 @@ impl Driver {
         self.unwritten.extend(effects.rows);
         self.publish(effects.events);
         self.media.tell(&self.model, &mut self.legs, &effects.media);
+        self.tell_sight(&effects.media, []);
+    }
+
+    /// Tells media what the legs of changed participants are to see, and what `others` are.
+    fn tell_sight(&mut self, changes: &[MediaChange], others: impl IntoIterator<Item = LegKey>) {
+        let mut legs: BTreeSet<LegKey> = others.into_iter().collect();
+        for change in changes {
+            let MediaChange::Participant(_, key) = *change else { continue };
+            let place = self.model.conference_of(key).and_then(|place| self.model.conference(place));
+            legs.extend(place.and_then(|c| c.member(key)).into_iter().flat_map(|m| &m.calls).map(|call| call.leg));
+        }
+        if !legs.is_empty() {
+            let now = self.unix_ms();
+            self.media.tell_sight(&self.model, &mut self.legs, now, &legs);
+        }
     }
 
     async fn write_what_happened(&mut self) {
@@ -276,6 +293,9 @@ impl Driver {
         self.gauges.media_up.store(true, Relaxed);
         if same_boot {
             self.media.reconcile(&mut self.model, &mut self.legs, snapshot);
+            self.legs.forget_told();
+            let all: Vec<LegKey> = self.legs.iter().map(|(leg, _)| leg).collect();
+            self.tell_sight(&[], all);
         } else {
             if self.media.seen {
                 Gauges::count(&self.gauges.media_restarts);

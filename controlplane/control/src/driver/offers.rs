@@ -41,13 +41,13 @@ impl Driver {
         let spec = self.answered(place, &offer, None, context)?;
         let video = spec.1.media.iter().any(|media| media.kind == Kind::Video);
         let id = CallId(*uuid::Uuid::new_v4().as_bytes());
-        self.ask_call(place, &offer, CallCommand::Open { id, leg, purpose, video }, pending)?;
+        self.ask_call(place, &offer, CallCommand::Open { id, leg, purpose, video, fecc: offer.fecc }, pending)?;
         let present = offer.present.map(|present| match present {
             Present::Send => PresentRow::Send,
             Present::Receive => PresentRow::Receive,
         });
         let (sdp, spec) = spec;
-        self.legs.insert(leg, LegRecord { spec: spec.clone(), first_track, present });
+        self.legs.insert(leg, LegRecord { spec: spec.clone(), first_track, present, wishes: Vec::new() });
         pending.command(contract::Command::Session(spec));
         Ok(Reply::Answer { call: id, sdp })
     }
@@ -157,12 +157,10 @@ impl Driver {
         let known =
             |wish: &SlotWish| record.spec.media.iter().any(|media| media.mid == wish.mid && media.slot.is_some());
         let slots: Vec<SlotWish> = slots.into_iter().filter(known).collect();
-        let revision = self.legs.wish(leg, self.unix_ms(), slots.clone());
-        pending.command(contract::Command::Subscription(contract::SubscriptionSpec {
-            leg: contract::LegKey(leg.0),
-            revision,
-            slots,
-        }));
+        // What a page shows is no state that must be kept before it is answered: it is written when something else is.
+        self.legs.wish(leg, slots);
+        self.unwritten.insert(Row::Leg(leg, call));
+        pending.sight.insert(leg);
         Ok(Reply::Done)
     }
 }

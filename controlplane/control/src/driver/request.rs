@@ -6,8 +6,8 @@ use crate::store::rows::SettingsRow;
 use plenum_contract::spec::SlotWish;
 use plenum_model::event::Status;
 use plenum_model::{
-    By, CallId, Command, ConferenceId, Join, ParticipantId, ParticipantView, Refusal, Role, ServiceState, Settings,
-    TokenHash,
+    By, CallId, Command, ConferenceId, Join, LayoutEntry, ParticipantId, ParticipantKey, ParticipantView, Refusal,
+    Role, ServiceState, Settings, TokenHash,
 };
 
 /// One request. It is cloned only when the store failed and the batch is done again without what could not be kept.
@@ -55,6 +55,8 @@ pub enum Request {
         /// Id of the last entry that the reader saw.
         last_id: Option<String>,
     },
+    /// A follower who was moved to another conference goes on there.
+    Resume(ParticipantKey),
     /// An operator's list of conferences, or the one with this alias or UUID.
     Conferences(Option<String>),
     /// An operator makes a conference.
@@ -75,6 +77,7 @@ impl Request {
             Request::Offer(_) => "offer",
             Request::Wishes { .. } => "wishes",
             Request::Follow { .. } => "follow",
+            Request::Resume(_) => "resume",
             Request::Conferences(_) => "conferences",
             Request::Create(_) => "create",
             Request::Change(..) => "change",
@@ -100,6 +103,8 @@ pub struct Offer {
     pub sdp: String,
     /// Most bits a second to send.
     pub max_bitrate: Option<u64>,
+    /// Whether the client's camera can be steered from afar.
+    pub fecc: bool,
 }
 
 /// A positive answer.
@@ -138,6 +143,10 @@ pub enum Reply {
     Roster(Vec<ParticipantView>),
     /// State of the conference.
     Status(Status),
+    /// Layouts that are chosen now.
+    Layouts(Vec<LayoutEntry>),
+    /// Somebody is being called.
+    Dialled(ParticipantId),
     /// Our answer.
     Answer {
         /// The call.

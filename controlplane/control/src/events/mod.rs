@@ -19,7 +19,7 @@ pub const KEPT: usize = 512;
 pub const BEHIND: usize = 256;
 
 /// How many API dialects keep an entry's rendered text.
-pub const DIALECTS: usize = 2;
+pub const DIALECTS: usize = 3;
 
 /// One entry.
 #[derive(Debug)]
@@ -120,6 +120,7 @@ impl Logs {
             fresh,
             readers: log.readers.subscribe(),
             over: false,
+            moved: false,
         }
     }
 
@@ -159,6 +160,8 @@ pub enum Next {
     Entry(Arc<Entry>),
     /// It was too slow: entries are lost to it, it has to begin again.
     Lagged,
+    /// The reader was moved to another conference: the log of that one is to be followed from now on.
+    Moved(ParticipantKey),
     /// The meeting, or the reader's part in it, is over.
     Over,
 }
@@ -173,12 +176,16 @@ pub struct Subscription {
     fresh: bool,
     readers: broadcast::Receiver<Chunk>,
     over: bool,
+    moved: bool,
 }
 
 impl Subscription {
     /// The next entry that the reader may see. Safe to drop while it waits.
     pub async fn next(&mut self) -> Next {
         loop {
+            if self.moved {
+                return Next::Moved(self.standing.viewer);
+            }
             if self.over {
                 return Next::Over;
             }
@@ -202,7 +209,7 @@ impl Subscription {
 
     /// An entry that is there already; `None` = one would have to wait.
     pub fn next_ready(&mut self) -> Option<Arc<Entry>> {
-        while !self.over {
+        while !self.over && !self.moved {
             let Some(entry) = self.waiting.pop_front() else {
                 let chunk = self.readers.try_recv().ok()?;
                 self.fresh = false;
@@ -232,6 +239,7 @@ impl Subscription {
                 return None;
             }
             EventBody::Disconnected { .. } => self.over = true,
+            EventBody::Moved { .. } => self.moved = true,
             _ => {}
         }
         Some(entry)
@@ -246,7 +254,14 @@ mod tests {
     const ROOM: ConferenceKey = ConferenceKey(1);
 
     fn status(locked: bool) -> EventBody {
-        EventBody::Status(Status { locked, guests_muted: false, started: true, chat: true })
+        EventBody::Status(Status {
+            locked,
+            guests_muted: false,
+            started: true,
+            chat: true,
+            recording: false,
+            streaming: false,
+        })
     }
 
     fn guest(admitted: bool) -> Standing {

@@ -8,6 +8,7 @@
 pub mod rows;
 
 use plenum_contract::SessionSpec;
+use plenum_contract::spec::SlotWish;
 use plenum_model::{LegKey, ParticipantKey, Saved, TokenHash};
 use serde::{Deserialize, Serialize};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqliteSynchronous};
@@ -53,6 +54,9 @@ pub struct LegRecord {
     /// Whether the whole call is a presentation, and which way.
     #[serde(default)]
     pub present: Option<rows::PresentRow>,
+    /// Sizes at which the client shows its slots, as it last said.
+    #[serde(default)]
+    pub wishes: Vec<SlotWish>,
 }
 
 /// One change. `None` deletes.

@@ -3,8 +3,8 @@
 
 use plenum_model::layout::{LayoutAudience, LayoutEntry, LayoutName};
 use plenum_model::{
-    Call, CallId, Conference, ConferenceId, ConferenceKey, LegKey, Participant, ParticipantId, ParticipantKey, Purpose,
-    Role, ServiceState, Settings,
+    Call, CallId, Conference, ConferenceId, ConferenceKey, DialMedia, Dialled, KeepAlive, Kind, LegKey, Participant,
+    ParticipantId, ParticipantKey, Protocol, Purpose, Role, ServiceState, Settings,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -53,6 +53,30 @@ pub struct SettingsRow {
     /// `A:B`.
     #[serde(default = "default_layout")]
     pub layout: String,
+    /// When the last host leaves, the guest who came first becomes host.
+    #[serde(default)]
+    pub hand_over: bool,
+    /// How long it exists.
+    #[serde(default)]
+    pub kind: KindRow,
+}
+
+/// How long a conference exists.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum KindRow {
+    /// Until it is deleted.
+    #[default]
+    Permanent,
+    /// Open between two instants, unix seconds.
+    Scheduled {
+        /// First second.
+        begins: u64,
+        /// First second after it.
+        ends: u64,
+    },
+    /// Gone with its last participant.
+    AdHoc,
 }
 
 fn yes() -> bool {
@@ -76,6 +100,12 @@ impl SettingsRow {
             guests_can_present: settings.guests_can_present,
             mute_on_join: settings.mute_on_join,
             layout: settings.layout.as_str().into(),
+            hand_over: settings.hand_over,
+            kind: match settings.kind {
+                Kind::Permanent => KindRow::Permanent,
+                Kind::Scheduled { begins, ends } => KindRow::Scheduled { begins, ends },
+                Kind::AdHoc => KindRow::AdHoc,
+            },
         }
     }
 
@@ -91,6 +121,12 @@ impl SettingsRow {
             chat: self.chat,
             guests_can_present: self.guests_can_present,
             mute_on_join: self.mute_on_join,
+            hand_over: self.hand_over,
+            kind: match self.kind {
+                KindRow::Permanent => Kind::Permanent,
+                KindRow::Scheduled { begins, ends } => Kind::Scheduled { begins, ends },
+                KindRow::AdHoc => Kind::AdHoc,
+            },
         })
     }
 }
@@ -107,6 +143,8 @@ struct ConferenceRow {
     guests_muted: bool,
     #[serde(default)]
     started: bool,
+    #[serde(default)]
+    recording: bool,
     #[serde(default)]
     presenter: Option<u64>,
     #[serde(default)]
@@ -143,6 +181,7 @@ pub fn conference_body(conference: &Conference) -> Result<String, serde_json::Er
         locked: conference.locked,
         guests_muted: conference.guests_muted,
         started: conference.started,
+        recording: conference.recording,
         presenter: conference.presenter.map(|key| key.0),
         layouts: conference.layouts.iter().map(layout).collect(),
     })
@@ -160,6 +199,7 @@ pub fn new_conference_body(id: &str, settings: SettingsRow) -> Result<String, se
         locked: false,
         guests_muted: false,
         started: false,
+        recording: false,
         presenter: None,
         layouts: Vec::new(),
     })
@@ -186,6 +226,7 @@ pub fn conference(key: i64, body: &str) -> Option<Conference> {
         locked: row.locked,
         guests_muted: row.guests_muted,
         started: row.started,
+        recording: row.recording,
         presenter: row.presenter.map(ParticipantKey),
         layouts: row.layouts.into_iter().filter_map(layout).collect(),
         stage: Vec::new(),
@@ -230,15 +271,88 @@ struct ParticipantRow {
     #[serde(default)]
     buzz_time: u64,
     #[serde(default)]
+    importance: Option<u8>,
+    #[serde(default)]
+    layout: Option<String>,
+    #[serde(default)]
+    held: bool,
+    #[serde(default)]
+    came_from: Vec<String>,
+    #[serde(default)]
+    dialled: Option<DialledRow>,
+    #[serde(default)]
     calls: Vec<CallRow>,
 }
 
 #[derive(Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-enum StateRow {
-    Connecting,
-    WaitingRoom,
-    Conference,
+struct DialledRow {
+    protocol: ProtocolRow,
+    media: DialMediaRow,
+    streaming: bool,
+    keep_alive: KeepAliveRow,
+    #[serde(default)]
+    dtmf_sequence: String,
+    #[serde(default)]
+    presentation_url: String,
+    #[serde(default)]
+    source: String,
+    #[serde(default)]
+    source_display_name: String,
+}
+
+/// Twin of an enum of the model, with names that are kept.
+macro_rules! twin {
+    ($row:ident, $model:ident, $($name:ident)+) => {
+        #[derive(Serialize, Deserialize)]
+        #[serde(rename_all = "snake_case")]
+        enum $row { $($name),+ }
+
+        impl $row {
+            fn of(value: $model) -> $row {
+                match value { $($model::$name => $row::$name),+ }
+            }
+
+            fn model(&self) -> $model {
+                match self { $($row::$name => $model::$name),+ }
+            }
+        }
+    };
+}
+
+twin!(ProtocolRow, Protocol, Api WebRtc Sip H323 MsSip Phone Rtmp Rtsp Auto);
+twin!(DialMediaRow, DialMedia, Video VideoOnly Audio);
+twin!(KeepAliveRow, KeepAlive, Yes IfMultiple Never);
+twin!(StateRow, ServiceState, Connecting WaitingRoom Conference);
+twin!(PurposeRow, Purpose, Main PresentationSend PresentationReceive);
+
+impl DialledRow {
+    fn of(how: &Dialled) -> DialledRow {
+        DialledRow {
+            protocol: ProtocolRow::of(how.protocol),
+            media: DialMediaRow::of(how.media),
+            streaming: how.streaming,
+            keep_alive: KeepAliveRow::of(how.keep_alive),
+            dtmf_sequence: how.dtmf_sequence.clone(),
+            presentation_url: how.presentation_url.clone(),
+            source: how.source.clone(),
+            source_display_name: how.source_display_name.clone(),
+        }
+    }
+
+    /// The model gives them a fresh time to answer.
+    fn model(self) -> Dialled {
+        Dialled {
+            protocol: self.protocol.model(),
+            media: self.media.model(),
+            streaming: self.streaming,
+            keep_alive: self.keep_alive.model(),
+            dtmf_sequence: self.dtmf_sequence,
+            presentation_url: self.presentation_url,
+            source: self.source,
+            source_display_name: self.source_display_name,
+            answer_by_ms: 0,
+        }
+    }
 }
 
 #[derive(Serialize, Deserialize)]
@@ -247,16 +361,10 @@ struct CallRow {
     leg: u64,
     purpose: PurposeRow,
     video: bool,
+    #[serde(default)]
+    fecc: bool,
     started: bool,
     connected: bool,
-}
-
-#[derive(Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-enum PurposeRow {
-    Main,
-    PresentationSend,
-    PresentationReceive,
 }
 
 /// A participant with their calls.
@@ -267,12 +375,9 @@ pub fn participant_body(participant: &Participant) -> Result<String, serde_json:
     let call = |call: &Call| CallRow {
         id: call.id.to_string(),
         leg: call.leg.0,
-        purpose: match call.purpose {
-            Purpose::Main => PurposeRow::Main,
-            Purpose::PresentationSend => PurposeRow::PresentationSend,
-            Purpose::PresentationReceive => PurposeRow::PresentationReceive,
-        },
+        purpose: PurposeRow::of(call.purpose),
         video: call.video,
+        fecc: call.fecc,
         started: call.started,
         connected: call.connected,
     };
@@ -283,11 +388,7 @@ pub fn participant_body(participant: &Participant) -> Result<String, serde_json:
         overlay_text: participant.overlay_text.clone(),
         host: participant.role == Role::Host,
         hidden: participant.hidden,
-        state: match participant.state {
-            ServiceState::Connecting => StateRow::Connecting,
-            ServiceState::WaitingRoom => StateRow::WaitingRoom,
-            ServiceState::Conference => StateRow::Conference,
-        },
+        state: StateRow::of(participant.state),
         uri: participant.uri.clone(),
         local_alias: participant.local_alias.clone(),
         vendor: participant.vendor.clone(),
@@ -300,6 +401,11 @@ pub fn participant_body(participant: &Participant) -> Result<String, serde_json:
         spotlight_order: participant.spotlight_order,
         low_latency: participant.low_latency,
         buzz_time: participant.buzz_time,
+        importance: participant.importance,
+        layout: participant.layout.map(|layout| layout.as_str().into()),
+        held: participant.held,
+        came_from: participant.came_from.clone(),
+        dialled: participant.dialled.as_ref().map(DialledRow::of),
         calls: participant.calls.iter().map(call).collect(),
     })
 }
@@ -311,12 +417,9 @@ pub fn participant(key: i64, body: &str) -> Option<Participant> {
         Some(Call {
             id: CallId::parse(&row.id)?,
             leg: LegKey(row.leg),
-            purpose: match row.purpose {
-                PurposeRow::Main => Purpose::Main,
-                PurposeRow::PresentationSend => Purpose::PresentationSend,
-                PurposeRow::PresentationReceive => Purpose::PresentationReceive,
-            },
+            purpose: row.purpose.model(),
             video: row.video,
+            fecc: row.fecc,
             started: row.started,
             connected: row.connected,
             seats: Vec::new(),
@@ -331,11 +434,7 @@ pub fn participant(key: i64, body: &str) -> Option<Participant> {
         overlay_text: row.overlay_text,
         role: if row.host { Role::Host } else { Role::Guest },
         hidden: row.hidden,
-        state: match row.state {
-            StateRow::Connecting => ServiceState::Connecting,
-            StateRow::WaitingRoom => ServiceState::WaitingRoom,
-            StateRow::Conference => ServiceState::Conference,
-        },
+        state: row.state.model(),
         uri: row.uri,
         local_alias: row.local_alias,
         vendor: row.vendor,
@@ -348,6 +447,11 @@ pub fn participant(key: i64, body: &str) -> Option<Participant> {
         spotlight_order: row.spotlight_order,
         low_latency: row.low_latency,
         buzz_time: row.buzz_time,
+        importance: row.importance,
+        layout: row.layout.as_deref().and_then(LayoutName::parse),
+        held: row.held,
+        came_from: row.came_from,
+        dialled: row.dialled.map(DialledRow::model),
         calls: row.calls.into_iter().filter_map(call).collect(),
     })
 }

@@ -80,6 +80,8 @@ pub fn open_room() -> rows::SettingsRow {
         guests_can_present: true,
         mute_on_join: false,
         layout: "1:7".into(),
+        hand_over: false,
+        kind: rows::KindRow::Permanent,
     }
 }
 
@@ -141,6 +143,22 @@ impl House {
             limits: Limits { sessions_per_shard: 10, media_per_session: 64, max_bitrate: 10_000_000 },
         };
         self.media.send(LinkEvent::Up { hello, same_boot, snapshot }).await.unwrap();
+        self.settle().await;
+    }
+
+    /// A media plane of this boot with several shards connects.
+    pub async fn media_up_sharded(&mut self, boot: u128, shards: usize) {
+        let address = "192.0.2.1:40000".parse().unwrap();
+        let shard = ShardInfo { udp: vec![address], tcp: vec![address], back_end: "mmsg".into() };
+        let hello = Hello {
+            version: plenum_contract::VERSION,
+            boot,
+            fingerprints: vec![Fingerprint([boot as u8; 32])],
+            shards: vec![shard; shards],
+            limits: Limits { sessions_per_shard: 10, media_per_session: 64, max_bitrate: 10_000_000 },
+        };
+        let snapshot = Snapshot { last: true, ..Snapshot::default() };
+        self.media.send(LinkEvent::Up { hello, same_boot: false, snapshot }).await.unwrap();
         self.settle().await;
     }
 

@@ -13,6 +13,9 @@ pub struct World {
     /// What each participant's stream has shown so far.
     pub viewers: BTreeMap<ParticipantKey, Viewer>,
     pub media: Vec<MediaChange>,
+    pub signals: Vec<Signal>,
+    /// A second room, without PINs.
+    pub other: ConferenceKey,
 }
 
 #[derive(Clone, Debug)]
@@ -22,6 +25,8 @@ pub struct Person {
     pub token: TokenHash,
     pub role: Role,
     pub state: ServiceState,
+    /// Where they entered.
+    pub place: ConferenceKey,
 }
 
 #[derive(Clone, Debug)]
@@ -30,6 +35,10 @@ pub struct Viewer {
     pub roster: BTreeMap<ParticipantId, ParticipantView>,
     pub log: Vec<EventBody>,
     pub out: Option<String>,
+    /// Where they are.
+    pub place: ConferenceKey,
+    /// They were moved: their stream begins anew when the step is done.
+    moved: bool,
 }
 
 pub const HOST_PIN: &str = "1234";
@@ -61,11 +70,24 @@ impl World {
             next: 0,
             viewers: BTreeMap::new(),
             media: Vec::new(),
+            signals: Vec::new(),
+            other: ConferenceKey(0),
         };
         let made = world.act(Action::Create(NewConference { id: ConferenceId([9; 16]), settings }));
         let Ok(Outcome::Created(room, _)) = made else { panic!("{made:?}") };
         world.room = room;
+        world.other = world.room_named("2000", |settings| settings);
         world
+    }
+
+    /// Another room with this number.
+    pub fn room_named(&mut self, number: &str, change: impl FnOnce(Settings) -> Settings) -> ConferenceKey {
+        let settings = change(Settings { name: number.into(), aliases: vec![number.into()], ..Settings::default() });
+        let id = ConferenceId([self.number(); 16]);
+        match self.act(Action::Create(NewConference { id, settings })) {
+            Ok(Outcome::Created(key, _)) => key,
+            other => panic!("{other:?}"),
+        }
     }
 
     fn number(&mut self) -> u8 {
@@ -84,13 +106,25 @@ impl World {
         for event in effects.events {
             self.deliver(event);
         }
+        for (key, viewer) in self.viewers.iter_mut().filter(|(_, viewer)| viewer.moved) {
+            viewer.moved = false;
+            let conference = self.model.conference(viewer.place).unwrap();
+            match conference.standing(*key) {
+                Some(standing) => viewer.standing = standing,
+                None => viewer.out = Some("gone".into()),
+            }
+            for body in conference.picture_for(*key) {
+                viewer.take(&body);
+            }
+        }
         self.media.extend(effects.media);
+        self.signals.extend(effects.signals);
         effects.outcome
     }
 
     fn deliver(&mut self, event: Event) {
         for viewer in self.viewers.values_mut().filter(|viewer| viewer.out.is_none()) {
-            if viewer.standing.sees(event.audience) {
+            if viewer.place == event.conference && !viewer.moved && viewer.standing.sees(event.audience) {
                 viewer.take(&event.body);
             }
         }
@@ -100,11 +134,19 @@ impl World {
         self.enter(name, pin, false)
     }
 
+    pub fn enter_room(&mut self, number: &str, name: &str) -> Result<Person, Refusal> {
+        self.enter_by(number, name, None, false)
+    }
+
     pub fn enter(&mut self, name: &str, pin: Option<&str>, hidden: bool) -> Result<Person, Refusal> {
+        self.enter_by("1061", name, pin, hidden)
+    }
+
+    fn enter_by(&mut self, alias: &str, name: &str, pin: Option<&str>, hidden: bool) -> Result<Person, Refusal> {
         let n = self.number();
         let (id, token) = (ParticipantId([n; 16]), TokenHash([n; 32]));
         let outcome = self.act(Action::Join(Join {
-            alias: "1061".into(),
+            alias: alias.into(),
             pin: pin.map(String::from),
             id,
             token,
@@ -112,15 +154,15 @@ impl World {
             hidden,
             vendor: "test".into(),
         }))?;
-        let Outcome::Joined { key, role, state, .. } = outcome else { panic!("{outcome:?}") };
-        let conference = self.model.conference(self.room).unwrap();
+        let Outcome::Joined { conference: place, key, role, state, .. } = outcome else { panic!("{outcome:?}") };
+        let conference = self.model.conference(place).unwrap();
         let standing = conference.standing(key).unwrap();
-        let mut viewer = Viewer { standing, roster: BTreeMap::new(), log: Vec::new(), out: None };
+        let mut viewer = Viewer { standing, roster: BTreeMap::new(), log: Vec::new(), out: None, place, moved: false };
         for body in conference.picture_for(key) {
             viewer.take(&body);
         }
         self.viewers.insert(key, viewer);
-        Ok(Person { key, id, token, role, state })
+        Ok(Person { key, id, token, role, state, place })
     }
 
     pub fn host(&mut self, name: &str) -> Person {
@@ -132,7 +174,9 @@ impl World {
     }
 
     pub fn does(&mut self, who: &Person, command: Command) -> Result<Outcome, Refusal> {
-        self.act(Action::Do { conference: self.room, by: By::Token(who.token), command })
+        let conference = self.model.place_for("1061", &who.token).filter(|_| who.place == self.room);
+        let conference = conference.or_else(|| self.model.conference_of(who.key)).unwrap_or(who.place);
+        self.act(Action::Do { conference, by: By::Token(who.token), command })
     }
 
     pub fn to(&mut self, who: &Person, whom: &Person, command: MemberCommand) -> Result<Outcome, Refusal> {
@@ -143,7 +187,8 @@ impl World {
     pub fn call(&mut self, who: &Person, purpose: Purpose) -> (CallId, LegKey) {
         let id = CallId([self.number(); 16]);
         let leg = LegKey(self.model.fresh_key());
-        self.to(who, who, MemberCommand::Call(CallCommand::Open { id, leg, purpose, video: true })).unwrap();
+        self.to(who, who, MemberCommand::Call(CallCommand::Open { id, leg, purpose, video: true, fecc: true }))
+            .unwrap();
         self.to(who, who, MemberCommand::Call(CallCommand::Start(id))).unwrap();
         (id, leg)
     }
@@ -166,13 +211,17 @@ impl World {
     }
 
     pub fn state(&self, who: &Person) -> ServiceState {
-        self.model.conference(self.room).unwrap().member(who.key).unwrap().state
+        self.member(who).state
+    }
+
+    pub fn member(&self, who: &Person) -> &Participant {
+        self.model.conference(self.model.conference_of(who.key).unwrap()).unwrap().member(who.key).unwrap()
     }
 
     /// Every stream shows exactly what a fresh request would.
     pub fn mirrors_agree(&self) {
-        let conference = self.model.conference(self.room).unwrap();
         for (key, viewer) in self.viewers.iter().filter(|(_, viewer)| viewer.out.is_none()) {
+            let conference = self.model.conference(viewer.place).unwrap();
             let roster: BTreeMap<_, _> = conference.roster_for(*key).into_iter().map(|view| (view.id, view)).collect();
             assert_eq!(viewer.roster, roster, "the stream of {key:?} disagrees with the roster");
         }
@@ -204,12 +253,30 @@ impl Viewer {
                 assert!(named.into_iter().all(|id| self.roster.contains_key(id)), "a seat names a stranger (MGMT-59)");
             }
             EventBody::PresentationStarted { id, .. } => assert!(self.roster.contains_key(id), "a stranger presents"),
+            EventBody::Moved { to, .. } => (self.place, self.moved) = (*to, true),
             EventBody::Disconnected { reason } => self.out = Some(reason.clone()),
             EventBody::Status(_)
             | EventBody::Message { .. }
+            | EventBody::Camera(_)
             | EventBody::PresentationStopped
             | EventBody::CallEnded { .. } => {}
         }
         self.log.push(body.clone());
     }
+}
+
+/// A command that calls somebody by SIP.
+pub fn dial(id: ParticipantId, role: Role, keep_alive: KeepAlive, streaming: bool) -> Command {
+    let how = Dialled {
+        protocol: if streaming { Protocol::Rtmp } else { Protocol::Sip },
+        media: DialMedia::Video,
+        streaming,
+        keep_alive,
+        dtmf_sequence: "12#".into(),
+        presentation_url: String::new(),
+        source: String::new(),
+        source_display_name: String::new(),
+        answer_by_ms: 0,
+    };
+    Command::Dial(Box::new(Dial { id, destination: "bob@example.com".into(), role, how, display_name: String::new() }))
 }

@@ -1,6 +1,6 @@
 //! Media connections (MGMT-39, MGMT-40): offer and answer, ack, update, candidates, end; and our own `wishes`.
 
-use super::commands::dtmf;
+use super::commands::{camera, digits};
 use super::fields::{Bad, Fields};
 use super::render::{Dialect, bad, refuse, success};
 use super::{Ctx, unknown};
@@ -28,7 +28,7 @@ pub(super) async fn open(c: &Ctx, id: &str, fields: &Fields) -> Response {
         "RTMP" => return failed(StatusCode::NOT_IMPLEMENTED, "Streaming by RTMP is not available yet"),
         _ => return bad("call_type must be WEBRTC or RTMP"),
     }
-    let read = || -> Result<(String, Option<Present>, Option<u64>), Bad> {
+    let read = || -> Result<Wanted, Bad> {
         let present = match fields.text("present")?.unwrap_or_default().to_ascii_lowercase().as_str() {
             "" | "none" | "main" => None,
             "send" => Some(Present::Send),
@@ -36,28 +36,31 @@ pub(super) async fn open(c: &Ctx, id: &str, fields: &Fields) -> Response {
             _ => return Err("present must be send or receive".into()),
         };
         let bitrate = fields.number("bandwidth")?.filter(|kbit| *kbit > 0).map(|kbit| kbit.saturating_mul(1000));
-        Ok((fields.required("sdp")?, present, bitrate))
+        let fecc = fields.flag("fecc_supported")?.unwrap_or(false);
+        Ok(Wanted { sdp: fields.required("sdp")?, present, max_bitrate: bitrate, fecc })
     };
-    let (sdp, present, max_bitrate) = match read() {
-        Ok(read) => read,
-        Err(reason) => return bad(&reason),
-    };
-    answer(c, target, None, sdp, present, max_bitrate).await
+    match read() {
+        Ok(wanted) => answer(c, target, None, wanted).await,
+        Err(reason) => bad(&reason),
+    }
 }
 
-async fn answer(
-    c: &Ctx,
-    target: ParticipantId,
-    call: Option<CallId>,
+/// What an offer comes with.
+#[derive(Default)]
+struct Wanted {
     sdp: String,
     present: Option<Present>,
     max_bitrate: Option<u64>,
-) -> Response {
+    fecc: bool,
+}
+
+async fn answer(c: &Ctx, target: ParticipantId, call: Option<CallId>, wanted: Wanted) -> Response {
+    let Wanted { sdp, present, max_bitrate, fecc } = wanted;
     let by = match c.by() {
         Ok(by) => by,
         Err(failure) => return refuse(failure),
     };
-    let offer = Offer { alias: c.alias.clone(), by, target, call, present, sdp, max_bitrate };
+    let offer = Offer { alias: c.alias.clone(), by, target, call, present, sdp, max_bitrate, fecc };
     match c.ask(Ask::Offer(offer)).await {
         Ok(Reply::Answer { call, sdp }) => success(json!({"call_uuid": call.to_string(), "sdp": sdp})),
         Ok(_) => unknown(),
@@ -77,15 +80,21 @@ pub(super) async fn command(c: &Ctx, id: &str, call: &str, name: &str, fields: &
             done(c, target, CallCommand::Close(call), result).await
         }
         "update" => match fields.required("sdp") {
-            Ok(sdp) => answer(c, target, Some(call), sdp, None, None).await,
+            Ok(sdp) => answer(c, target, Some(call), Wanted { sdp, ..Wanted::default() }).await,
             Err(reason) => bad(&reason),
         },
         // We are ICE lite: a client's checks tell us where it is, its candidates do not.
         "new_candidate" => done(c, target, CallCommand::Check(call), Value::Null).await,
         "statistics" => done(c, target, CallCommand::Check(call), Value::Null).await,
         "wishes" => wishes(c, target, call, fields).await,
-        "dtmf" => dtmf(c, fields).await,
-        "fecc" => failed(StatusCode::NOT_IMPLEMENTED, "No participant here has a camera that can be steered"),
+        "dtmf" => match digits(fields) {
+            Ok(digits) => done(c, target, CallCommand::Digits(call, digits), true.into()).await,
+            Err(reason) => bad(&reason),
+        },
+        "fecc" => match camera(fields) {
+            Ok(movement) => done(c, target, CallCommand::Camera(call, movement), true.into()).await,
+            Err(reason) => bad(&reason),
+        },
         _ => unknown(),
     }
 }

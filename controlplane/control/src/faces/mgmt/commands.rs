@@ -2,15 +2,15 @@
 
 use super::fields::{Bad, Fields};
 use super::render::{self, Dialect, bad, success};
-use super::{Ctx, unknown};
+use super::{Ctx, dial, layouts, unknown};
 use crate::driver::Reply;
 use crate::http::failed;
 use axum::http::StatusCode;
 use axum::response::Response;
-use plenum_model::layout::{LAYOUTS, LayoutAudience};
-use plenum_model::limits::{ACTORS, DTMF_DIGITS};
-use plenum_model::{Command, LayoutEntry, LayoutName, MemberCommand, ParticipantId, Role};
-use serde_json::{Value, json};
+use plenum_model::layout::LAYOUTS;
+use plenum_model::limits::MOVEMENTS;
+use plenum_model::{CameraAction, CameraMove, CameraMovement, Command, MemberCommand, ParticipantId, Role, Transfer};
+use serde_json::json;
 
 /// A command without arguments whose answer is a value.
 pub(super) async fn plain(c: &Ctx, command: Command) -> Response {
@@ -52,7 +52,7 @@ pub(super) async fn no_picture(c: &Ctx) -> Response {
     }
 }
 
-pub(super) async fn layouts(c: &Ctx) -> Response {
+pub(super) async fn available_layouts(c: &Ctx) -> Response {
     match c.command(Command::Status).await {
         Ok(_) => success(json!(LAYOUTS)),
         Err(refusal) => refusal,
@@ -64,137 +64,37 @@ pub(super) async fn conference(c: &Ctx, name: &str, fields: &Fields) -> Response
     let command = match name {
         "lock" => Command::Lock(true),
         "unlock" => Command::Lock(false),
+        // MGMT-60: answered, without effect; who may not ask is refused all the same.
+        "start_service" if c.dialect == Dialect::Dedicated => return c.done(Command::Nothing).await,
         "start_service" | "start_conference" => Command::Start,
-        "muteguests" => Command::MuteGuests(true),
-        "unmuteguests" => Command::MuteGuests(false),
+        "muteguests" => Command::MuteGuests { muted: true, but_presenter: c.dialect == Dialect::Dedicated },
+        "unmuteguests" => Command::MuteGuests { muted: false, but_presenter: false },
         "disconnect" => Command::End,
         "clearallbuzz" => Command::ClearHands,
         "message" => match message(fields) {
             Ok((content_type, payload)) => Command::Message { content_type, payload },
             Err(reason) => return bad(&reason),
         },
-        "override_layout" => return override_layout(c, fields).await,
-        "transform_layout" => return transform_layout(c, fields).await,
-        "dial" => return not_yet(c, "Dialling out needs SIP or RTMP, which this server does not have yet").await,
+        "override_layout" | "transform_layout" if c.dialect == Dialect::Dedicated => return unknown(),
+        "override_layout" => return layouts::override_layout(c, fields).await,
+        "transform_layout" => return layouts::transform_layout(c, fields).await,
+        "dial" => return dial::dial(c, fields).await,
         _ => return unknown(),
     };
     c.done(command).await
-}
-
-/// Refuses what needs a part that is not there, but only to those who may ask.
-async fn not_yet(c: &Ctx, reason: &str) -> Response {
-    match c.command(Command::Status).await {
-        Ok(_) => failed(StatusCode::NOT_IMPLEMENTED, reason),
-        Err(refusal) => refusal,
-    }
 }
 
 fn message(fields: &Fields) -> Result<(String, String), Bad> {
     Ok((fields.text("type")?.unwrap_or_else(|| "text/plain".into()), fields.required("payload")?))
 }
 
-/// MGMT-26. Under `/api/services/` the audience `""` is the guests (B7).
-async fn override_layout(c: &Ctx, fields: &Fields) -> Response {
-    let entries = match entries(fields) {
-        Ok(entries) => entries,
-        Err(reason) => return bad(&reason),
-    };
-    let entries = match c.dialect {
-        Dialect::Services => entries,
-        Dialect::Conferences => everybody_else(entries),
-    };
-    let active: Vec<Value> = entries.iter().map(entry_value).collect();
-    match c.command(Command::OverrideLayout(entries)).await {
-        Ok(_) => success(active.into()),
-        Err(refusal) => refusal,
-    }
-}
-
-/// On the alias path `""` is everybody whom no other entry names: alone, it is for hosts as well.
-fn everybody_else(mut entries: Vec<LayoutEntry>) -> Vec<LayoutEntry> {
-    if let [only] = &entries[..]
-        && only.audience == LayoutAudience::Guests
-    {
-        let hosts = LayoutEntry { audience: LayoutAudience::Hosts, ..only.clone() };
-        entries.insert(0, hosts);
-    }
-    entries
-}
-
-fn entries(fields: &Fields) -> Result<Vec<LayoutEntry>, Bad> {
-    let list = fields.objects("layouts", 2)?.ok_or("layouts is missing")?;
-    list.iter().map(entry).collect()
-}
-
-fn entry(fields: &Fields) -> Result<LayoutEntry, Bad> {
-    let audience = match fields.text("audience")?.unwrap_or_default().to_ascii_lowercase().as_str() {
-        "hosts" | "host" => LayoutAudience::Hosts,
-        "" | "guests" => LayoutAudience::Guests,
-        other => return Err(format!("audience must be \"hosts\" or \"\", not {other:?}")),
-    };
-    let actors = fields.texts("actors", ACTORS)?;
-    let actors = actors.iter().map(|id| ParticipantId::parse(id).ok_or_else(|| format!("actors: {id:?} is no uuid")));
-    Ok(LayoutEntry {
-        audience,
-        actors: actors.collect::<Result<_, _>>()?,
-        vad_backfill: fields.flag("vad_backfill")?.unwrap_or(true),
-        layout: layout_name(&fields.required("layout")?)?,
-        plus_n: on_or_auto(fields, "plus_n")?,
-        overlay_text: on_or_auto(fields, "actors_overlay_text")?,
-    })
-}
-
-fn layout_name(name: &str) -> Result<LayoutName, Bad> {
-    LayoutName::parse(name).ok_or_else(|| format!("layout must be one of {}", LAYOUTS.join(", ")))
-}
-
-fn on_or_auto(fields: &Fields, name: &str) -> Result<bool, Bad> {
-    match fields.text(name)?.as_deref() {
-        None | Some("auto" | "on" | "") => Ok(true),
-        Some("off") => Ok(false),
-        Some(_) => Err(format!("{name} must be \"auto\" or \"off\"")),
-    }
-}
-
-fn entry_value(entry: &LayoutEntry) -> Value {
-    json!({
-        "audience": match entry.audience { LayoutAudience::Hosts => "hosts", LayoutAudience::Guests => "" },
-        "actors": entry.actors.iter().map(ToString::to_string).collect::<Vec<_>>(),
-        "vad_backfill": entry.vad_backfill,
-        "layout": entry.layout.as_str(),
-        "plus_n": if entry.plus_n { "auto" } else { "off" },
-        "actors_overlay_text": if entry.overlay_text { "auto" } else { "off" },
-    })
-}
-
-/// Pexip's way to say the same: `{transforms: {layout, host_layout, guest_layout}}`.
-async fn transform_layout(c: &Ctx, fields: &Fields) -> Response {
-    let read = || -> Result<Vec<LayoutEntry>, Bad> {
-        let Some(wanted) = fields.object("transforms")? else { return Ok(Vec::new()) };
-        let common = wanted.text("layout")?;
-        let mut entries = Vec::new();
-        for (name, audience) in [("host_layout", LayoutAudience::Hosts), ("guest_layout", LayoutAudience::Guests)] {
-            if let Some(layout) = wanted.text(name)?.or_else(|| common.clone()) {
-                entries.push(LayoutEntry {
-                    audience,
-                    actors: Vec::new(),
-                    vad_backfill: true,
-                    layout: layout_name(&layout)?,
-                    plus_n: true,
-                    overlay_text: wanted.flag("enable_overlay_text")?.unwrap_or(true),
-                });
-            }
-        }
-        Ok(entries)
-    };
-    match read() {
-        Ok(entries) => c.done(Command::OverrideLayout(entries)).await,
-        Err(reason) => bad(&reason),
-    }
-}
-
 /// `POST participants/<id>/<name>`.
 pub(super) async fn member(c: &Ctx, id: &str, name: &str, fields: &Fields) -> Response {
+    // MGMT-60.
+    let missing = ["spotlighton", "spotlightoff", "unlock", "role", "transfer"];
+    if c.dialect == Dialect::Dedicated && missing.contains(&name) {
+        return unknown();
+    }
     let command = match name {
         "disconnect" => MemberCommand::Disconnect,
         "mute" => MemberCommand::Mute(true),
@@ -226,9 +126,19 @@ pub(super) async fn member(c: &Ctx, id: &str, name: &str, fields: &Fields) -> Re
             Ok((content_type, payload)) => MemberCommand::Message { content_type, payload },
             Err(reason) => return bad(&reason),
         },
-        "dtmf" => return dtmf(c, fields).await,
-        "transfer" => return not_yet(c, "Transfer between conferences is not available yet").await,
-        "fecc" => return not_yet(c, "No participant here has a camera that can be steered").await,
+        "dtmf" => match digits(fields) {
+            Ok(digits) => MemberCommand::Digits(digits),
+            Err(reason) => return bad(&reason),
+        },
+        "transfer" => match transfer(fields) {
+            Ok(transfer) => MemberCommand::Transfer(transfer),
+            Err(reason) => return bad(&reason),
+        },
+        "fecc" => match camera(fields) {
+            Ok(movement) => MemberCommand::Camera(movement),
+            Err(reason) => return bad(&reason),
+        },
+        "lobby" => MemberCommand::Lobby,
         _ => return unknown(),
     };
     match ParticipantId::parse(id) {
@@ -237,21 +147,53 @@ pub(super) async fn member(c: &Ctx, id: &str, name: &str, fields: &Fields) -> Re
     }
 }
 
-/// MGMT-36: browsers take no tones, and other legs come with SIP.
-pub(super) async fn dtmf(c: &Ctx, fields: &Fields) -> Response {
-    let digits = match fields.required("digits") {
-        Ok(digits) => digits,
-        Err(reason) => return bad(&reason),
+/// MGMT-36: the digits; the model says what digits are and who takes them.
+pub(super) fn digits(fields: &Fields) -> Result<String, Bad> {
+    fields.required("digits")
+}
+
+/// MGMT-58.
+pub(super) fn camera(fields: &Fields) -> Result<CameraMove, Bad> {
+    let action = match fields.required("action")?.to_ascii_lowercase().as_str() {
+        "start" => CameraAction::Start,
+        "stop" => CameraAction::Stop,
+        "continue" => CameraAction::Continue,
+        _ => return Err("action must be start, stop or continue".into()),
     };
-    let tone = |digit: char| digit.is_ascii_digit() || matches!(digit, '*' | '#' | ',' | 'A'..='D' | 'a'..='d');
-    if digits.is_empty() || digits.len() > DTMF_DIGITS || !digits.chars().all(tone) {
-        return bad(&format!("digits must be 1 to {DTMF_DIGITS} of 0-9 * # A-D"));
-    }
-    not_yet(c, "No participant here takes tones: they come with SIP").await
+    let movement = |fields: &Fields| {
+        let words = (fields.required("axis")?.to_ascii_lowercase(), fields.required("direction")?.to_ascii_lowercase());
+        Ok(match (words.0.as_str(), words.1.as_str()) {
+            ("pan", "left") => CameraMovement::PanLeft,
+            ("pan", "right") => CameraMovement::PanRight,
+            ("tilt", "up") => CameraMovement::TiltUp,
+            ("tilt", "down") => CameraMovement::TiltDown,
+            ("zoom", "in") => CameraMovement::ZoomIn,
+            ("zoom", "out") => CameraMovement::ZoomOut,
+            (axis, direction) => return Err(format!("movement: no direction {direction:?} of axis {axis:?}")),
+        })
+    };
+    let movements = fields.objects("movement", MOVEMENTS)?.unwrap_or_default();
+    Ok(CameraMove {
+        action,
+        movements: movements.iter().map(movement).collect::<Result<_, Bad>>()?,
+        timeout_ms: u32::try_from(fields.number("timeout")?.unwrap_or(0)).unwrap_or(u32::MAX),
+    })
+}
+
+/// MGMT-38. A PIN that is not given, or said to be none, is that of somebody who has none.
+fn transfer(fields: &Fields) -> Result<Transfer, Bad> {
+    let alias = match fields.text("conference_alias")? {
+        Some(alias) if !alias.trim().is_empty() => alias.trim().to_owned(),
+        _ => return Err("conference_alias is missing".into()),
+    };
+    let pin = fields.text("pin")?.unwrap_or_default();
+    let pin = if pin.trim().eq_ignore_ascii_case("none") { String::new() } else { pin.trim().to_owned() };
+    let role = fields.text("role")?.filter(|role| !role.is_empty()).map(|role| role_of(&role)).transpose()?;
+    Ok(Transfer { alias, pin: Some(pin), role, ending: Vec::new() })
 }
 
 /// B4: roles in any of their words and letter cases.
-fn role_of(word: &str) -> Result<Role, Bad> {
+pub(super) fn role_of(word: &str) -> Result<Role, Bad> {
     match word.to_ascii_lowercase().as_str() {
         "chair" | "host" => Ok(Role::Host),
         "guest" => Ok(Role::Guest),

@@ -6,7 +6,9 @@
 mod calls;
 mod checkjoin;
 mod commands;
+mod dial;
 mod fields;
+mod layouts;
 mod render;
 mod session;
 mod stream;
@@ -37,7 +39,8 @@ pub fn routes() -> Router<App> {
 }
 
 async fn services(State(app): State<App>, request: Request) -> Response {
-    enter(app, Dialect::Services, 3, request).await
+    let dialect = if app.settings.dedicated_compat { Dialect::Dedicated } else { Dialect::Services };
+    enter(app, dialect, 3, request).await
 }
 
 async fn conferences(State(app): State<App>, request: Request) -> Response {
@@ -84,7 +87,7 @@ async fn dispatch(c: Ctx, path: &[&str], request: Request) -> Response {
         (true, ["participants"]) => commands::plain(&c, Command::Roster).await,
         (true, ["participants", id]) => commands::participant(&c, id).await,
         (true, ["presentation.jpeg" | "presentation_high.jpeg"]) => commands::no_picture(&c).await,
-        (true, ["available_layouts"]) => commands::layouts(&c).await,
+        (true, ["available_layouts"]) => commands::available_layouts(&c).await,
         (true, _) => unknown(),
         (false, _) if request.method() != Method::POST => {
             failed(StatusCode::METHOD_NOT_ALLOWED, "Only GET and POST are served")

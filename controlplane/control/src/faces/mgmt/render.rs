@@ -7,7 +7,10 @@ use axum::Json;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use plenum_model::event::Status;
-use plenum_model::{EventBody, ParticipantView, Refusal, Role, SeatView, ServiceState};
+use plenum_model::{
+    CameraAction, CameraMove, CameraMovement, EventBody, ParticipantView, Protocol, Refusal, Role, SeatView,
+    ServiceState,
+};
 use serde_json::{Value, json};
 
 /// Which names the caller uses.
@@ -17,6 +20,8 @@ pub(super) enum Dialect {
     Services,
     /// `/api/client/v2/conferences/`.
     Conferences,
+    /// `/api/services/` as the dedicated cloud has it (MGMT-60), where the settings say so.
+    Dedicated,
 }
 
 impl Dialect {
@@ -64,6 +69,9 @@ pub(super) fn refuse(failure: Failure) -> Response {
         Refusal::ChatDisabled => (StatusCode::FORBIDDEN, "Chat is disabled in this conference".into()),
         Refusal::NoPresenting => (StatusCode::FORBIDDEN, "Guests may not present in this conference".into()),
         Refusal::BadValue(text) => (StatusCode::BAD_REQUEST, sentence(&text)),
+        Refusal::WrongPin => (StatusCode::FORBIDDEN, "The PIN is not that of this role".into()),
+        Refusal::NotAvailable(text) => (StatusCode::NOT_IMPLEMENTED, sentence(&text)),
+        Refusal::NotNow(text) => (StatusCode::FORBIDDEN, text),
         Refusal::AliasTaken(alias) => (StatusCode::CONFLICT, format!("Another conference has the alias {alias}")),
         Refusal::Limit(text) => (StatusCode::SERVICE_UNAVAILABLE, sentence(&text)),
     };
@@ -106,13 +114,13 @@ pub(super) fn participant(view: &ParticipantView) -> Value {
     json!({
         "api_url": format!("/participants/{}", view.id),
         "buzz_time": view.buzz_time,
-        "call_direction": "in",
+        "call_direction": if view.outgoing { "out" } else { "in" },
         "can_receive_personal_mix": false,
         "disconnect_supported": "YES",
         "display_name": view.display_name,
         "encryption": if view.has_media { "On" } else { "Off" },
         "external_node_uuid": "",
-        "fecc_supported": "NO",
+        "fecc_supported": yes_no(view.fecc),
         "has_media": view.has_media,
         "is_audio_only_call": yes_no(view.has_media && !view.video),
         "is_client_muted": view.self_muted,
@@ -122,7 +130,7 @@ pub(super) fn participant(view: &ParticipantView) -> Value {
         "is_muted": yes_no(view.audio_muted),
         "is_on_hold": false,
         "is_presenting": yes_no(view.presenting),
-        "is_streaming_conference": false,
+        "is_streaming_conference": view.streaming,
         "is_transferring": false,
         "is_video_call": yes_no(view.has_media && view.video),
         "is_video_muted": view.video_muted,
@@ -132,7 +140,7 @@ pub(super) fn participant(view: &ParticipantView) -> Value {
         "needs_presentation_in_mix": false,
         "overlay_text": view.overlay_text,
         "presentation_supported": "YES",
-        "protocol": if view.has_media { "webrtc" } else { "api" },
+        "protocol": protocol(view.protocol),
         "receive_from_video_mix": {"mix_name": "main", "timestamp": 0},
         "role": match view.role { Role::Host => "chair", Role::Guest => "guest" },
         "rx_presentation_policy": if view.presentation_denied { "DENY" } else { "ALLOW" },
@@ -140,11 +148,23 @@ pub(super) fn participant(view: &ParticipantView) -> Value {
         "spotlight": view.spotlight,
         "start_time": view.start_time,
         "supports_direct_chat": true,
-        "transfer_supported": "NO",
+        "transfer_supported": yes_no(view.state != ServiceState::Connecting),
         "uri": view.uri,
         "uuid": view.id.to_string(),
         "vendor": view.vendor,
     })
+}
+
+/// How somebody is connected. Pexip's clients know no telephone: that is a SIP call to them.
+fn protocol(protocol: Protocol) -> &'static str {
+    match protocol {
+        Protocol::Api => "api",
+        Protocol::WebRtc => "webrtc",
+        Protocol::Sip | Protocol::Phone | Protocol::Auto => "sip",
+        Protocol::H323 => "h323",
+        Protocol::MsSip => "mssip",
+        Protocol::Rtmp | Protocol::Rtsp => "rtmp",
+    }
 }
 
 /// State of the conference (MGMT-19, MGMT-51).
@@ -159,6 +179,10 @@ pub(super) fn status(status: &Status) -> Value {
         "live_captions_available": false,
         "presentation_allowed": true,
         "breakout_rooms": false,
+        "Live_status": status.streaming,
+        "Record_status": status.recording,
+        "whiteboard": false,
+        "wb_url": "",
     })
 }
 
@@ -176,16 +200,43 @@ fn layout(seats: &SeatView) -> Value {
     })
 }
 
+fn camera(movement: &CameraMove) -> Value {
+    let axis = |one: &CameraMovement| {
+        let (axis, direction) = match one {
+            CameraMovement::PanLeft => ("pan", "left"),
+            CameraMovement::PanRight => ("pan", "right"),
+            CameraMovement::TiltUp => ("tilt", "up"),
+            CameraMovement::TiltDown => ("tilt", "down"),
+            CameraMovement::ZoomIn => ("zoom", "in"),
+            CameraMovement::ZoomOut => ("zoom", "out"),
+        };
+        json!({"axis": axis, "direction": direction})
+    };
+    let action = match movement.action {
+        CameraAction::Start => "start",
+        CameraAction::Stop => "stop",
+        CameraAction::Continue => "continue",
+    };
+    json!({
+        "action": action,
+        "movement": movement.movements.iter().map(axis).collect::<Vec<_>>(),
+        "timeout": movement.timeout_ms,
+    })
+}
+
 /// The messages that an event makes, in order: name and data.
 pub(super) fn messages(dialect: Dialect, body: &EventBody) -> Vec<(&'static str, Value)> {
-    let seed = dialect == Dialect::Services;
+    let seed = dialect != Dialect::Conferences;
+    // The dedicated cloud tells nothing of who comes but their changes (MGMT-60).
+    let creates = dialect != Dialect::Dedicated;
     match body {
         EventBody::Roster(views) => {
             let mut list = vec![("participant_sync_begin", Value::Null)];
-            list.extend(views.iter().map(|view| ("participant_create", participant(view))));
+            list.extend(views.iter().filter(|_| creates).map(|view| ("participant_create", participant(view))));
             list.push(("participant_sync_end", Value::Null));
             list
         }
+        EventBody::Created(_) if !creates => Vec::new(),
         EventBody::Created(view) => vec![("participant_create", participant(view))],
         EventBody::Updated(view) => vec![("participant_update", participant(view))],
         EventBody::Deleted(id) => vec![("participant_delete", json!({"uuid": id.to_string()}))],
@@ -213,6 +264,13 @@ pub(super) fn messages(dialect: Dialect, body: &EventBody) -> Vec<(&'static str,
         EventBody::PresentationStopped => vec![("presentation_stop", Value::Null)],
         EventBody::CallEnded { call, reason } => {
             vec![("call_disconnected", json!({"call_uuid": call.to_string(), "reason": reason}))]
+        }
+        EventBody::Camera(movement) => vec![("fecc", camera(movement))],
+        // Pexip's clients have no word for being moved by the server: they see another roster.
+        EventBody::Moved { .. } if !seed => Vec::new(),
+        EventBody::Moved { alias, name, role, .. } => {
+            let data = json!({"conference_alias": alias, "conference_name": name, "role": role_name(*role)});
+            vec![("transfer", data)]
         }
         EventBody::Disconnected { reason } => vec![("disconnect", json!({"reason": reason}))],
     }
@@ -256,6 +314,12 @@ mod tests {
             presentation_denied: true,
             spotlight: 0,
             buzz_time: 0,
+            importance: None,
+            layout: None,
+            protocol: Protocol::Api,
+            outgoing: false,
+            streaming: false,
+            fecc: false,
         }
     }
 
@@ -299,7 +363,14 @@ mod tests {
 
     #[test]
     fn mgmt_62_b8_the_two_dialects_differ_in_names_alone() {
-        let status = EventBody::Status(Status { locked: true, guests_muted: false, started: true, chat: true });
+        let status = EventBody::Status(Status {
+            locked: true,
+            guests_muted: false,
+            started: true,
+            chat: true,
+            recording: false,
+            streaming: false,
+        });
         let (ours, theirs) = (messages(Dialect::Services, &status), messages(Dialect::Conferences, &status));
         assert_eq!((ours[0].0, theirs[0].0), ("service_update", "conference_update"));
         assert_eq!(ours[0].1, theirs[0].1);

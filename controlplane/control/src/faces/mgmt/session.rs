@@ -1,7 +1,7 @@
 //! Sessions: new_session, refresh_session, end_session (MGMT-8 to MGMT-14).
 
 use super::fields::Fields;
-use super::render::{bad, refuse, role_name, service_type, success};
+use super::render::{Dialect, bad, refuse, role_name, service_type, success};
 use super::{Ctx, fresh_token};
 use crate::driver::{Failure, Reply, Request as Ask};
 use crate::http::limiter::{Kind, WRONG_GUESS};
@@ -57,7 +57,7 @@ fn joined(c: &Ctx, token: &str, reply: Reply) -> Response {
         return failed(StatusCode::INTERNAL_SERVER_ERROR, "Unexpected answer");
     };
     let ours = &c.app.settings;
-    success(json!({
+    let mut result = json!({
         "token": token,
         "expires": c.dialect.expires(LIFE, ours),
         "participant_uuid": id.to_string(),
@@ -70,20 +70,29 @@ fn joined(c: &Ctx, token: &str, reply: Reply) -> Response {
         "service_type": "conference",
         "chat_enabled": settings.chat,
         "current_service_type": service_type(state),
+    });
+    let more = json!({
         "allow_1080p": true,
         "bandwidth_in": 0,
         "bandwidth_out": 0,
         "call_type": "video",
         "conference_name": settings.name,
         "direct_media": false,
-        "fecc_enabled": false,
+        "fecc_enabled": true,
         "guests_can_present": settings.guests_can_present,
         "owner": "",
         "rtmp_enabled": false,
         "rtsp_enabled": false,
         "trickle_ice_enabled": true,
         "vp9_enabled": false,
-    }))
+    });
+    // The dedicated cloud lacks the fields of 2.2.0 (MGMT-60).
+    if c.dialect != Dialect::Dedicated
+        && let (Value::Object(result), Value::Object(more)) = (&mut result, more)
+    {
+        result.extend(more);
+    }
+    success(result)
 }
 
 fn stun(settings: &Settings) -> Value {

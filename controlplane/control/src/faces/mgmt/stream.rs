@@ -14,7 +14,7 @@ use axum::extract::{FromRequestParts, Request};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use futures_util::stream;
-use plenum_model::Refusal;
+use plenum_model::{ParticipantKey, Refusal};
 use serde_json::json;
 use std::sync::Arc;
 use std::time::Duration;
@@ -91,6 +91,7 @@ impl Reader {
                 Some((Bytes::from_static(b": keep-alive\n\n"), true))
             }
             Ok(Next::Over) => None,
+            Ok(Next::Moved(viewer)) => Some((Bytes::new(), self.move_on(viewer).await.is_some())),
             Ok(Next::Lagged) => {
                 Gauges::count(&self.app.gauges.events_lagged);
                 Some((Bytes::from_static(b": too slow, begin again\n\n"), false))
@@ -105,6 +106,17 @@ impl Reader {
                 }
                 Some((text.into(), true))
             }
+        }
+    }
+
+    /// Follows the conference that the reader was moved to.
+    async fn move_on(&mut self, viewer: ParticipantKey) -> Option<()> {
+        match self.app.driver.ask(Ask::Resume(viewer)).await {
+            Ok(Reply::Stream(subscription)) => {
+                self.subscription = subscription;
+                Some(())
+            }
+            _ => None,
         }
     }
 
@@ -150,6 +162,7 @@ async fn serve_socket(mut reader: Reader, mut socket: WebSocket) {
         let result = match message {
             Err(_) => send(&mut socket, Message::Ping(Bytes::new())).await,
             Ok(Next::Entry(entry)) => send_entry(&reader, &mut socket, &entry).await,
+            Ok(Next::Moved(viewer)) => reader.move_on(viewer).await,
             Ok(Next::Lagged) => {
                 Gauges::count(&reader.app.gauges.events_lagged);
                 close(&mut socket, 1008, "too slow, begin again").await;
