@@ -61,6 +61,11 @@ impl Appliance {
         format!("https://127.0.0.1:{}", self.port)
     }
 
+    /// The port of HTTPS.
+    pub(crate) fn port(&self) -> u16 {
+        self.port
+    }
+
     /// The room page, entered at once.
     pub(crate) fn room(&self, name: &str, more: &str) -> String {
         format!("{}/?conference=1061&name={name}&join=1{more}", self.url())
@@ -191,7 +196,7 @@ pub(crate) fn free_port() -> u16 {
 }
 
 /// A TLS connection that trusts whatever certificate it is shown: the appliance makes its own.
-fn tls_connect(port: u16) -> Option<rustls::StreamOwned<rustls::ClientConnection, TcpStream>> {
+pub(crate) fn tls_connect(port: u16) -> Option<rustls::StreamOwned<rustls::ClientConnection, TcpStream>> {
     let tcp = TcpStream::connect(("127.0.0.1", port)).ok()?;
     tcp.set_read_timeout(Some(Duration::from_secs(5))).ok()?;
     let config = crate::trust::client_config();

@@ -5,7 +5,7 @@ use crate::browser::{Browser, Page};
 use serde_json::Value;
 
 /// What a page measured of its call, in one object.
-const STATS: &str = r#"(async () => {
+pub(crate) const STATS: &str = r#"(async () => {
   const stats = [...(await window.plenum.room.call.pc.getStats()).values()];
   const of = (type, kind) => stats.filter(s => s.type === type && s.kind === kind);
   const sum = (list, key) => list.reduce((n, s) => n + (s[key] ?? 0), 0);
@@ -23,11 +23,11 @@ const STATS: &str = r#"(async () => {
   };
 })()"#;
 
-fn open(browser: &mut Browser, appliance: &Appliance, name: &str) -> Page {
+pub(crate) fn open(browser: &mut Browser, appliance: &Appliance, name: &str) -> Page {
     browser.open(&appliance.room(name, "&width=640&height=360"), 1280, 720)
 }
 
-fn join(browser: &mut Browser, appliance: &Appliance, name: &str) -> Page {
+pub(crate) fn join(browser: &mut Browser, appliance: &Appliance, name: &str) -> Page {
     let page = open(browser, appliance, name);
     let connected = "window.plenum?.room?.call?.pc.connectionState === 'connected'";
     browser.until(&page, &format!("{name} is connected"), connected);
@@ -40,7 +40,7 @@ fn until(browser: &mut Browser, page: &Page, what: &str, condition: &str) -> Val
 }
 
 /// Waits until the page decodes and hears anew.
-fn sees_and_hears(browser: &mut Browser, page: &Page, who: &str) {
+pub(crate) fn sees_and_hears(browser: &mut Browser, page: &Page, who: &str) {
     let before = browser.eval(page, STATS);
     let (decoded, audio) = (before["decoded"].as_u64().unwrap_or(0), before["audio"].as_u64().unwrap_or(0));
     let condition = format!("s.decoded > {decoded} + 30 && s.audio > {audio} + 50 && s.energy > 0");

@@ -2,9 +2,13 @@
 
 mod appliance;
 mod browser;
+mod client;
 mod conference;
 mod interop;
+mod limits;
+mod logs;
 mod page;
+mod prometheus;
 mod trust;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};

@@ -227,6 +227,9 @@ struct Signals {
     term: tokio::signal::unix::Signal,
     int: tokio::signal::unix::Signal,
     hup: tokio::signal::unix::Signal,
+    /// Never waited for. That it is listened to makes a file that may not grow any more an error of that write, as on a full
+    /// disk, and not the end of the program.
+    _file_size: tokio::signal::unix::Signal,
 }
 
 impl Signals {
@@ -235,6 +238,7 @@ impl Signals {
             term: signal(SignalKind::terminate())?,
             int: signal(SignalKind::interrupt())?,
             hup: signal(SignalKind::hangup())?,
+            _file_size: signal(SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw()))?,
         })
     }
 

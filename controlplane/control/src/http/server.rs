@@ -53,12 +53,13 @@ pub(crate) async fn serve_tcp(listener: Listener, router: Router, places: Places
         if let Entry::Closed = entry {
             continue;
         }
+        let handshake = if let Entry::In(_) = entry { HEAD } else { REFUSING };
         let _ = stream.set_nodelay(true);
         let (router, ending, acceptor) = (router.clone(), ending.clone(), acceptor.clone());
         tokio::spawn(async move {
             match acceptor {
                 None => serve_entry(stream, entry, peer, router, ending).await,
-                Some(acceptor) => match tokio::time::timeout(HEAD, acceptor.accept(stream)).await {
+                Some(acceptor) => match tokio::time::timeout(handshake, acceptor.accept(stream)).await {
                     Ok(Ok(stream)) => serve_entry(stream, entry, peer, router, ending).await,
                     Ok(Err(error)) => tracing::debug!(%error, ip = %peer.ip, "no TLS"),
                     Err(_) => tracing::debug!(ip = %peer.ip, "the TLS handshake took too long"),
