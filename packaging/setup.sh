@@ -6,13 +6,12 @@ cd "$(dirname "$0")/.."
 
 level=${1:-build}
 packages=(build-essential pkg-config cmake nasm ca-certificates)
+test_packages=(chromium fonts-noto-cjk iproute2 openssl procps util-linux python3-venv python3-gi gir1.2-gst-plugins-bad-1.0
+  gstreamer1.0-tools gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-bad gstreamer1.0-nice shellcheck)
 case $level in
   build) ;;
-  test) packages+=(chromium fonts-noto-cjk iproute2 python3-venv python3-gi gir1.2-gst-plugins-bad-1.0 gstreamer1.0-tools
-    gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-bad gstreamer1.0-nice shellcheck) ;;
-  bench) packages+=(chromium fonts-noto-cjk iproute2 python3-venv python3-gi gir1.2-gst-plugins-bad-1.0 gstreamer1.0-tools
-    gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-bad gstreamer1.0-nice shellcheck
-    janus golang-go golang-github-pion-webrtc.v3-dev) ;;
+  test) packages+=("${test_packages[@]}") ;;
+  bench) packages+=("${test_packages[@]}" janus golang-go golang-github-pion-webrtc.v3-dev) ;;
   *) echo "usage: $0 build|test|bench" >&2; exit 2 ;;
 esac
 
