@@ -242,6 +242,23 @@ fn plans_leave_as_packets_of_the_slot() {
 }
 
 #[test]
+fn mgmt_32_without_smoothing_a_large_frame_leaves_at_once_and_with_it_in_its_time() {
+    let sent_at_once = |smoothing: bool| {
+        let mut world = World::connected();
+        world.session.set_smoothing(smoothing);
+        world.run(Duration::from_millis(100));
+        world.peer.rtp.clear();
+        for sequence in 0..100 {
+            send(&mut world, 1, sequence, &[7; 1100]);
+        }
+        world.run(Duration::from_millis(20));
+        world.peer.rtp.iter().filter(|p| rtp::ssrc(p) == Ok(OUR_VIDEO)).count()
+    };
+    assert_eq!(sent_at_once(false), 100);
+    assert!(sent_at_once(true) < 50, "100 packets are more than 60 ms of the estimate");
+}
+
+#[test]
 fn plans_that_cannot_leave_are_refused_with_a_reason() {
     let mut world = World::new();
     let early = plan(&mut world, 0, 1, b"x");

@@ -166,6 +166,7 @@ impl Shard {
             return Ok(());
         }
         leg.subscription = spec.revision;
+        leg.session.set_smoothing(!spec.low_latency);
         leg.first.clear();
         leg.first.extend(spec.first.iter().take(plenum_stage::MAX_SLOTS));
         for wish in &spec.slots {

@@ -45,6 +45,9 @@ const LEAST_RTT: Duration = Duration::from_millis(10);
 /// be made up for at once.
 const MAX_CREDIT: usize = 1 << 20;
 
+/// The rate of a pacer that holds nothing back: above what any leg is given in a tick.
+const UNSMOOTHED: Bitrate = Bitrate::kbps(10_000_000);
+
 /// Packets of a probe in one tick.
 const MAX_PROBE_PACKETS: usize = 32;
 
@@ -137,6 +140,8 @@ pub(crate) struct Egress {
     cleared: u64,
     /// Bytes that may still be sent again.
     credit: usize,
+    /// Whether the pacer spreads what is sent over the estimated rate.
+    smoothing: bool,
     first_rtx: u16,
     /// Whether some slot keeps sealed packets.
     keeps_sealed: bool,
@@ -154,6 +159,7 @@ impl Egress {
             pacer: Pacer::new(cc.target(), cc.pacing_rate()),
             cleared: 0,
             credit: 0,
+            smoothing: true,
             first_rtx: u16::from_be_bytes([seed[0], seed[1]]),
             keeps_sealed: false,
             rtt: Rtt::default(),
@@ -374,6 +380,12 @@ impl Session {
         self.egress.pacer.push(now, Item::Plan(plan), |dropped| starve(slots, dropped))
     }
 
+    /// Whether what is sent is spread over the estimated rate, as it is unless this says otherwise. Without it everything leaves at
+    /// once: the lowest latency, and bursts that a narrow link loses. The estimate still decides which layers are sent.
+    pub fn set_smoothing(&mut self, on: bool) {
+        self.egress.smoothing = on;
+    }
+
     /// Forgets what waits to leave on an m-line: it is switched off, or somebody else fills it. Lost packets that were asked for
     /// again are among it.
     pub fn clear_slot(&mut self, media: u16) {
@@ -391,7 +403,11 @@ impl Session {
         if egress.cc.poll_timeout() <= now {
             egress.cc.handle_timeout(now);
         }
-        egress.pacer.set_rate(now, egress.cc.target(), egress.cc.pacing_rate());
+        let (target, pacing) = match egress.smoothing {
+            true => (egress.cc.target(), egress.cc.pacing_rate()),
+            false => (UNSMOOTHED, UNSMOOTHED),
+        };
+        egress.pacer.set_rate(now, target, pacing);
         while let Some(popped) = egress.pacer.pop(now, |dropped| starve(&mut egress.slots, dropped)) {
             match egress.make(pool, now, popped.item, key) {
                 Ok((job, received)) => {
