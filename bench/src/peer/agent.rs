@@ -528,5 +528,5 @@ fn stamp_sent(payload: &mut [u8], now: Time) {
 
 fn ntp(now: Time) -> u64 {
     let nanos = now.nanos();
-    (NTP + nanos / 1_000_000_000) << 32 | ((nanos % 1_000_000_000) << 32) / 1_000_000_000
+    ((NTP + nanos / 1_000_000_000) << 32) | (((nanos % 1_000_000_000) << 32) / 1_000_000_000)
 }

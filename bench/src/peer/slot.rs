@@ -238,7 +238,7 @@ impl Slot {
         };
         Some(ReportBlock {
             ssrc: self.ssrc,
-            fraction_lost: if e == 0 { 0 } else { (lost * 256 / e).min(255) as u8 },
+            fraction_lost: (lost * 256).checked_div(e).unwrap_or(0).min(255) as u8,
             cumulative_lost: (expected as i64 - received as i64).clamp(-0x80_0000, 0x7f_ffff) as i32,
             highest_sequence: (highest - (1 << 16)) as u32,
             jitter: self.jitter as u32,
