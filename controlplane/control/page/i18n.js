@@ -7,7 +7,7 @@ const words = {
   name: ['Your name', '您的姓名', '您的姓名', 'お名前'],
   conference: ['Conference', '会议', '會議', '会議'],
   pin: ['PIN', '密码', '密碼', 'PIN'],
-  pinOptional: ['If there is one', '如有', '如有', '設定時のみ'],
+  pinOptional: ['Optional', '选填', '選填', '任意'],
   devices: ['Camera and microphone', '摄像头和麦克风', '攝影機與麥克風', 'カメラとマイク'],
   camera: ['Camera', '摄像头', '攝影機', 'カメラ'],
   microphone: ['Microphone', '麦克风', '麥克風', 'マイク'],
