@@ -267,8 +267,10 @@ impl Egress {
         let answer = match (&slot.sealed, slot.rtx_ssrc, path) {
             (_, Some(_), _) if out.pool.get(sent.plan.payload).is_none() => gone,
             (_, Some(_), _) => {
-                let _ = self.pacer.push(now, Item::Resend { media: slot.media, index, size: size as u16 }, |_| {});
-                Answer::Sent
+                match self.pacer.push(now, Item::Resend { media: slot.media, index, size: size as u16 }, |_| {}) {
+                    Ok(()) => Answer::Sent,
+                    Err(_) => Answer::Nothing,
+                }
             }
             (Some(sealed), None, Some(path)) => match sealed.get(index) {
                 Some(bytes) if out.push(path, bytes) => Answer::Sent,

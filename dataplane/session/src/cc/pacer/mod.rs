@@ -22,6 +22,8 @@ const LEAST_BURST: i64 = 3000;
 /// Most items that wait. Larger: more memory (about 160 bytes each) for a peer that cannot keep up. Smaller: key
 /// frames of many slots at once are lost. 1024 packets are one second at 10 Mbit/s.
 pub const MAX_QUEUED: usize = 1024;
+/// Retransmissions and probes take at most this part of it: who asks for everything again must still hear.
+const MAX_REPAIRS: usize = MAX_QUEUED / 2;
 /// Longest that video waits. Longer: pictures come too late for a conversation. Shorter: at low rates a key frame never
 /// gets through.
 pub const MAX_WAIT: Duration = Duration::from_millis(1000);
@@ -122,6 +124,9 @@ impl<T: Paced> Pacer<T> {
             return Err(DropReason::PacerFull);
         }
         self.drop_late(now, &mut on_drop);
+        if matches!(item.class(), Class::Retransmission | Class::Probe) && self.store.len() >= MAX_REPAIRS {
+            return Err(DropReason::PacerFull);
+        }
         while self.store.len() >= MAX_QUEUED {
             if !self.drop_frame(&mut on_drop) {
                 return Err(DropReason::PacerFull);

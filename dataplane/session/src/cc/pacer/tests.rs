@@ -143,6 +143,18 @@ fn a_full_pacer_drops_old_video_and_keeps_the_sound() {
 }
 
 #[test]
+fn a_receiver_that_asks_for_everything_again_still_hears() {
+    let mut pacer = pacer(50);
+    let now = Time::from_millis(5);
+    let again = |number| Item { class: Class::Retransmission, slot: 0, frame: number, size: 90, number };
+    let refused = (0..2 * MAX_QUEUED as u32).filter(|&n| pacer.push(now, again(n), |_| {}).is_err()).count();
+    assert_eq!(refused, 2 * MAX_QUEUED - MAX_REPAIRS);
+    push(&mut pacer, now, video(1, 1, 1));
+    push(&mut pacer, now, audio(1));
+    assert_eq!(pacer.pop(now, |_| {}).unwrap().item, audio(1));
+}
+
+#[test]
 fn a_slot_is_cleared_when_someone_else_gets_it() {
     let mut pacer = pacer(1000);
     let now = Time::from_millis(1);
