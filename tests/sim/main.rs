@@ -7,6 +7,7 @@
 mod net;
 mod random;
 mod seeds;
+mod walk;
 mod world;
 
 mod bandwidth;

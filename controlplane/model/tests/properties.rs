@@ -228,6 +228,7 @@ impl Player {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 500, failure_persistence: None, ..ProptestConfig::default() })]
 
+    /// MGMT-59: what streams show is what is, and nobody is named before they came.
     #[test]
     fn random_meetings_keep_every_invariant(steps in prop::collection::vec(moves(), 1..120), pins in 0u8..3) {
         let settings = match pins {

@@ -1,0 +1,319 @@
+//! Who may do what (MGMT-4, MGMT-5, MGMT-7, MGMT-35): every command of MGMT × every kind of caller.
+//!
+//! Whoever has no valid token of the conference learns nothing but that. An operator's password is no token: operators steer
+//! through their own API. A test below reads the sources, so that a command that is added has a row here.
+#![allow(missing_docs)]
+
+mod house;
+
+use axum::body::Body;
+use axum::http::StatusCode;
+use house::{House, PASSWORD, Person, ROOM, SIMPLE, pin_room, request};
+use plenum::serve::{Limits, Settings};
+use serde_json::{Value, json};
+use std::collections::BTreeSet;
+use tower::ServiceExt;
+
+/// Who may.
+#[derive(Clone, Copy, PartialEq)]
+enum May {
+    /// Everybody with a valid token, also who waits.
+    All,
+    /// Everybody who is in.
+    In,
+    /// Hosts; to themselves everybody, also who waits.
+    Own,
+    /// Everybody who is in, to themselves alone; hosts too.
+    OwnIn,
+    /// Everybody to themselves, and nobody else.
+    Self_,
+    /// Hosts.
+    Host,
+}
+use May::{All, Host, In, Own, OwnIn, Self_};
+
+/// Commands to the conference: method, name, body, who may.
+fn conference() -> Vec<(&'static str, &'static str, Value, May)> {
+    let nothing = Value::Null;
+    vec![
+        ("GET", "participants", nothing.clone(), All),
+        ("GET", "service_status", nothing.clone(), All),
+        ("GET", "conference_status", nothing.clone(), All),
+        ("GET", "available_layouts", nothing.clone(), All),
+        ("GET", "presentation.jpeg", nothing.clone(), All),
+        ("GET", "presentation_high.jpeg", nothing.clone(), All),
+        ("GET", "events", nothing.clone(), All),
+        ("POST", "refresh_session", nothing.clone(), All),
+        ("POST", "refresh_token", nothing.clone(), All),
+        ("POST", "message", json!({"payload": "x"}), In),
+        ("POST", "dial", json!({"destination": "b", "protocol": "sip"}), Host),
+        ("POST", "lock", nothing.clone(), Host),
+        ("POST", "unlock", nothing.clone(), Host),
+        ("POST", "start_service", nothing.clone(), Host),
+        ("POST", "start_conference", nothing.clone(), Host),
+        ("POST", "muteguests", nothing.clone(), Host),
+        ("POST", "unmuteguests", nothing.clone(), Host),
+        ("POST", "clearallbuzz", nothing.clone(), Host),
+        ("POST", "override_layout", json!({"layouts": []}), Host),
+        ("POST", "transform_layout", json!({"transforms": {}}), Host),
+        ("POST", "disconnect", nothing.clone(), Host),
+        ("POST", "end_session", nothing.clone(), All),
+        ("POST", "release_token", nothing, All),
+    ]
+}
+
+/// Commands to a participant: name, body, who may.
+fn member() -> Vec<(&'static str, Value, May)> {
+    let nothing = Value::Null;
+    let camera = json!({"action": "stop"});
+    let mut list: Vec<_> = [
+        "mute",
+        "unmute",
+        "hard_vmute",
+        "hard_uvmute",
+        "video_muted",
+        "video_unmuted",
+        "cancel_delay",
+        "resume_delay",
+        "allowrxpresentation",
+        "denyrxpresentation",
+        "spotlighton",
+        "spotlightoff",
+        "lobby",
+        "unlock",
+    ]
+    .map(|name| (name, nothing.clone(), Host))
+    .to_vec();
+    list.extend([
+        ("dtmf", json!({"digits": "1"}), Host),
+        ("fecc", camera, Host),
+        ("overlaytext", json!({"text": "T"}), Host),
+        ("transfer", json!({"conference_alias": "2000"}), Host),
+        ("role", json!({"role": "guest"}), Host),
+        ("calls", json!({"sdp": SIMPLE}), Own),
+        ("clearbuzz", nothing.clone(), Own),
+        ("take_floor", nothing.clone(), OwnIn),
+        ("release_floor", nothing.clone(), Own),
+        ("buzz", nothing.clone(), Self_),
+        ("client_mute", nothing.clone(), Self_),
+        ("client_unmute", nothing.clone(), Self_),
+        ("message", json!({"payload": "x"}), In),
+        ("disconnect", nothing, Host),
+    ]);
+    list
+}
+
+/// Commands to a call: name, body. Everybody to their own, hosts to everybody's (B24).
+fn call() -> Vec<(&'static str, Value)> {
+    vec![
+        ("ack", Value::Null),
+        ("update", json!({"sdp": SIMPLE})),
+        ("new_candidate", json!({"candidate": "", "mid": "0"})),
+        ("statistics", Value::Null),
+        ("wishes", json!({"slots": []})),
+        ("dtmf", json!({"digits": "1"})),
+        ("fecc", json!({"action": "stop"})),
+        ("disconnect", Value::Null),
+    ]
+}
+
+/// A meeting that is made anew for every command, in the same house.
+struct Meeting {
+    host: Person,
+    guest: Person,
+    victim: Person,
+    waiting: Person,
+}
+
+struct Matrix {
+    house: House,
+    expired: String,
+    foreign: String,
+}
+
+impl Matrix {
+    async fn new() -> Matrix {
+        let limits = Limits { joins_per_address: 10_000, requests_per_address: 10_000, ..Limits::default() };
+        let mut house = House::with(pin_room(), Settings { limits, ..Settings::default() }).await;
+        house.media_up(1, false).await;
+        let expired = house.join("Expired", Some("1234")).await.token;
+        house.pass(121).await;
+        let made =
+            request("POST", "/api/plenum/v1/conferences", None).header("authorization", format!("Bearer {PASSWORD}"));
+        let made = house.send(made.body(Body::from(r#"{"aliases":["2000"]}"#)).unwrap()).await;
+        assert_eq!(made.status, StatusCode::CREATED);
+        let foreign = house.post("/api/services/2000/new_session", None, json!({"display_name": "F"})).await;
+        let foreign = house::person(&foreign).token;
+        Matrix { house, expired, foreign }
+    }
+
+    async fn meet(&self) -> Meeting {
+        let host = self.house.join("H", Some("1234")).await;
+        self.house.act(&host, "start_service", Value::Null).await.result();
+        let (guest, victim) = (self.house.join("G", Some("99")).await, self.house.join("V", Some("99")).await);
+        self.house.act(&host, "lock", Value::Null).await.result();
+        let waiting = self.house.join("W", Some("99")).await;
+        assert_eq!((guest.state.as_str(), waiting.state.as_str()), ("conference", "waiting_room"));
+        Meeting { host, guest, victim, waiting }
+    }
+
+    /// Ends the meeting, whoever is left of it.
+    async fn part(&self) {
+        let last = self.house.join("Last", Some("1234")).await;
+        self.house.act(&last, "disconnect", Value::Null).await.result();
+    }
+
+    /// The status of a request with this token; a stream is not read.
+    async fn ask(
+        &self,
+        method: &str,
+        path: &str,
+        token: Option<&str>,
+        password: bool,
+        body: &Value,
+    ) -> (StatusCode, String) {
+        let path = match (path, token) {
+            ("events", Some(token)) => format!("{ROOM}/events?token={token}"),
+            _ => format!("{ROOM}/{path}"),
+        };
+        let mut asked = request(method, &path, token);
+        if password {
+            asked = asked.header("authorization", format!("Bearer {PASSWORD}"));
+        }
+        let body = if body.is_null() { Body::empty() } else { Body::from(body.to_string()) };
+        let answer = self.house.router.clone().oneshot(asked.body(body).unwrap()).await.unwrap();
+        let status = answer.status();
+        if status == StatusCode::OK {
+            return (status, String::new());
+        }
+        let bytes = axum::body::to_bytes(answer.into_body(), 1 << 20).await.unwrap();
+        (status, String::from_utf8_lossy(&bytes).into_owned())
+    }
+
+    /// Those who have no valid token of this conference.
+    async fn strangers(&self, method: &str, path: &str, body: &Value) {
+        let strangers = [
+            ("no token", None, false),
+            ("an expired token", Some(self.expired.as_str()), false),
+            ("another conference's token", Some(self.foreign.as_str()), false),
+            ("a made-up token", Some("x"), false),
+            ("an operator's password", None, true),
+        ];
+        for (who, token, password) in strangers {
+            let (status, text) = self.ask(method, path, token, password, body).await;
+            assert_eq!(status, StatusCode::FORBIDDEN, "{path} by {who}: {text}");
+            assert_eq!(text, r#"{"result":"Invalid token","status":"failed"}"#, "{path} by {who}");
+        }
+    }
+
+    async fn check(&self, method: &str, path: &str, who: &Person, name: &str, body: &Value, allowed: bool) {
+        let (status, text) = self.ask(method, path, Some(&who.token), false, body).await;
+        // What is not there yet, or cannot be now, says so to who may ask.
+        let reasons = [StatusCode::OK, StatusCode::NOT_IMPLEMENTED, StatusCode::BAD_REQUEST];
+        let picture = path.ends_with(".jpeg") && status == StatusCode::NOT_FOUND && text.contains("picture");
+        let answered = reasons.contains(&status) || picture;
+        let refused = status == StatusCode::FORBIDDEN
+            || (status == StatusCode::NOT_FOUND && text.contains("No such participant"))
+            || (status == StatusCode::BAD_REQUEST && text.contains("Only the participant"));
+        let right = if allowed { answered && !refused } else { refused };
+        assert!(right, "{path} by {name}: {status} {text}, allowed: {allowed}");
+    }
+}
+
+#[tokio::test]
+async fn mgmt_4_mgmt_7_commands_to_the_conference() {
+    let matrix = Matrix::new().await;
+    for (method, path, body, may) in conference() {
+        matrix.strangers(method, path, &body).await;
+        let m = matrix.meet().await;
+        matrix.check(method, path, &m.waiting, "a waiting guest", &body, may == All).await;
+        matrix.check(method, path, &m.guest, "a guest", &body, may != Host).await;
+        matrix.check(method, path, &m.host, "a host", &body, true).await;
+        matrix.part().await;
+    }
+}
+
+#[tokio::test]
+async fn mgmt_4_mgmt_7_commands_to_participants() {
+    let matrix = Matrix::new().await;
+    for (name, body, may) in member() {
+        let m = matrix.meet().await;
+        let to = |whom: &Person| format!("participants/{}/{name}", whom.uuid);
+        matrix.strangers("POST", &to(&m.victim), &body).await;
+        // To oneself.
+        let own = matches!(may, Own | OwnIn | Self_ | In);
+        matrix.check("POST", &to(&m.waiting), &m.waiting, "a waiting guest", &body, matches!(may, Own | Self_)).await;
+        matrix.check("POST", &to(&m.guest), &m.guest, "a guest", &body, own).await;
+        // To another: whoever waits does not see them.
+        matrix.check("POST", &to(&m.victim), &m.waiting, "a waiting guest", &body, false).await;
+        matrix.check("POST", &to(&m.victim), &m.guest, "a guest", &body, may == In).await;
+        matrix.check("POST", &to(&m.host), &m.guest, "a guest to a host", &body, may == In).await;
+        matrix.check("POST", &to(&m.victim), &m.host, "a host", &body, may != Self_).await;
+        matrix.part().await;
+    }
+}
+
+#[tokio::test]
+async fn mgmt_4_mgmt_7_commands_to_calls() {
+    let matrix = Matrix::new().await;
+    for (name, body) in call() {
+        for by_host in [false, true] {
+            let m = matrix.meet().await;
+            let (call, _) = matrix.house.call(&m.victim, json!({"sdp": SIMPLE})).await;
+            let path = format!("participants/{}/calls/{call}/{name}", m.victim.uuid);
+            matrix.strangers("POST", &path, &body).await;
+            matrix.check("POST", &path, &m.waiting, "a waiting guest", &body, false).await;
+            matrix.check("POST", &path, &m.guest, "another guest", &body, false).await;
+            let (who, words) = if by_host { (&m.host, "a host") } else { (&m.victim, "its owner") };
+            matrix.check("POST", &path, who, words, &body, true).await;
+            matrix.part().await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_operators_api_takes_an_operators_password_and_no_token() {
+    let matrix = Matrix::new().await;
+    let m = matrix.meet().await;
+    for (method, path) in [
+        ("GET", "conferences"),
+        ("POST", "conferences"),
+        ("GET", "conferences/1061"),
+        ("PATCH", "conferences/1061"),
+        ("PUT", "conferences/1061"),
+        ("DELETE", "conferences/1061"),
+        ("GET", "status"),
+    ] {
+        let path = format!("/api/plenum/v1/{path}");
+        for token in [None, Some(m.guest.token.as_str()), Some(m.host.token.as_str()), Some("x")] {
+            let answer = matrix.house.send(request(method, &path, token).body(Body::empty()).unwrap()).await;
+            assert_eq!(answer.status, StatusCode::UNAUTHORIZED, "{method} {path}: {}", answer.text);
+        }
+    }
+}
+
+/// Names of a function's match arms that are commands: what stands in quotes before `=>`.
+fn arms(source: &str, function: &str) -> BTreeSet<String> {
+    let start = source.find(function).unwrap_or_else(|| panic!("{function} is gone"));
+    let body = &source[start..start + source[start..].find("\n}\n").unwrap()];
+    let mut names = BTreeSet::new();
+    for line in body.lines().map(str::trim).filter(|line| line.starts_with('"')) {
+        let Some((patterns, _)) = line.split_once("=>") else { continue };
+        names.extend(patterns.split('"').skip(1).step_by(2).map(String::from));
+    }
+    names
+}
+
+#[test]
+fn every_command_of_the_sources_has_a_row() {
+    let commands = include_str!("../src/faces/mgmt/commands.rs");
+    let calls = include_str!("../src/faces/mgmt/calls.rs");
+    let rows = |names: Vec<&str>| names.into_iter().map(String::from).collect::<BTreeSet<_>>();
+    let named = rows(conference().into_iter().map(|(_, name, _, _)| name).collect());
+    let missing = |of: BTreeSet<String>, named: &BTreeSet<String>| of.difference(named).cloned().collect::<Vec<_>>();
+    assert_eq!(missing(arms(commands, "async fn conference("), &named), [""; 0]);
+    let named = rows(member().into_iter().map(|(name, _, _)| name).collect());
+    assert_eq!(missing(arms(commands, "async fn member("), &named), [""; 0]);
+    let named = rows(call().into_iter().map(|(name, _)| name).collect());
+    assert_eq!(missing(arms(calls, "async fn command("), &named), [""; 0]);
+}
