@@ -31,7 +31,7 @@ fn a_full_shard_refuses_the_third_call_and_a_full_disk_disturbs_no_call() {
     let carol = join(&at, "Carol");
     assert_eq!(call(&at, &carol, "").refused(503), "Limit of media sessions reached");
     let dora = open(&mut browser, &at, "Dora");
-    browser.until(&dora, "Dora's page says that the server is full", "/full|busy/i.test(document.body.innerText)");
+    browser.until(&dora, "Dora's page says that the server is full", "/no room/i.test(document.body.innerText)");
     sees_and_hears(&mut browser, &alice, "Alice beside those who were refused");
 
     // While two talk, the metrics are what Prometheus takes, and tell what operators must know.
