@@ -87,6 +87,8 @@ impl Browser {
     pub(crate) fn resize(&mut self, page: &Page, width: u32, height: u32) {
         let metrics = json!({"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 500});
         self.call(Some(page), "Emulation.setDeviceMetricsOverride", metrics);
+        // A page behind another one is not laid out again until it is shown.
+        self.call(Some(page), "Page.bringToFront", json!({}));
     }
 
     /// The value of a JavaScript expression; promises are awaited.

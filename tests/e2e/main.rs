@@ -3,7 +3,9 @@
 mod appliance;
 mod browser;
 mod client;
+mod codecs;
 mod conference;
+mod data;
 mod interop;
 mod limits;
 mod logs;

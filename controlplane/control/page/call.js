@@ -10,6 +10,16 @@ function encodings(track) {
   return width >= 960 ? all : width >= 480 ? [{ ...all[1], maxBitrate: 250_000 }, { ...all[2], maxBitrate: 900_000 }] : [{ maxBitrate: 500_000 }];
 }
 
+// VP9 and AV1 send the layers of one encoding instead of simulcast; which codec it is, the answer says.
+async function layer(sender) {
+  const parameters = sender?.getParameters();
+  const { codecs = [], encodings: all = [] } = parameters ?? {};
+  if (all.length < 2 || !/vp9|av1/i.test(codecs[0]?.mimeType)) return;
+  const largest = all.at(-1);
+  all.forEach((encoding, i) => Object.assign(encoding, i ? { active: false } : { scaleResolutionDownBy: 1, maxBitrate: largest.maxBitrate, scalabilityMode: 'L3T3_KEY' }));
+  await sender.setParameters(parameters).catch(() => {});
+}
+
 // For trials: `?codec=VP9` offers no other picture codec, `?svc=L3T3` sends the layers of one encoding instead of simulcast,
 // `?red=1` sends redundant sound.
 const trial = new URLSearchParams(location.search);
@@ -63,6 +73,7 @@ export class Call {
     const answer = await this.session.mine('calls', { call_type: 'WEBRTC', sdp, ...extra });
     this.uuid = answer.call_uuid;
     await this.pc.setRemoteDescription({ type: 'answer', sdp: answer.sdp });
+    await layer(this.video?.sender);
     await this.session.mine(`calls/${this.uuid}/ack`);
   }
 
