@@ -19,7 +19,8 @@ const DIGITS: &[u8; 16] = b"0123456789*#ABCD";
 pub(crate) struct Parser {
     /// Timestamp of the newest packet of each encoding.
     timestamps: [Option<u32>; MAX_ENCODINGS],
-    dependency: [dd::Parser; MAX_ENCODINGS],
+    /// Made at the first descriptor of an encoding: a parser holds a whole structure, and most sources send none.
+    dependency: [Option<Box<dd::Parser>>; MAX_ENCODINGS],
     /// Sizes of the spatial layers of each encoding, which only key frames tell (VP9).
     sizes: [LayerSizes; MAX_ENCODINGS],
 }
@@ -132,7 +133,7 @@ impl Parser {
     fn frame(&mut self, view: &View<'_>) -> Result<Frame, DropReason> {
         let dependency = self.dependency.get_mut(view.encoding).ok_or(DropReason::UnknownSsrc)?;
         // A descriptor that cannot be read yet (its structure was lost) leaves the packet to what its payload says.
-        let dependency = view.descriptor.and_then(|bytes| dependency.parse(bytes).ok());
+        let dependency = view.descriptor.and_then(|bytes| dependency.get_or_insert_default().parse(bytes).ok());
         let mut info = match view.payload {
             // Padding only: counts for feedback and numbering, holds no frame.
             [] => FrameInfo::default(),

@@ -1,15 +1,21 @@
 //! What left under which transport-wide number (TWCC): when, how large, for which probe.
 //!
-//! A ring of the last [`CAPACITY`] packets. Numbers are handed out here, in order, so every number in the window has
-//! its entry and nothing is searched. A packet is reported once as received; one that was reported lost and arrives
+//! A ring of the last packets: as many as left in [`REMEMBERED`], at most [`CAPACITY`]. Numbers are handed out here, in order,
+//! so every number in the window has its entry and nothing is searched. The ring grows with the rate and never shrinks. A packet is reported once as received; one that was reported lost and arrives
 //! late is said to be recovered, so that loss counts can be put right. Does not measure anything.
 
+use core::time::Duration;
 use plenum_packet::Time;
 
-/// Packets remembered. A power of two. Larger: more memory per peer (12 bytes each). Smaller: at high rates the
+/// Packets remembered at the most. A power of two. Larger: more memory per peer (12 bytes each). Smaller: at high rates the
 /// feedback of a long path finds nothing (2048 packets are 1.6 s at 12 Mbit/s of 1200 bytes).
 pub const CAPACITY: usize = 2048;
 const _: () = assert!(CAPACITY.is_power_of_two() && CAPACITY < 1 << 15, "feedback numbers are 16 bits");
+/// Places of the ring at first: a second of sound and thumbnails.
+const FIRST: usize = 64;
+const _: () = assert!(FIRST.is_power_of_two() && FIRST <= CAPACITY);
+/// A packet younger than this is not overwritten while the ring may grow: no feedback that matters is later.
+const REMEMBERED: Duration = Duration::from_secs(2);
 
 /// A probe cluster's number; 0 is "no probe".
 pub type Cluster = u8;
@@ -75,7 +81,7 @@ pub struct SendHistory {
 impl Default for SendHistory {
     fn default() -> Self {
         SendHistory {
-            entries: vec![Entry::default(); CAPACITY].into_boxed_slice(),
+            entries: vec![Entry::default(); FIRST].into_boxed_slice(),
             first: 0,
             next: 0,
             settled: 0,
@@ -99,12 +105,14 @@ impl SendHistory {
     /// Notes a packet that leaves now and gives its number: stamp the low 16 bits.
     pub fn sent(&mut self, now: Time, size: u16, cluster: Cluster) -> u64 {
         let sequence = self.next;
+        if sequence - self.oldest() == self.entries.len() as u64 && self.entries.len() < CAPACITY {
+            self.make_room(now);
+        }
         self.next += 1;
         self.cumulative = self.cumulative.wrapping_add(u32::from(size));
         self.last_sent = now;
         let sent_us = (now.nanos() / 1000) as u32;
-        self.entries[sequence as usize % CAPACITY] =
-            Entry { sent_us, cumulative: self.cumulative, size, cluster, state: State::InFlight };
+        *self.place(sequence) = Entry { sent_us, cumulative: self.cumulative, size, cluster, state: State::InFlight };
         sequence
     }
 
@@ -123,7 +131,7 @@ impl SendHistory {
     pub fn unwrap(&self, sequence: u16) -> Option<u64> {
         let newest = self.next.checked_sub(1)?;
         let age = u64::from((newest as u16).wrapping_sub(sequence));
-        if age >= CAPACITY as u64 {
+        if age >= self.entries.len() as u64 {
             return None;
         }
         newest.checked_sub(age).filter(|&sequence| sequence >= self.first)
@@ -154,9 +162,9 @@ impl SendHistory {
     /// Tells `fate` of each packet that left before `before`, once: when it left, and whether it was lost. Packets
     /// that no feedback spoke of are passed over.
     pub fn settle(&mut self, now: Time, before: Time, mut fate: impl FnMut(Time, bool)) {
-        self.settled = self.settled.max(self.next.saturating_sub(CAPACITY as u64));
+        self.settled = self.settled.max(self.oldest());
         while self.settled < self.next {
-            let entry = &self.entries[self.settled as usize % CAPACITY];
+            let entry = *self.place(self.settled);
             let sent = entry.sent(now);
             if sent >= before {
                 break;
@@ -178,9 +186,31 @@ impl SendHistory {
     }
 
     fn entry(&mut self, sequence: u64) -> Option<&mut Entry> {
-        let oldest = self.next.saturating_sub(CAPACITY as u64).max(self.first);
-        let in_window = (oldest..self.next).contains(&sequence);
-        in_window.then(|| &mut self.entries[sequence as usize % CAPACITY])
+        let in_window = (self.oldest()..self.next).contains(&sequence);
+        in_window.then(|| self.place(sequence))
+    }
+
+    /// The oldest number that has its entry, or would have the next one.
+    fn oldest(&self) -> u64 {
+        self.next.saturating_sub(self.entries.len() as u64).max(self.first)
+    }
+
+    fn place(&mut self, sequence: u64) -> &mut Entry {
+        let mask = self.entries.len() - 1;
+        &mut self.entries[sequence as usize & mask]
+    }
+
+    /// Doubles a full ring whose oldest packet is still young.
+    fn make_room(&mut self, now: Time) {
+        let oldest = self.oldest();
+        if now.since(self.place(oldest).sent(now)) >= REMEMBERED {
+            return;
+        }
+        let larger = vec![Entry::default(); self.entries.len() * 2].into_boxed_slice();
+        let smaller = core::mem::replace(&mut self.entries, larger);
+        for sequence in oldest..self.next {
+            *self.place(sequence) = smaller[sequence as usize & (smaller.len() - 1)];
+        }
     }
 }
 
@@ -218,6 +248,23 @@ mod tests {
         assert_eq!(told[3..], [(13, true)], "nothing was said of the last one");
         assert_eq!(history.bytes_between(numbers[0], numbers[3]), 1400);
         assert_eq!(history.bytes_between(numbers[3], numbers[0]), 0);
+    }
+
+    #[test]
+    fn the_ring_grows_with_the_rate_and_forgets_nothing_young() {
+        let mut slow = SendHistory::starting_at(65_500);
+        (0..1000).for_each(|i| drop(slow.sent(Time::from_millis(40 * i), 100, 0)));
+        assert_eq!(slow.entries.len(), FIRST, "25 packets a second");
+        let mut fast = SendHistory::starting_at(65_500);
+        let numbers: Vec<u64> = (0..1000).map(|i| fast.sent(Time::from_millis(2 * i), 100 + i as u16, 0)).collect();
+        assert_eq!(fast.entries.len(), 1024, "500 packets a second");
+        for (i, &number) in numbers.iter().enumerate() {
+            let acked = fast.received(Time::from_millis(2000), number, 0).expect("it is remembered");
+            assert_eq!((acked.sent, acked.size), (Time::from_millis(2 * i as u64), 100 + i as u16));
+            assert_eq!(fast.unwrap(number as u16), Some(number));
+        }
+        (0..9000).for_each(|i| drop(fast.sent(Time::from_millis(2000 + i / 8), 100, 0)));
+        assert_eq!(fast.entries.len(), CAPACITY, "and no further");
     }
 
     #[test]
