@@ -111,6 +111,15 @@ pub enum Command {
         /// Whoever presents now is left alone: the dedicated cloud's variant.
         but_presenter: bool,
     },
+    /// Whether everybody who joins this meeting from now on is muted (CMS-21); `None` = as the settings say.
+    MuteOnJoin(Option<bool>),
+    /// Every participant who is in, at the server: sound, picture, or both. One step, however many they are.
+    MuteAll {
+        /// Sound off or on; `None` = as it is.
+        audio: Option<bool>,
+        /// Picture off or on; `None` = as it is.
+        video: Option<bool>,
+    },
     /// Call somebody (MGMT-15).
     Dial(Box<Dial>),
     /// Ends the conference for all (MGMT-23).

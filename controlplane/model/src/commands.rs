@@ -77,6 +77,8 @@ impl Model {
             Command::Nothing => {}
             Command::Start => self.start(fx, place),
             Command::MuteGuests { muted, but_presenter } => self.mute_guests(fx, place, muted, but_presenter),
+            Command::MuteOnJoin(muted) => self.set_mute_on_join(fx, place, muted),
+            Command::MuteAll { audio, video } => self.mute_all(fx, place, audio, video),
             Command::Dial(dial) => return self.dial(now, fx, place, *dial),
             Command::End => self.remove_everybody(fx, place, "Conference terminated by a host"),
             Command::OverrideLayout { entries, whole } => return self.override_layout(fx, place, entries, whole),

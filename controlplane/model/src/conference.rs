@@ -150,6 +150,10 @@ pub struct Conference {
     pub started: bool,
     /// A recorder runs.
     pub recording: bool,
+    /// Number of the meeting that goes on, never used again; 0 = nobody is there.
+    pub meeting: u64,
+    /// For this meeting, instead of [`Settings::mute_on_join`].
+    pub mute_on_join: Option<bool>,
     /// Who holds the presentation floor.
     pub presenter: Option<ParticipantKey>,
     /// Layouts that a host chose, per audience.
@@ -175,6 +179,8 @@ impl Conference {
             guests_muted: false,
             started: false,
             recording: false,
+            meeting: 0,
+            mute_on_join: None,
             presenter: None,
             layouts: Vec::new(),
             stage: Vec::new(),

@@ -154,7 +154,7 @@ impl Model {
             return Err(Refusal::BadValue("nobody is in the conference".into()));
         }
         how.answer_by_ms = now.ms + ANSWER_MS;
-        let muted = conference.settings.mute_on_join || (role == Role::Guest && conference.guests_muted);
+        let muted = conference.joins_muted(role);
         let key = ParticipantKey(self.fresh_key());
         let participant = Participant {
             uri: destination.trim().into(),

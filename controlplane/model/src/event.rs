@@ -4,6 +4,7 @@ use crate::access::Role;
 use crate::action::CameraMove;
 use crate::ids::{CallId, ConferenceKey, ParticipantId, ParticipantKey};
 use crate::layout::LayoutName;
+use crate::meeting::MeetingView;
 use crate::participant::ParticipantView;
 
 /// One entry of a conference's log.
@@ -30,6 +31,8 @@ pub enum Audience {
     Guests,
     /// One participant, waiting or not.
     One(ParticipantKey),
+    /// Nobody inside: only those who watch all conferences, and they see everything.
+    Observers,
 }
 
 /// Rights that decide what a viewer sees of the log.
@@ -52,6 +55,7 @@ impl Standing {
             Audience::Hosts => self.admitted && self.host,
             Audience::Guests => self.admitted && !self.host,
             Audience::One(key) => key == self.viewer,
+            Audience::Observers => false,
         }
     }
 }
@@ -119,6 +123,10 @@ pub enum EventBody {
         /// The role there.
         role: Role,
     },
+    /// A meeting began, or what is known of it changed. For observers.
+    Meeting(Box<MeetingView>),
+    /// The last one left. For observers.
+    MeetingEnded,
     /// The receiver is out; the stream ends (MGMT-56).
     Disconnected {
         /// Why.

@@ -39,6 +39,13 @@ pub enum Fact {
         /// Whether it runs.
         active: bool,
     },
+    /// A participant's terminal records, or no longer.
+    EndpointRecording {
+        /// Whose.
+        participant: ParticipantKey,
+        /// Whether it records.
+        active: bool,
+    },
     /// Speakers, most recent first, with whether they speak now.
     Speakers {
         /// Where.
@@ -77,6 +84,11 @@ impl Model {
                 {
                     place.recording = active;
                     self.status_changed(fx, conference);
+                }
+            }
+            Fact::EndpointRecording { participant, active } => {
+                if let Some(place) = self.conference_of(participant) {
+                    self.set(fx, place, participant, false, |member| member.endpoint_recording = active);
                 }
             }
             Fact::Speakers { conference, order } => self.speakers(fx, conference, order),

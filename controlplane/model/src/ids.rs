@@ -61,6 +61,8 @@ macro_rules! uuid {
 
 uuid!(/// A conference outside.
     ConferenceId);
+uuid!(/// One meeting in a conference, from the first who comes to the last who goes (CMS `call`).
+    MeetingId);
 uuid!(/// A participant outside (`participant_uuid`).
     ParticipantId);
 uuid!(/// A media connection outside (`call_uuid`).

@@ -39,6 +39,7 @@ impl Model {
         fx.rows.push(Row::Conference(key));
         self.status_changed(fx, key);
         self.admit_all_if_open(fx, key);
+        self.meeting_changed(fx, key);
         if relaid {
             self.order_changed_for_all(fx, key);
             self.tell_layouts(fx, key);
@@ -86,7 +87,7 @@ impl Model {
         }
         let place = conference.key;
         let waits = role == Role::Guest && !conference.open_to_guests();
-        let muted = conference.settings.mute_on_join || (role == Role::Guest && conference.guests_muted);
+        let muted = conference.joins_muted(role);
         let state = if waits { ServiceState::WaitingRoom } else { ServiceState::Conference };
         let key = ParticipantKey(self.fresh_key());
         let participant = Participant {
@@ -104,6 +105,7 @@ impl Model {
         self.index_participant(key, Some(place));
         fx.keep(place, key);
         fx.rows.push(Row::Token(place, join.token));
+        self.meeting_begins(fx, place);
         self.tell_created(fx, place, key);
         Ok(Outcome::Joined { conference: place, key, id: join.id, role, state })
     }

@@ -154,6 +154,10 @@ impl Model {
         conference.recording = false;
         conference.layouts.clear();
         conference.stage.clear();
+        conference.mute_on_join = None;
+        if std::mem::take(&mut conference.meeting) != 0 {
+            fx.event(key, Audience::Observers, EventBody::MeetingEnded);
+        }
         let ad_hoc = conference.settings.kind == Kind::AdHoc;
         fx.rows.push(Row::Conference(key));
         fx.media.push(MediaChange::RemoveConference(key));

@@ -369,11 +369,13 @@ impl Conference {
             require(member.state != Connecting || member.dialled.is_some(), "connecting without having been dialled")?;
         }
         require(self.members.is_empty() || self.lives(), "nobody keeps it alive")?;
+        require(self.members.is_empty() == (self.meeting == 0), "a meeting without people, or people without")?;
         if self.members.is_empty() {
             require(
                 !self.locked && !self.started && !self.guests_muted && !self.recording && self.layouts.is_empty(),
                 "state outlived the meeting",
             )?;
+            require(self.mute_on_join.is_none(), "muting outlived the meeting")?;
         }
         Ok(())
     }

@@ -101,6 +101,8 @@ pub struct Participant {
     pub held: bool,
     /// Aliases of conferences that they were transferred from, in lower case: their client may go on using them.
     pub came_from: Vec<String>,
+    /// Their terminal records the meeting (CMS-22).
+    pub endpoint_recording: bool,
     /// Set for who was called by us; they have no token.
     pub dialled: Option<Dialled>,
     /// Media connections.
@@ -135,6 +137,7 @@ impl Participant {
             layout: None,
             held: false,
             came_from: Vec::new(),
+            endpoint_recording: false,
             dialled: None,
             calls: Vec::new(),
         }
@@ -193,6 +196,8 @@ impl Participant {
             outgoing: self.dialled.is_some(),
             streaming: self.dialled.as_ref().is_some_and(|dialled| dialled.streaming),
             fecc: self.calls.iter().any(|call| call.fecc && (call.started || call.connected)),
+            moved: !self.came_from.is_empty(),
+            endpoint_recording: self.endpoint_recording,
         }
     }
 }
@@ -250,4 +255,8 @@ pub struct ParticipantView {
     pub streaming: bool,
     /// Their camera can be steered from afar.
     pub fecc: bool,
+    /// They came from another conference, under the same outside name.
+    pub moved: bool,
+    /// Their terminal records the meeting.
+    pub endpoint_recording: bool,
 }

@@ -93,6 +93,7 @@ impl Model {
         fx.rows.push(crate::effects::Row::Conference(place));
         self.order_changed_for_all(fx, place);
         self.tell_layouts(fx, place);
+        self.meeting_changed(fx, place);
         Ok(Outcome::Layouts(layouts))
     }
 

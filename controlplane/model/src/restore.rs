@@ -80,6 +80,11 @@ impl Model {
                 conference.started = false;
                 conference.recording = false;
                 conference.layouts.clear();
+                conference.meeting = 0;
+                conference.mute_on_join = None;
+            } else if conference.meeting == 0 {
+                // The store is older than meetings' numbers.
+                conference.meeting = model.fresh_key();
             }
             if conference.settings.aliases.iter().any(|alias| model.alias_owner(alias).is_some()) {
                 left_out += 1;

@@ -120,7 +120,7 @@ impl Model {
 
     fn arrive(&mut self, now: Now, fx: &mut Fx, to: ConferenceKey, key: ParticipantKey, role: Role) {
         let Some(conference) = self.conference_mut(to) else { return };
-        let muted = conference.settings.mute_on_join || (role == Role::Guest && conference.guests_muted);
+        let muted = conference.joins_muted(role);
         let waits = role == Role::Guest && !conference.open_to_guests();
         let alias = conference.settings.aliases.first().cloned().unwrap_or_default();
         let Some(member) = conference.member_mut(key) else { return };
@@ -147,6 +147,7 @@ impl Model {
             fx.media.push(MediaChange::Conference(to));
         }
         fx.media.push(MediaChange::Participant(to, key));
+        self.meeting_begins(fx, to);
         self.tell_created(fx, to, key);
         self.start_if_a_host_has_media(fx, to);
     }

@@ -117,6 +117,9 @@ impl Player {
                 let Some(id) = Self::pick(&self.dialled, n) else { return };
                 let found = self.w.model.conferences().find_map(|c| c.by_id.get(&id).copied());
                 let Some(participant) = found else { return };
+                if n % 4 == 0 {
+                    let _ = self.w.act(Action::Fact(Fact::EndpointRecording { participant, active: answered }));
+                }
                 let fact = match answered {
                     true => Fact::Answered(participant),
                     false => Fact::HungUp { participant, reason: "busy".into() },
@@ -133,7 +136,7 @@ impl Player {
                     plus_n: true,
                     overlay_text: true,
                 };
-                let command = match what % 9 {
+                let command = match what % 11 {
                     0 => Command::Lock(true),
                     1 => Command::Lock(false),
                     2 => Command::Start,
@@ -143,6 +146,8 @@ impl Player {
                     6 => Command::OverrideLayout { entries: Vec::new(), whole: false },
                     7 if what > 250 => Command::End,
                     7 => Command::ClearHands,
+                    8 => Command::MuteOnJoin((what > 80).then_some(what > 160)),
+                    9 => Command::MuteAll { audio: Some(what > 128), video: (what > 60).then_some(what > 200) },
                     _ => Command::Message { content_type: "text/plain".into(), payload: "m".into() },
                 };
                 let _ = self.w.does(&person, command);
@@ -213,13 +218,14 @@ impl Player {
                 let _ = self.w.act(Action::Fact(Fact::EveryLegEnded { reason: "media restarted".into() }));
             }
             Move::TakenBack(inner) => {
-                let (model, viewers) = (self.w.model.clone(), self.w.viewers.clone());
+                let (model, viewers, observer) =
+                    (self.w.model.clone(), self.w.viewers.clone(), self.w.observer.clone());
                 let (people, calls) = (self.people.clone(), self.calls.clone());
                 self.w.model.begin();
                 self.play(*inner);
                 self.w.model.rollback();
                 assert!(self.w.model.same_state(&model), "a rollback left something behind");
-                (self.w.viewers, self.people, self.calls) = (viewers, people, calls);
+                (self.w.viewers, self.w.observer, self.people, self.calls) = (viewers, observer, people, calls);
             }
         }
     }

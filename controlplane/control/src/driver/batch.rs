@@ -44,7 +44,7 @@ impl Driver {
         let (mut asks, mut follows, mut ticks, mut end) = (Vec::new(), Vec::new(), Vec::new(), None);
         for input in inputs.drain(..) {
             match input {
-                Input::Ask(request @ (Request::Follow { .. } | Request::Resume(_)), answer) => {
+                Input::Ask(request @ (Request::Follow { .. } | Request::Resume(_) | Request::Observe), answer) => {
                     follows.push((request, answer))
                 }
                 Input::Ask(request, answer) => asks.push((request, answer)),
@@ -178,7 +178,7 @@ impl Driver {
             }
             Request::Offer(offer) => self.offer(offer, pending),
             Request::Wishes { alias, by, target, call, slots } => self.wishes(&alias, by, target, call, slots, pending),
-            Request::Follow { .. } | Request::Resume(_) => self.follow(request),
+            Request::Follow { .. } | Request::Resume(_) | Request::Observe => self.follow(request),
             Request::Conferences(None) => Ok(Reply::Conferences(self.model.conferences().map(info).collect())),
             Request::Conferences(Some(name)) => {
                 let key = self.place(&name, By::Operator)?;
@@ -232,7 +232,10 @@ impl Driver {
                 (key, viewer, last_id)
             }
             Request::Resume(viewer) => (self.model.conference_of(viewer).ok_or(Refusal::InvalidToken)?, viewer, None),
-            _ => return Err(Failure::Busy),
+            _ => {
+                let pictures = self.model.conferences().map(|c| (c.key, c.picture_for_observers()));
+                return Ok(Reply::Observing(self.logs.observe(pictures.filter(|(_, picture)| !picture.is_empty()))));
+            }
         };
         let conference = self.model.conference(key).ok_or(Refusal::NoSuchConference)?;
         let standing = conference.standing(viewer).ok_or(Refusal::InvalidToken)?;
@@ -255,7 +258,7 @@ impl Driver {
 /// Whether a request that succeeds changes what is kept, whatever else the batch did.
 fn writes(request: &Request) -> bool {
     match request {
-        Request::Check { .. } | Request::Follow { .. } | Request::Resume(_) => false,
+        Request::Check { .. } | Request::Follow { .. } | Request::Resume(_) | Request::Observe => false,
         Request::Conferences(_) | Request::Wishes { .. } => false,
         Request::Do { command, .. } => {
             !matches!(command, Command::Roster | Command::Status | Command::Extend | Command::Message { .. })

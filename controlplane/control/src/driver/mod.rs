@@ -20,7 +20,7 @@ pub use clock::Clock;
 pub use gauges::Gauges;
 pub use request::{ConferenceInfo, Failure, Offer, Reply, Request};
 
-use crate::events::Logs;
+use crate::events::{Logs, Observed};
 use crate::link::{LinkEvent, MediaLink};
 use crate::serve::Settings;
 use crate::store::{Loaded, Store, StoreError};
@@ -259,12 +259,15 @@ impl Driver {
         for event in events {
             by_conference.entry(event.conference).or_default().push((event.audience, event.body));
         }
+        let mut happened = Vec::with_capacity(by_conference.len());
         for (key, events) in by_conference {
-            self.logs.append(key, events, rand::random);
+            let entries = self.logs.append(key, events, rand::random);
+            happened.push(Observed { conference: key, entries });
             if self.model.conference(key).is_none_or(|conference| conference.members.is_empty()) {
                 self.logs.close(key);
             }
         }
+        self.logs.show(happened);
     }
 
     /// Media says something.

@@ -1,7 +1,7 @@
 //! What faces ask of the driver, and what they get.
 
 use crate::calls::{CallError, Present};
-use crate::events::Subscription;
+use crate::events::{Observer, Subscription};
 use crate::store::rows::SettingsRow;
 use plenum_contract::spec::SlotWish;
 use plenum_model::event::Status;
@@ -57,6 +57,8 @@ pub enum Request {
     },
     /// A follower who was moved to another conference goes on there.
     Resume(ParticipantKey),
+    /// Follow all conferences, as whoever may operate.
+    Observe,
     /// An operator's list of conferences, or the one with this alias or UUID.
     Conferences(Option<String>),
     /// An operator makes a conference.
@@ -78,6 +80,7 @@ impl Request {
             Request::Wishes { .. } => "wishes",
             Request::Follow { .. } => "follow",
             Request::Resume(_) => "resume",
+            Request::Observe => "observe",
             Request::Conferences(_) => "conferences",
             Request::Create(_) => "create",
             Request::Change(..) => "change",
@@ -156,6 +159,8 @@ pub enum Reply {
     },
     /// Events.
     Stream(Subscription),
+    /// Everything that happens, from now on.
+    Observing(Observer),
     /// For operators.
     Conferences(Vec<ConferenceInfo>),
     /// A conference was made.

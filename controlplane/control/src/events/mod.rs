@@ -5,6 +5,11 @@
 //! entry it saw gets what it missed when the ring still has it, else everything anew. Ids are `<epoch>-<number>`; the epoch
 //! is random for each log, so an id of a former process or meeting is never mistaken for one of this.
 
+mod observer;
+
+pub use observer::{Observed, Observer, Seen};
+
+use observer::Feed;
 use plenum_model::event::Standing;
 use plenum_model::{Audience, ConferenceKey, EventBody, ParticipantKey};
 use std::collections::{BTreeMap, VecDeque};
@@ -52,13 +57,14 @@ struct Log {
     readers: broadcast::Sender<Chunk>,
 }
 
-/// Entries of one batch.
-type Chunk = Arc<[Arc<Entry>]>;
+/// Entries of one batch in one conference.
+pub type Chunk = Arc<[Arc<Entry>]>;
 
 /// The logs of all conferences that have somebody in them.
 #[derive(Debug, Default)]
 pub struct Logs {
     logs: BTreeMap<ConferenceKey, Log>,
+    observers: Feed,
     /// Entries appended since start.
     pub appended: u64,
 }
@@ -70,7 +76,7 @@ impl Logs {
         conference: ConferenceKey,
         events: impl IntoIterator<Item = (Audience, EventBody)>,
         epoch: impl FnOnce() -> u32,
-    ) {
+    ) -> Chunk {
         let log = self.log(conference, epoch);
         let before = log.last;
         let mut entry = |(audience, body)| {
@@ -82,8 +88,19 @@ impl Logs {
         log.kept.drain(..log.kept.len().saturating_sub(KEPT));
         let appended = log.last - before;
         // Nobody reads: that is no error.
-        let _ = log.readers.send(chunk);
+        let _ = log.readers.send(chunk.clone());
         self.appended += appended;
+        chunk
+    }
+
+    /// Shows what happened at one time, in all conferences, to those who watch all.
+    pub fn show(&mut self, happened: Vec<Observed>) {
+        self.observers.show(happened);
+    }
+
+    /// Follows all conferences. `pictures`: what is now, conference by conference.
+    pub fn observe(&mut self, pictures: impl IntoIterator<Item = (ConferenceKey, Vec<EventBody>)>) -> Observer {
+        self.observers.follow(pictures)
     }
 
     fn log(&mut self, conference: ConferenceKey, epoch: impl FnOnce() -> u32) -> &mut Log {

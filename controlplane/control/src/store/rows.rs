@@ -146,6 +146,10 @@ struct ConferenceRow {
     #[serde(default)]
     recording: bool,
     #[serde(default)]
+    meeting: u64,
+    #[serde(default)]
+    mute_on_join: Option<bool>,
+    #[serde(default)]
     presenter: Option<u64>,
     #[serde(default)]
     layouts: Vec<LayoutRow>,
@@ -182,6 +186,8 @@ pub fn conference_body(conference: &Conference) -> Result<String, serde_json::Er
         guests_muted: conference.guests_muted,
         started: conference.started,
         recording: conference.recording,
+        meeting: conference.meeting,
+        mute_on_join: conference.mute_on_join,
         presenter: conference.presenter.map(|key| key.0),
         layouts: conference.layouts.iter().map(layout).collect(),
     })
@@ -200,6 +206,8 @@ pub fn new_conference_body(id: &str, settings: SettingsRow) -> Result<String, se
         guests_muted: false,
         started: false,
         recording: false,
+        meeting: 0,
+        mute_on_join: None,
         presenter: None,
         layouts: Vec::new(),
     })
@@ -227,6 +235,8 @@ pub fn conference(key: i64, body: &str) -> Option<Conference> {
         guests_muted: row.guests_muted,
         started: row.started,
         recording: row.recording,
+        meeting: row.meeting,
+        mute_on_join: row.mute_on_join,
         presenter: row.presenter.map(ParticipantKey),
         layouts: row.layouts.into_iter().filter_map(layout).collect(),
         stage: Vec::new(),
@@ -278,6 +288,8 @@ struct ParticipantRow {
     held: bool,
     #[serde(default)]
     came_from: Vec<String>,
+    #[serde(default)]
+    endpoint_recording: bool,
     #[serde(default)]
     dialled: Option<DialledRow>,
     #[serde(default)]
@@ -405,6 +417,7 @@ pub fn participant_body(participant: &Participant) -> Result<String, serde_json:
         layout: participant.layout.map(|layout| layout.as_str().into()),
         held: participant.held,
         came_from: participant.came_from.clone(),
+        endpoint_recording: participant.endpoint_recording,
         dialled: participant.dialled.as_ref().map(DialledRow::of),
         calls: participant.calls.iter().map(call).collect(),
     })
@@ -451,6 +464,7 @@ pub fn participant(key: i64, body: &str) -> Option<Participant> {
         layout: row.layout.as_deref().and_then(LayoutName::parse),
         held: row.held,
         came_from: row.came_from,
+        endpoint_recording: row.endpoint_recording,
         dialled: row.dialled.map(DialledRow::model),
         calls: row.calls.into_iter().filter_map(call).collect(),
     })

@@ -1,6 +1,9 @@
 //! A meeting for tests: virtual time, numbered ids, and viewers that mirror the roster from events alone.
 #![allow(dead_code, missing_docs, unreachable_pub)]
 
+mod observer;
+
+use observer::Observer;
 use plenum_model::event::Standing;
 use plenum_model::*;
 use std::collections::BTreeMap;
@@ -14,6 +17,8 @@ pub struct World {
     pub viewers: BTreeMap<ParticipantKey, Viewer>,
     pub media: Vec<MediaChange>,
     pub signals: Vec<Signal>,
+    /// Somebody who watches all rooms.
+    pub observer: Observer,
     /// A second room, without PINs.
     pub other: ConferenceKey,
 }
@@ -71,6 +76,7 @@ impl World {
             viewers: BTreeMap::new(),
             media: Vec::new(),
             signals: Vec::new(),
+            observer: Observer::default(),
             other: ConferenceKey(0),
         };
         let made = world.act(Action::Create(NewConference { id: ConferenceId([9; 16]), settings }));
@@ -104,6 +110,7 @@ impl World {
         }
         self.model.check().unwrap_or_else(|wrong| panic!("{action:?}: {wrong}"));
         for event in effects.events {
+            self.observer.take(&event);
             self.deliver(event);
         }
         for (key, viewer) in self.viewers.iter_mut().filter(|(_, viewer)| viewer.moved) {
@@ -225,6 +232,7 @@ impl World {
             let roster: BTreeMap<_, _> = conference.roster_for(*key).into_iter().map(|view| (view.id, view)).collect();
             assert_eq!(viewer.roster, roster, "the stream of {key:?} disagrees with the roster");
         }
+        self.observer.agrees(&self.model);
     }
 }
 
@@ -255,6 +263,7 @@ impl Viewer {
             EventBody::PresentationStarted { id, .. } => assert!(self.roster.contains_key(id), "a stranger presents"),
             EventBody::Moved { to, .. } => (self.place, self.moved) = (*to, true),
             EventBody::Disconnected { reason } => self.out = Some(reason.clone()),
+            EventBody::Meeting(_) | EventBody::MeetingEnded => panic!("only observers are told of meetings"),
             EventBody::Status(_)
             | EventBody::Message { .. }
             | EventBody::Camera(_)

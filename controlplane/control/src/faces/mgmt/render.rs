@@ -240,7 +240,7 @@ pub(super) fn messages(dialect: Dialect, body: &EventBody) -> Vec<(&'static str,
         EventBody::Created(view) => vec![("participant_create", participant(view))],
         EventBody::Updated(view) => vec![("participant_update", participant(view))],
         EventBody::Deleted(id) => vec![("participant_delete", json!({"uuid": id.to_string()}))],
-        EventBody::Standing(_) => Vec::new(),
+        EventBody::Standing(_) | EventBody::Meeting(_) | EventBody::MeetingEnded => Vec::new(),
         EventBody::Status(state) => vec![(if seed { "service_update" } else { "conference_update" }, status(state))],
         EventBody::Message { origin, from, direct, content_type, payload } => {
             let data = json!({
@@ -320,6 +320,8 @@ mod tests {
             outgoing: false,
             streaming: false,
             fecc: false,
+            moved: false,
+            endpoint_recording: false,
         }
     }
 
