@@ -4,6 +4,7 @@
 use super::Shared;
 use bytes::BytesMut;
 use plenum_packet::Time;
+use plenum_session::dtls::repeat::Repeat;
 use plenum_srtp::Suite;
 use rtc_dtls::config::{ConfigBuilder, ExtendedMasterSecretType, HandshakeConfig};
 use rtc_dtls::crypto::Certificate;
@@ -52,6 +53,8 @@ pub(crate) struct Rtc {
     endpoint: Endpoint,
     config: Arc<HandshakeConfig>,
     started: bool,
+    completed: bool,
+    repeat: Repeat,
     events: Vec<EndpointEvent>,
 }
 
@@ -95,7 +98,14 @@ impl Client {
             .build(true, Some(server()))
             .expect("a DTLS client configuration");
         let endpoint = Endpoint::new(SocketAddr::from(([127, 0, 0, 1], 1)), Default::default(), None);
-        Client::Rtc(Box::new(Rtc { endpoint, config: Arc::new(config), started: false, events: vec![] }))
+        Client::Rtc(Box::new(Rtc {
+            endpoint,
+            config: Arc::new(config),
+            started: false,
+            completed: false,
+            repeat: Repeat::default(),
+            events: vec![],
+        }))
     }
 
     pub(crate) fn handle(&mut self, now: Instant, packet: &[u8]) {
@@ -174,6 +184,7 @@ impl Rtc {
         for event in self.events.drain(..) {
             match event {
                 EndpointEvent::HandshakeComplete => {
+                    self.completed = true;
                     let Some(state) = self.endpoint.get_connection_state(server()) else { continue };
                     let profile = state.srtp_protection_profile() as u16;
                     let Some(suite) = Suite::from_dtls_profile(profile) else { continue };
@@ -186,9 +197,16 @@ impl Rtc {
                 _ => {}
             }
         }
-        while let Some(transmit) = self.endpoint.poll_transmit() {
-            out.push(Output::Packet(transmit.message.to_vec()));
+        let made: Vec<_> = std::iter::from_fn(|| self.endpoint.poll_transmit()).map(|t| t.message.to_vec()).collect();
+        if self.completed {
+            self.repeat.done();
+        } else {
+            let again = self.repeat.take(now).unwrap_or_default();
+            out.extend(again.iter().cloned().map(Output::Packet));
+            self.repeat.made(made.iter().map(Vec::as_slice));
+            self.repeat.watch(now, self.endpoint.poll_timeout(&server()));
         }
-        self.endpoint.poll_timeout(&server())
+        out.extend(made.into_iter().map(Output::Packet));
+        self.endpoint.poll_timeout(&server()).or(self.repeat.due())
     }
 }

@@ -6,6 +6,7 @@
 
 mod dimpl;
 pub mod hello;
+pub mod repeat;
 mod rtc;
 
 use crate::env::{Certificates, EnvError, fingerprint};

@@ -3,6 +3,7 @@
 //! Used with one peer, so the address that its endpoint wants as a key is a constant: the real path may change at any time.
 
 use super::hello::PROFILES;
+use super::repeat::Repeat;
 use super::{Engine, Failed, Output};
 use crate::env::{Certificates, EnvError};
 use bytes::BytesMut;
@@ -60,6 +61,9 @@ impl Configuration {
         let index = PROFILES.iter().position(|&p| Some(p) == profile).unwrap_or(0);
         RtcEngine {
             endpoint: Endpoint::new(PEER, Default::default(), Some(Arc::clone(&self.0[index]))),
+            outgoing: VecDeque::new(),
+            repeat: Repeat::default(),
+            completed: false,
             pending: VecDeque::new(),
         }
     }
@@ -76,11 +80,16 @@ enum Pending {
 /// One association.
 pub(crate) struct RtcEngine {
     endpoint: Endpoint,
+    outgoing: VecDeque<Vec<u8>>,
+    repeat: Repeat,
+    completed: bool,
     pending: VecDeque<Pending>,
 }
 
 impl RtcEngine {
     fn complete(&mut self) {
+        self.completed = true;
+        self.repeat.done();
         let done = self.endpoint.get_connection_state(PEER).and_then(|state| {
             let profile = state.srtp_protection_profile() as u16;
             let suite = plenum_srtp::Suite::from_dtls_profile(profile)?;
@@ -96,11 +105,33 @@ impl RtcEngine {
             None => self.pending.push_back(Pending::Failed),
         }
     }
+
+    /// Takes over what the engine made, and keeps watch over its timer until the handshake is done.
+    fn follow(&mut self, now: Instant) {
+        let first = self.outgoing.len();
+        while let Some(transmit) = self.endpoint.poll_transmit() {
+            self.outgoing.push_back(transmit.message.to_vec());
+        }
+        if self.completed {
+            return;
+        }
+        self.repeat.made(self.outgoing.iter().skip(first).map(Vec::as_slice));
+        self.repeat.watch(now, self.endpoint.poll_timeout(&PEER));
+    }
 }
 
 impl Engine for RtcEngine {
     fn handle_packet(&mut self, now: Instant, packet: &[u8]) -> Result<(), Failed> {
-        let events = self.endpoint.read(now, PEER, None, BytesMut::from(packet)).map_err(|_| Failed)?;
+        let read = self.endpoint.read(now, PEER, None, BytesMut::from(packet));
+        let Ok(events) = read else {
+            self.follow(now);
+            return Err(Failed);
+        };
+        let made = self.outgoing.len();
+        self.follow(now);
+        if self.outgoing.len() == made && events.is_empty() {
+            self.outgoing.extend(self.repeat.ignored(packet).iter().cloned());
+        }
         for event in events {
             match event {
                 EndpointEvent::HandshakeComplete => self.complete(),
@@ -115,12 +146,16 @@ impl Engine for RtcEngine {
     }
 
     fn handle_timeout(&mut self, now: Instant) -> Result<(), Failed> {
-        self.endpoint.handle_timeout(PEER, now).map_err(|_| Failed)
+        self.endpoint.handle_timeout(PEER, now).map_err(|_| Failed)?;
+        let again = self.repeat.take(now).ok_or(Failed)?;
+        self.outgoing.extend(again.iter().cloned());
+        self.follow(now);
+        Ok(())
     }
 
     fn poll<'a>(&mut self, buf: &'a mut [u8]) -> Output<'a> {
-        if let Some(transmit) = self.endpoint.poll_transmit() {
-            return copied(buf, &transmit.message).map_or(Output::Failed, Output::Packet);
+        if let Some(packet) = self.outgoing.pop_front() {
+            return copied(buf, &packet).map_or(Output::Failed, Output::Packet);
         }
         match self.pending.pop_front() {
             Some(Pending::Certificate(der)) => copied(buf, &der).map_or(Output::Failed, Output::Certificate),
@@ -128,16 +163,21 @@ impl Engine for RtcEngine {
             Some(Pending::Data(data)) => copied(buf, &data).map_or(Output::Failed, Output::Data),
             Some(Pending::Closed) => Output::Closed,
             Some(Pending::Failed) => Output::Failed,
-            None => Output::Idle(self.endpoint.poll_timeout(&PEER)),
+            None => Output::Idle(self.endpoint.poll_timeout(&PEER).or(self.repeat.due())),
         }
     }
 
     fn send(&mut self, now: Instant, data: &[u8]) -> Result<(), Failed> {
-        self.endpoint.write(now, PEER, data).map_err(|_| Failed)
+        let written = self.endpoint.write(now, PEER, data).map_err(|_| Failed);
+        self.follow(now);
+        written
     }
 
     fn close(&mut self, now: Instant) {
         let _ = self.endpoint.close(now);
+        self.completed = true;
+        self.repeat = Repeat::default();
+        self.follow(now);
     }
 }
 
