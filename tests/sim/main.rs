@@ -7,9 +7,12 @@
 mod net;
 mod random;
 mod seeds;
+mod simulcast;
+mod transport;
 mod walk;
 mod world;
 
 mod bandwidth;
 mod conference;
+mod hostile;
 mod meeting;

@@ -53,6 +53,7 @@ pub(crate) struct Member {
     pub(crate) spec: SessionSpec,
     pub(crate) participant: ParticipantSpec,
     subscription: u64,
+    generation: u32,
     /// Whether the peer is still running.
     pub(crate) here: bool,
 }
@@ -94,8 +95,11 @@ pub(crate) struct World {
     by_address: HashMap<SocketAddr, Id>,
     conferences: BTreeMap<ConferenceKey, ConferenceSpec>,
     pub(crate) sent: u64,
+    /// The newest RTP packet of each peer.
+    overheard: BTreeMap<Id, Vec<u8>>,
     /// Mixed from all that happened: two runs of one seed agree on it.
     pub(crate) digest: u64,
+    env: Arc<Env>,
     shared: Arc<Shared>,
 }
 
@@ -151,7 +155,9 @@ impl World {
             by_address: HashMap::new(),
             conferences: BTreeMap::new(),
             sent: 0,
+            overheard: BTreeMap::new(),
             digest: 0,
+            env,
             shared,
         };
         world.conference(HALL, |_| {});
@@ -224,6 +230,7 @@ impl World {
             spec,
             participant,
             subscription: 0,
+            generation: 0,
             here: true,
         };
         self.by_address.insert(address(id), id);
@@ -278,6 +285,53 @@ impl World {
             low_latency: false,
         };
         self.command(Command::Subscription(spec)).expect("a known leg");
+    }
+
+    /// An ICE restart, perhaps from another address.
+    pub(crate) fn restart_ice(&mut self, id: Id, remote: SocketAddr) {
+        let now = self.now;
+        let member = &mut self.members[id];
+        member.generation += 1;
+        let ice = credentials(0, member.spec.key, member.generation);
+        member.spec.revision += 1;
+        member.spec.ice = ice.clone();
+        let spec = member.spec.clone();
+        member.peer.restart_ice(now, &ice, path(remote));
+        self.by_address.insert(remote, id);
+        self.command(Command::Session(spec)).expect("an ICE restart is not refused");
+    }
+
+    /// The media plane dies and comes back with nothing; control opens every session again, with the bindings that it kept, and
+    /// the peers connect anew.
+    pub(crate) fn restart_media(&mut self) {
+        let peers = Arc::clone(&self.shared);
+        self.pool = Pool::new(self.pool.capacity());
+        let random = self.random.fork();
+        self.shard = new_shard(&self.env, 1000, random);
+        let bindings = std::mem::take(&mut self.told).bindings;
+        self.tx = TxBatch::default();
+        for spec in self.conferences.values().cloned().collect::<Vec<_>>() {
+            self.command(Command::Conference(spec)).expect("conferences are not refused");
+        }
+        for id in 0..self.members.len() {
+            let now = self.now;
+            let member = &mut self.members[id];
+            if !member.here {
+                continue;
+            }
+            member.generation += 1;
+            let ice = credentials(0, member.spec.key, member.generation);
+            member.spec.revision += 1;
+            member.spec.ice = ice.clone();
+            member.spec.fingerprints = peers.fingerprints().to_vec();
+            member.spec.bindings = bindings.get(&member.spec.key).cloned().unwrap_or_default();
+            let (spec, participant) = (member.spec.clone(), member.participant.clone());
+            member.peer.reconnect(now, &ice);
+            self.command(Command::Participant(participant)).expect("a known conference");
+            let leg = spec.key;
+            self.command(Command::Session(spec)).expect("there was room before");
+            self.command(Command::Start(leg)).expect("a known leg");
+        }
     }
 
     fn collect(&mut self) {
@@ -349,6 +403,13 @@ impl World {
         match happening {
             Happening::ToShard(remote, local, mut bytes) => {
                 let path = Path { transport: Transport::Udp, local, remote };
+                if plenum_wire::demux::classify(&bytes) == plenum_wire::demux::PacketKind::Rtp
+                    && let Some(&id) = self.by_address.get(&remote)
+                {
+                    let kept = self.overheard.entry(id).or_default();
+                    kept.clear();
+                    kept.extend_from_slice(&bytes);
+                }
                 self.give(path, &mut bytes);
             }
             Happening::ToPeer(id, remote, local, mut bytes) => {
@@ -372,6 +433,11 @@ impl World {
         let datagram = Datagram { path, received: self.now, bytes };
         self.shard.handle(self.now, &mut self.pool, datagram);
         self.next_tick = self.next_tick.min(after(self.now, BATCH));
+    }
+
+    /// The newest RTP packet that a peer sent, sealed, as the shard got it.
+    pub(crate) fn overhear(&self, id: Id) -> Vec<u8> {
+        self.overheard.get(&id).cloned().expect("the peer has sent media")
     }
 
     fn with_peer(&mut self, id: Id, act: impl FnOnce(&mut Peer, &mut plenum_bench::peer::Sink<'_>)) {

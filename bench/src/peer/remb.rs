@@ -1,7 +1,8 @@
 //! Receiver-side bandwidth estimation, for peers without transport-wide feedback.
 //!
 //! Much simpler than libwebrtc's: the rate goes down when packets queue (their delay grows above the least seen), and up by a
-//! share each second otherwise. Delays come from the stamps, so both ends have one clock.
+//! share each second otherwise: a small one near the rate that was too much the last time, as libwebrtc's. Delays come from the
+//! stamps, so both ends have one clock.
 
 use plenum_packet::{Bitrate, Time};
 use std::time::Duration;
@@ -14,12 +15,18 @@ const FULL: Duration = Duration::from_millis(60);
 const DOWN: f64 = 0.85;
 /// Growth in each interval: about a third a second.
 const UP: f64 = 1.08;
+/// Growth near what filled the way the last time: about a packet in a response time.
+const UP_NEAR: f64 = 1.015;
+/// What is near it.
+const NEAR: (f64, f64) = (0.75, 1.15);
 /// Bounds of the estimate, bits a second.
 const BOUNDS: (u64, u64) = (50_000, 20_000_000);
 
 /// The estimator.
 pub(crate) struct Remb {
     estimate: Bitrate,
+    /// What arrived when the way was full.
+    full_at: Option<Bitrate>,
     least: Option<Duration>,
     /// Least delay in this interval.
     recent: Option<Duration>,
@@ -30,7 +37,15 @@ pub(crate) struct Remb {
 
 impl Remb {
     pub(crate) fn new(first: Bitrate) -> Remb {
-        Remb { estimate: first, least: None, recent: None, bytes: 0, due: None, interval_from: Time::ZERO }
+        Remb {
+            estimate: first,
+            full_at: None,
+            least: None,
+            recent: None,
+            bytes: 0,
+            due: None,
+            interval_from: Time::ZERO,
+        }
     }
 
     /// A packet arrived; `delay` when its stamp was readable.
@@ -63,10 +78,13 @@ impl Remb {
             _ => Duration::ZERO,
         };
         self.bytes = 0;
+        let near = |at: &Bitrate| (at.scale(NEAR.0)..at.scale(NEAR.1)).contains(&self.estimate);
+        self.full_at = if queued > FULL { Some(arrived) } else { self.full_at.filter(near) };
+        let up = if self.full_at.is_some() { UP_NEAR } else { UP };
         let next = match queued > FULL {
             true => arrived.scale(DOWN).min(self.estimate),
             // Never far above what was seen to pass.
-            false => self.estimate.scale(UP).min(Bitrate(arrived.bps() * 2).max(self.estimate)),
+            false => self.estimate.scale(up).min(arrived.scale(1.5).max(self.estimate)),
         };
         self.estimate = Bitrate(next.bps().clamp(BOUNDS.0, BOUNDS.1));
         Some(self.estimate)

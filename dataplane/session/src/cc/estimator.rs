@@ -54,6 +54,9 @@ const PUT_OFF: Duration = Duration::from_millis(50);
 /// Released packets may leave this much faster than the estimate. Larger: key frames fill the queue of a narrow path at
 /// once. Smaller: they wait here.
 const PACING: f64 = 1.5;
+/// The same for a peer without transport-wide feedback, whose queue is not seen: what waits here when a path narrowed must not
+/// keep that queue full.
+const BLIND_PACING: f64 = 1.1;
 
 /// Where the estimate may move.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -276,7 +279,7 @@ impl BandwidthEstimator {
 
     /// How fast the pacer lets packets go: above the target, and at a probe's rate while one is sent.
     pub fn pacing_rate(&self) -> Bitrate {
-        let paced = self.target().scale(PACING);
+        let paced = self.target().scale(if self.is_transport_wide() { PACING } else { BLIND_PACING });
         self.prober.rate().map_or(paced, |rate| rate.max(paced))
     }
 
