@@ -2,6 +2,8 @@
 
 use crate::appliance::{Appliance, pause};
 use crate::client::{OFFER, events, exchange, person, post};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
 
@@ -32,10 +34,17 @@ fn the_log_names_requests_and_legs_of_both_programs_and_no_secret_even_at_trace(
     let password = banner.split("shown this once:").nth(1).and_then(|rest| rest.split_whitespace().next());
     let password = password.expect("the banner shows the first password").to_owned();
 
-    let operator = format!("Bearer {password}");
+    let basic = |password: &str| format!("Basic {}", STANDARD.encode(format!("admin:{password}")));
+    let operator = basic(&password);
     let room = json!({"aliases": ["7700"], "host_pin": "48151623", "guest_pin": "42108642"}).to_string();
-    let wrong = exchange(&at, "POST", "/api/plenum/v1/conferences", &[("authorization", "Bearer wRoNgPaSs")], &room);
+    let wrong = exchange(&at, "POST", "/api/plenum/v1/conferences", &[("authorization", &basic("wRoNgPaSs"))], &room);
     assert_eq!(wrong.status, 401);
+    let robot = json!({"name": "robot", "role": "operator"}).to_string();
+    let key = exchange(&at, "POST", "/api/plenum/v1/keys", &[("authorization", &operator)], &robot);
+    let key: Value = serde_json::from_str(&key.body).expect("a key");
+    let key = key["key"].as_str().expect("the key").to_owned();
+    let listed = exchange(&at, "GET", "/api/plenum/v1/status", &[("authorization", &format!("Bearer {key}"))], "");
+    assert_eq!(listed.status, 200);
     let made = exchange(&at, "POST", "/api/plenum/v1/conferences", &[("authorization", &operator)], &room);
     assert_eq!(made.status, 201, "{}", made.body);
     let path = "/api/services/7700";
@@ -84,6 +93,8 @@ fn the_log_names_requests_and_legs_of_both_programs_and_no_secret_even_at_trace(
         ("a guest's PIN", "42108642".to_owned()),
         ("a wrong PIN", "99887766".to_owned()),
         ("a wrong password", "wRoNgPaSs".to_owned()),
+        ("a login", operator),
+        ("an API key", key),
         ("TURN's password", "tUrNsEcReT".to_owned()),
         ("a token", host.token),
         ("a refreshed token", fresh),

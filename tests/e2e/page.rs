@@ -52,7 +52,7 @@ fn says(browser: &mut Browser, page: &Page, id: &str, text: &str) {
 fn create(browser: &mut Browser, appliance: &Appliance, page: &Page, settings: &Value) {
     let log = appliance.log();
     let password = log.split("shown this once:").nth(1).and_then(|rest| rest.split_whitespace().next());
-    let login = json!(format!("operator:{}", password.expect("the first start prints the password")));
+    let login = json!(format!("admin:{}", password.expect("the first start prints the password")));
     let request = format!(
         "fetch('/api/plenum/v1/conferences', {{ method: 'POST', body: JSON.stringify({settings}), \
          headers: {{ 'content-type': 'application/json', authorization: 'Basic ' + btoa({login}) }} }}).then(a => a.status)"

@@ -1,8 +1,8 @@
 //! Puts the control plane together: store, driver, HTTP. Called by the command line once settings, certificate and the
 //! link to media are there.
 
+use crate::accounts::{Account, FIRST_ACCOUNT, Role, hash_password, make_password};
 use crate::driver::{Clock, Driver};
-use crate::faces::operator::{FIRST_OPERATOR, Operators, hash_password, make_password};
 use crate::http::places::Places;
 use crate::http::{self, App};
 use crate::link::{LinkEvent, MediaLink};
@@ -146,15 +146,14 @@ pub enum ServeError {
 /// The control plane with its store open: next is [`Control::run`].
 #[derive(Debug)]
 pub struct Control {
-    /// The operator's password, made at first start: print it once.
+    /// The password of [`FIRST_ACCOUNT`], made at first start: print it once.
     pub first_password: Option<String>,
     settings: Arc<Settings>,
     store: Store,
-    operators: Operators,
 }
 
 impl Control {
-    /// Opens (and on the first start makes) the store, with the first operator and the conference to try.
+    /// Opens (and on the first start makes) the store, with the first account and the conference to try.
     ///
     /// # Errors
     /// The data folder cannot be written or holds a store of a newer version.
@@ -163,8 +162,8 @@ impl Control {
         let failed =
             |source: Box<dyn std::error::Error + Send + Sync>| ServeError::Store { path: path.clone(), source };
         let mut store = Store::open(&settings.data.join(STORE)).await.map_err(|error| failed(error.into()))?;
-        let (operators, first_password) = first_start(&settings, &mut store).await.map_err(failed)?;
-        Ok(Control { first_password, settings: Arc::new(settings), store, operators: Operators::new(operators) })
+        let first_password = first_start(&settings, &mut store).await.map_err(failed)?;
+        Ok(Control { first_password, settings: Arc::new(settings), store })
     }
 
     /// Serves until `shutdown` becomes true; then clients are told (MGMT-56 `disconnect`) and connections are drained.
@@ -186,7 +185,7 @@ impl Control {
         let (close, closing) = watch::channel(false);
         let limits = &self.settings.limits;
         let places = Places::new(limits.connections, limits.connections_per_address);
-        let app = App::new(self.settings.clone(), handle.clone(), gauges, self.operators, closing.clone());
+        let app = App::new(self.settings.clone(), handle.clone(), gauges, closing.clone());
         let router = http::router(app);
         let socket = path.join(SOCKET);
         tokio::spawn(http::server::serve_local(http::server::bind_local(&socket)?, router.clone(), closing.clone()));
@@ -211,15 +210,15 @@ impl Control {
 
 type Any = Box<dyn std::error::Error + Send + Sync>;
 
-/// Makes what a fresh store lacks: an operator, whose password comes back, and conference 1061.
-async fn first_start(settings: &Settings, store: &mut Store) -> Result<(Vec<(String, String)>, Option<String>), Any> {
-    let mut operators = store.operators().await?;
+/// Makes what a fresh store lacks: an admin, whose password comes back, and conference 1061.
+async fn first_start(settings: &Settings, store: &mut Store) -> Result<Option<String>, Any> {
     let mut first_password = None;
-    if operators.is_empty() {
+    if store.directory().await?.accounts.is_empty() {
         let password = make_password();
         let hash = hash_password(&password).map_err(|error| format!("argon2id failed: {error}"))?;
-        store.set_operator(FIRST_OPERATOR, &hash).await?;
-        operators.push((FIRST_OPERATOR.into(), hash));
+        let account = Account { role: Role::Admin, password: hash.into(), created: Clock::system().now().unix };
+        let body = serde_json::to_string(&account)?;
+        store.commit(&[Write::Account(FIRST_ACCOUNT.into(), Some(body))]).await?;
         first_password = Some(password);
     }
     if store.meta(MADE).await?.is_none() {
@@ -241,5 +240,5 @@ async fn first_start(settings: &Settings, store: &mut Store) -> Result<(Vec<(Str
         store.commit(&[Write::Conference(key, Some(body))]).await?;
         store.set_meta(MADE, "1").await?;
     }
-    Ok((operators, first_password))
+    Ok(first_password)
 }

@@ -1,7 +1,8 @@
 //! Who may do what (MGMT-4, MGMT-5, MGMT-7, MGMT-35): every command of MGMT × every kind of caller.
 //!
 //! Whoever has no valid token of the conference learns nothing but that. An operator's password is no token: operators steer
-//! through their own API. A test below reads the sources, so that a command that is added has a row here.
+//! through their own API, whose operations × (nobody, tokens, viewer, operator, admin, by password and by key) follow. A test
+//! below reads the sources, so that a command that is added has a row here.
 #![allow(missing_docs)]
 
 mod house;
@@ -9,6 +10,7 @@ mod house;
 use axum::body::Body;
 use axum::http::StatusCode;
 use house::{House, PASSWORD, Person, ROOM, SIMPLE, pin_room, request};
+use plenum::accounts::Role;
 use plenum::serve::{Limits, Settings};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
@@ -139,7 +141,7 @@ impl Matrix {
         let expired = house.join("Expired", Some("1234")).await.token;
         house.pass(121).await;
         let made =
-            request("POST", "/api/plenum/v1/conferences", None).header("authorization", format!("Bearer {PASSWORD}"));
+            request("POST", "/api/plenum/v1/conferences", None).header("authorization", house::login("operator"));
         let made = house.send(made.body(Body::from(r#"{"aliases":["2000"]}"#)).unwrap()).await;
         assert_eq!(made.status, StatusCode::CREATED);
         let foreign = house.post("/api/services/2000/new_session", None, json!({"display_name": "F"})).await;
@@ -178,7 +180,7 @@ impl Matrix {
         };
         let mut asked = request(method, &path, token);
         if password {
-            asked = asked.header("authorization", format!("Bearer {PASSWORD}"));
+            asked = asked.header("authorization", house::login("operator"));
         }
         let body = if body.is_null() { Body::empty() } else { Body::from(body.to_string()) };
         let answer = self.house.router.clone().oneshot(asked.body(body).unwrap()).await.unwrap();
@@ -271,23 +273,61 @@ async fn mgmt_4_mgmt_7_commands_to_calls() {
     }
 }
 
+/// Operations of the REST API, and the least role that may.
+const REST: &[(&str, &str, Role)] = &[
+    ("GET", "me", Role::Viewer),
+    ("GET", "status", Role::Viewer),
+    ("GET", "conferences", Role::Viewer),
+    ("POST", "conferences", Role::Operator),
+    ("GET", "conferences/{name}", Role::Viewer),
+    ("PUT", "conferences/{name}", Role::Operator),
+    ("PATCH", "conferences/{name}", Role::Operator),
+    ("DELETE", "conferences/{name}", Role::Operator),
+    ("GET", "accounts", Role::Admin),
+    ("POST", "accounts", Role::Admin),
+    ("GET", "accounts/{name}", Role::Admin),
+    ("PATCH", "accounts/{name}", Role::Admin),
+    ("DELETE", "accounts/{name}", Role::Admin),
+    ("GET", "keys", Role::Admin),
+    ("POST", "keys", Role::Admin),
+    ("GET", "keys/{id}", Role::Admin),
+    ("DELETE", "keys/{id}", Role::Admin),
+];
+
 #[tokio::test]
-async fn the_operators_api_takes_an_operators_password_and_no_token() {
+async fn operations_of_the_rest_api_by_role_password_and_key() {
     let matrix = Matrix::new().await;
     let m = matrix.meet().await;
-    for (method, path) in [
-        ("GET", "conferences"),
-        ("POST", "conferences"),
-        ("GET", "conferences/1061"),
-        ("PATCH", "conferences/1061"),
-        ("PUT", "conferences/1061"),
-        ("DELETE", "conferences/1061"),
-        ("GET", "status"),
-    ] {
-        let path = format!("/api/plenum/v1/{path}");
+    let mut keys = Vec::new();
+    for role in [Role::Viewer, Role::Operator, Role::Admin] {
+        let body = json!({"name": format!("robot-{}", role.name()), "role": role});
+        let made = matrix.house.operate(&house::login("admin"), "POST", "keys", body).await;
+        assert_eq!(made.status, StatusCode::CREATED, "{}", made.text);
+        keys.push((role, format!("Bearer {}", made.json["key"].as_str().unwrap())));
+    }
+    let bearer = |token: &str| format!("Bearer {token}");
+    for (method, path, least) in REST {
+        // Nothing that is there is named: who may gets 404 or 400, and the world stays as it is.
+        let path = path.replace("{name}", "nothing").replace("{id}", "nothing");
+        let full = format!("/api/plenum/v1/{path}");
         for token in [None, Some(m.guest.token.as_str()), Some(m.host.token.as_str()), Some("x")] {
-            let answer = matrix.house.send(request(method, &path, token).body(Body::empty()).unwrap()).await;
+            let answer = matrix.house.send(request(method, &full, token).body(Body::empty()).unwrap()).await;
             assert_eq!(answer.status, StatusCode::UNAUTHORIZED, "{method} {path}: {}", answer.text);
+            assert!(answer.headers.contains_key("www-authenticate"));
+        }
+        for wrong in [house::basic("admin", "wrong"), bearer(&m.host.token), bearer(PASSWORD), "Digest x".into()] {
+            let asked = request(method, &full, None).header("authorization", wrong).body(Body::empty()).unwrap();
+            // Each from an address of its own: guesses are slowed.
+            let status = matrix.house.send(asked).await.status;
+            let refused = [StatusCode::UNAUTHORIZED, StatusCode::TOO_MANY_REQUESTS];
+            assert!(refused.contains(&status), "{method} {path}: {status}");
+        }
+        let passwords = [Role::Viewer, Role::Operator, Role::Admin].map(|role| (role, house::login(role.name())));
+        for (role, authorization) in passwords.iter().chain(&keys) {
+            let answer = matrix.house.operate(authorization, method, &path, Value::Null).await;
+            let denied = answer.status == StatusCode::FORBIDDEN;
+            assert_eq!(denied, role < least, "{method} {path} by {}: {} {}", role.name(), answer.status, answer.text);
+            assert!(!answer.status.is_server_error() && answer.status != StatusCode::UNAUTHORIZED, "{}", answer.text);
         }
     }
 }

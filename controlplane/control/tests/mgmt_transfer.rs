@@ -17,8 +17,8 @@ fn session(told: &[Command]) -> SessionSpec {
 }
 
 async fn make(house: &House, settings: Value) {
-    let request = house::request("POST", "/api/plenum/v1/conferences", None)
-        .header("authorization", format!("Bearer {}", house::PASSWORD));
+    let request =
+        house::request("POST", "/api/plenum/v1/conferences", None).header("authorization", house::login("operator"));
     let answer = house.send(request.body(axum::body::Body::from(settings.to_string())).unwrap()).await;
     assert_eq!(answer.status.as_u16(), 201, "{}", answer.text);
 }

@@ -1,6 +1,7 @@
 //! The whole program but for media: sockets, first start, WebSocket events, the operator's socket, the way out.
 #![allow(missing_docs)]
 
+use base64::Engine as _;
 use futures_util::StreamExt;
 use plenum::link::MediaLink;
 use plenum::serve::{Control, Listener, Settings};
@@ -98,9 +99,10 @@ async fn the_first_start_makes_1061_and_an_operator_and_the_second_keeps_them() 
 
     let program = start(folder.path()).await;
     assert_eq!(program.password, None, "shown once");
-    let bearer = format!("authorization: Bearer {password}\r\n");
+    let pair = base64::engine::general_purpose::STANDARD.encode(format!("admin:{password}"));
+    let login = format!("authorization: Basic {pair}\r\n");
     let stream = TcpStream::connect(program.address).await.unwrap();
-    let (status, list) = exchange(stream, "GET", "/api/plenum/v1/conferences", &bearer, "").await;
+    let (status, list) = exchange(stream, "GET", "/api/plenum/v1/conferences", &login, "").await;
     assert_eq!((status, &list["conferences"]), (200, &json!([])), "deleted, it does not come back");
     program.end().await;
 }

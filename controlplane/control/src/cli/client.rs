@@ -71,11 +71,12 @@ async fn exchange(
     Ok((status, bytes))
 }
 
-/// What a refusal says: `result`, `reason`, `error` or `message` of its JSON, else its text.
+/// What a refusal says: `detail`, `result`, `reason`, `error` or `message` of its JSON, else its text.
 fn reason(status: StatusCode, bytes: &[u8]) -> String {
     let json: Option<Value> = serde_json::from_slice(bytes).ok();
-    let said =
-        json.as_ref().and_then(|v| ["result", "reason", "error", "message"].iter().find_map(|k| v.get(k)?.as_str()));
+    let said = json
+        .as_ref()
+        .and_then(|v| ["detail", "result", "reason", "error", "message"].iter().find_map(|k| v.get(k)?.as_str()));
     match said {
         Some(said) => said.to_owned(),
         None => format!("{status}: {}", String::from_utf8_lossy(&bytes[..bytes.len().min(300)])).trim_end().to_owned(),

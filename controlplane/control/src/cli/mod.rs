@@ -6,6 +6,7 @@
 mod bind;
 mod client;
 mod conference;
+mod secret;
 mod settings;
 mod status;
 mod up;
@@ -36,6 +37,12 @@ enum Command {
     /// Create, list, show and delete conferences.
     #[command(subcommand)]
     Conference(conference::ConferenceCommand),
+    /// Manage the accounts of operators.
+    #[command(subcommand)]
+    User(secret::UserCommand),
+    /// Manage API keys.
+    #[command(subcommand)]
+    Key(secret::KeyCommand),
 }
 
 /// Which settings: shared by all commands.
@@ -73,6 +80,8 @@ pub fn main() -> ExitCode {
         Command::Config(command) => settings::run(&command),
         Command::Status(args) => status::run(&args),
         Command::Conference(command) => conference::run(&command),
+        Command::User(command) => secret::user(&command),
+        Command::Key(command) => secret::key(&command),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

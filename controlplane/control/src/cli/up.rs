@@ -1,6 +1,7 @@
 //! `plenum up`: settings, data folder, certificate, sockets, media, server; and the way back at SIGTERM.
 
 use super::{Failure, Where, bind};
+use crate::accounts;
 use crate::config::{Config, Io, Log, LogFormat, Machine, Resolved, own_address};
 use crate::link;
 use crate::serve::{Control, Listener};
@@ -162,7 +163,7 @@ fn banner(shown: &[IpAddr], port: u16, data: &Path, certificate: &Certificate, p
     println!("  Certificate  SHA-256 {}", certificate.fingerprint());
     if let Some(password) = password {
         println!();
-        println!("  The operator's first password, shown this once:  {password}");
+        println!("  First login  {}, with a password that is shown this once:  {password}", accounts::FIRST_ACCOUNT);
     }
     println!();
 }

@@ -1,6 +1,7 @@
 //! One batch: apply, write once, then publish, tell media and answer.
 
 use super::{Clock, ConferenceInfo, Driver, Failure, Input, Reply, Request};
+use crate::store::Write;
 use crate::store::rows::SettingsRow;
 use plenum_contract as contract;
 use plenum_model::{
@@ -16,6 +17,8 @@ type Answer = oneshot::Sender<Result<Reply, Failure>>;
 #[derive(Debug, Default)]
 pub(super) struct Pending {
     pub(super) rows: BTreeSet<Row>,
+    /// What is written beside the model's rows.
+    pub(super) writes: Vec<Write>,
     events: Vec<Event>,
     media: Vec<MediaChange>,
     commands: Vec<contract::Command>,
@@ -74,22 +77,22 @@ impl Driver {
         let mut done: Vec<(Request, Answer, Result<Reply, Failure>, bool)> = Vec::with_capacity(asks.len());
         self.begin();
         for (request, answer) in asks {
-            let before = pending.rows.len();
+            let before = (pending.rows.len(), pending.writes.len());
             let reply = self.one(request.clone(), &mut pending);
             // A row that another request touched already still counts as written by both.
-            let wrote = reply.is_ok() && (pending.rows.len() > before || writes(&request));
+            let touched = (pending.rows.len(), pending.writes.len()) != before;
+            let wrote = reply.is_ok() && (touched || writes(&request));
             done.push((request, answer, reply, wrote));
         }
-        let rows = std::mem::take(&mut pending.rows);
-        if rows.is_empty() || self.write(rows).await {
+        let (rows, more) = (std::mem::take(&mut pending.rows), std::mem::take(&mut pending.writes));
+        if (rows.is_empty() && more.is_empty()) || self.write(rows, more).await {
             self.keep(pending);
             for (_, answer, reply, _) in done {
                 let _ = answer.send(reply);
             }
             return;
         }
-        self.model.rollback();
-        self.legs.rollback();
+        self.rollback();
         for (request, answer, _, wrote) in done {
             let _ = answer.send(self.without_store(request, wrote));
         }
@@ -100,9 +103,16 @@ impl Driver {
         self.legs.begin();
     }
 
+    fn rollback(&mut self) {
+        self.model.rollback();
+        self.legs.rollback();
+        self.accounts.rollback();
+    }
+
     fn keep(&mut self, pending: Pending) {
         self.model.commit();
         self.legs.commit();
+        self.accounts.commit();
         self.publish(pending.events);
         self.media.tell(&self.model, &mut self.legs, &pending.media);
         let mut legs = pending.sight;
@@ -133,12 +143,11 @@ impl Driver {
         let mut pending = Pending::default();
         self.begin();
         let reply = self.one(request, &mut pending);
-        if pending.rows.is_empty() {
+        if pending.rows.is_empty() && pending.writes.is_empty() {
             self.keep(pending);
             return reply;
         }
-        self.model.rollback();
-        self.legs.rollback();
+        self.rollback();
         Err(Failure::Store)
     }
 
@@ -199,6 +208,10 @@ impl Driver {
             Request::Delete(name) => {
                 let key = self.place(&name, By::Operator)?;
                 pending.take(self.model.apply(now, Action::Delete(key)))?;
+                Ok(Reply::Done)
+            }
+            Request::Accounts(change) => {
+                pending.writes.push(self.accounts.change(now.unix, change)?);
                 Ok(Reply::Done)
             }
         }

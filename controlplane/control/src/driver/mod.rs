@@ -5,6 +5,7 @@
 //! refreshed token is prolonged instead, so that a sick disk throws nobody out. What media tells is applied whether it can
 //! be written or not (it has happened) and written with the next batch that can.
 
+mod accounts;
 mod batch;
 mod clock;
 mod gauges;
@@ -20,10 +21,12 @@ pub use clock::Clock;
 pub use gauges::Gauges;
 pub use request::{ConferenceInfo, Failure, Offer, Reply, Request};
 
+use crate::accounts::Accounts;
 use crate::events::{Logs, Observed};
 use crate::link::{LinkEvent, MediaLink};
 use crate::serve::Settings;
-use crate::store::{Loaded, Store, StoreError};
+use crate::store::{Loaded, Store, StoreError, Write};
+use accounts::Directories;
 use legs::Legs;
 use media::Media;
 use plenum_contract::event::EventBody as Told;
@@ -55,9 +58,15 @@ pub(crate) enum Input {
 #[derive(Clone, Debug)]
 pub struct Handle {
     inputs: mpsc::Sender<Input>,
+    accounts: Accounts,
 }
 
 impl Handle {
+    /// Accounts and keys as they are now.
+    pub fn accounts(&self) -> &Accounts {
+        &self.accounts
+    }
+
     /// Asks and waits for the answer.
     ///
     /// # Errors
@@ -97,12 +106,15 @@ pub struct Driver {
     legs: Legs,
     media: Media,
     store: Store,
+    accounts: Directories,
     logs: Logs,
     gauges: Arc<Gauges>,
     inputs: mpsc::Receiver<Input>,
     facts: mpsc::Receiver<LinkEvent>,
     /// Rows that are not written yet although what they say has happened.
     unwritten: BTreeSet<Row>,
+    /// The same for what is no row of the model.
+    unwritten_writes: Vec<Write>,
 }
 
 impl Driver {
@@ -118,6 +130,7 @@ impl Driver {
         facts: mpsc::Receiver<LinkEvent>,
     ) -> Result<(Driver, Handle, Arc<Gauges>), StoreError> {
         let Loaded { saved, legs: kept, unreadable } = store.load().await?;
+        let accounts = Accounts::new(store.directory().await?);
         let (conferences, participants) = (saved.conferences.len(), saved.participants.len());
         let now = clock.now();
         let limits = Limits {
@@ -150,13 +163,15 @@ impl Driver {
             legs,
             media,
             store,
+            accounts: Directories::new(accounts.clone()),
             logs: Logs::default(),
             gauges: gauges.clone(),
             inputs: queue,
             facts,
             unwritten,
+            unwritten_writes: Vec::new(),
         };
-        Ok((driver, Handle { inputs }, gauges))
+        Ok((driver, Handle { inputs, accounts }, gauges))
     }
 
     /// Runs until [`Handle::end`] or until nobody can ask any more.
@@ -191,6 +206,7 @@ impl Driver {
     /// Time passed.
     async fn tick(&mut self) {
         self.happened(Action::Tick);
+        self.unwritten_writes.extend(self.accounts.used(self.clock.now().ms));
         self.write_what_happened().await;
         self.survey();
     }
@@ -219,25 +235,30 @@ impl Driver {
     }
 
     async fn write_what_happened(&mut self) {
-        if !self.unwritten.is_empty() {
-            self.write(BTreeSet::new()).await;
+        if !self.unwritten.is_empty() || !self.unwritten_writes.is_empty() {
+            self.write(BTreeSet::new(), Vec::new()).await;
         }
     }
 
-    /// Writes `rows` and what was left unwritten. `false` = nothing was written.
-    async fn write(&mut self, rows: BTreeSet<Row>) -> bool {
+    /// Writes `rows`, `more` and what was left unwritten. `false` = nothing was written.
+    async fn write(&mut self, rows: BTreeSet<Row>, more: Vec<Write>) -> bool {
         let mut all = self.unwritten.clone();
         all.extend(rows);
-        if all.is_empty() {
+        if all.is_empty() && more.is_empty() && self.unwritten_writes.is_empty() {
             return true;
         }
         let written = match persist::writes(&self.model, &self.legs, &all) {
-            Ok(writes) => self.store.commit(&writes).await,
+            Ok(mut writes) => {
+                writes.extend(self.unwritten_writes.iter().cloned());
+                writes.extend(more);
+                self.store.commit(&writes).await
+            }
             Err(error) => Err(error.into()),
         };
         match written {
             Ok(()) => {
                 self.unwritten.clear();
+                self.unwritten_writes.clear();
                 if !self.gauges.store_ok.swap(true, Relaxed) {
                     tracing::info!("the store can be written again");
                 }

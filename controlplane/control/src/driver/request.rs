@@ -1,5 +1,6 @@
 //! What faces ask of the driver, and what they get.
 
+use crate::accounts;
 use crate::calls::{CallError, Present};
 use crate::events::{Observer, Subscription};
 use crate::store::rows::SettingsRow;
@@ -67,6 +68,8 @@ pub enum Request {
     Change(String, Settings),
     /// An operator deletes the one with this alias or UUID.
     Delete(String),
+    /// An admin changes accounts or keys.
+    Accounts(accounts::Change),
 }
 
 impl Request {
@@ -85,6 +88,7 @@ impl Request {
             Request::Create(_) => "create",
             Request::Change(..) => "change",
             Request::Delete(_) => "delete",
+            Request::Accounts(_) => "accounts",
         }
     }
 }
@@ -191,6 +195,9 @@ pub enum Failure {
     /// The offer cannot be answered.
     #[error(transparent)]
     Call(#[from] CallError),
+    /// Accounts and keys cannot be changed so.
+    #[error(transparent)]
+    Accounts(#[from] accounts::Refused),
     /// What was asked could not be kept, so it was not done.
     #[error("the store cannot be written at the moment")]
     Store,

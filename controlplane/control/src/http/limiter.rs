@@ -107,7 +107,7 @@ impl Bucket {
 }
 
 /// An IPv6 customer has a /64 and can use any address of it.
-pub(super) fn network(address: IpAddr) -> IpAddr {
+pub(crate) fn network(address: IpAddr) -> IpAddr {
     match address {
         IpAddr::V6(v6) => match v6.to_ipv4_mapped() {
             Some(v4) => IpAddr::V4(v4),

@@ -4,11 +4,12 @@
 pub mod limiter;
 mod patience;
 pub(crate) mod places;
+pub mod problem;
 pub mod server;
 
+use crate::accounts::{Accounts, Logins};
 use crate::driver::{Gauges, Handle};
 use crate::faces;
-use crate::faces::operator::Operators;
 use crate::serve::Settings;
 use axum::body::{Body, Bytes};
 use axum::extract::{Request, State};
@@ -45,7 +46,9 @@ pub struct Inner {
     /// Numbers.
     pub gauges: Arc<Gauges>,
     /// Who may operate.
-    pub operators: Operators,
+    pub accounts: Accounts,
+    /// How their passwords are checked.
+    pub logins: Logins,
     /// Rates.
     pub limiter: Limiter,
     /// Places for event streams.
@@ -66,21 +69,16 @@ impl Deref for App {
 
 impl App {
     /// Puts the parts together.
-    pub fn new(
-        settings: Arc<Settings>,
-        driver: Handle,
-        gauges: Arc<Gauges>,
-        operators: Operators,
-        ending: watch::Receiver<bool>,
-    ) -> App {
+    pub fn new(settings: Arc<Settings>, driver: Handle, gauges: Arc<Gauges>, ending: watch::Receiver<bool>) -> App {
         let limits = &settings.limits;
         App(Arc::new(Inner {
             limiter: Limiter::new(limits.requests_per_address, limits.joins_per_address),
             streams: Arc::new(Semaphore::new(limits.event_streams.min(Semaphore::MAX_PERMITS))),
             settings,
+            accounts: driver.accounts().clone(),
+            logins: Logins::default(),
             driver,
             gauges,
-            operators,
             ending,
             started: Instant::now(),
         }))
@@ -182,7 +180,10 @@ pub(crate) fn too_many() -> Response {
 fn preflight(asked: &HeaderMap) -> Response {
     let mut answer = StatusCode::NO_CONTENT.into_response();
     let headers = answer.headers_mut();
-    headers.insert(header::ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static("GET, POST, PUT, DELETE, OPTIONS"));
+    headers.insert(
+        header::ACCESS_CONTROL_ALLOW_METHODS,
+        HeaderValue::from_static("GET, POST, PUT, PATCH, DELETE, OPTIONS"),
+    );
     headers.insert(header::ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("86400"));
     let wanted = asked.get(header::ACCESS_CONTROL_REQUEST_HEADERS).cloned();
     let allowed = wanted.unwrap_or(HeaderValue::from_static("token, pin, content-type"));

@@ -1,4 +1,4 @@
-//! What outlives the process: conferences, participants with their calls, tokens (as hashes), media connections, operators.
+//! What outlives the process: conferences, participants with their calls, tokens (as hashes), media connections, accounts and keys.
 //!
 //! SQLite in WAL mode with one connection, owned by the driver. Rows are whole values: a key and a JSON body ([`rows`]), so
 //! that a field can be added without a migration. One batch of the driver is one transaction; WAL with `synchronous =
@@ -7,6 +7,7 @@
 
 pub mod rows;
 
+use crate::accounts::Directory;
 use plenum_contract::SessionSpec;
 use plenum_contract::spec::SlotWish;
 use plenum_model::{LegKey, ParticipantKey, Saved, TokenHash};
@@ -25,6 +26,10 @@ const MIGRATIONS: &[&str] = &[
      CREATE INDEX tokens_by_participant ON tokens (participant);
      CREATE TABLE legs (key INTEGER PRIMARY KEY, body TEXT NOT NULL) STRICT;
      CREATE TABLE operators (name TEXT PRIMARY KEY, password TEXT NOT NULL) STRICT, WITHOUT ROWID;",
+    "CREATE TABLE accounts (name TEXT PRIMARY KEY, body TEXT NOT NULL) STRICT, WITHOUT ROWID;
+     CREATE TABLE keys (id TEXT PRIMARY KEY, body TEXT NOT NULL) STRICT, WITHOUT ROWID;
+     INSERT INTO accounts SELECT name, json_object('role', 'admin', 'password', password) FROM operators;
+     DROP TABLE operators;",
 ];
 
 /// How long a write waits for another process that has the store open. Longer would hold up everybody's requests.
@@ -70,6 +75,10 @@ pub enum Write {
     Token([u8; 32], Option<(i64, i64)>),
     /// A leg.
     Leg(i64, Option<String>),
+    /// An account, by name.
+    Account(String, Option<String>),
+    /// An API key, by id.
+    Key(String, Option<String>),
 }
 
 /// What a start finds.
@@ -208,24 +217,27 @@ impl Store {
         Ok(())
     }
 
-    /// Operators with their argon2id password hashes (PHC strings).
+    /// Accounts and keys. One that cannot be read is named in the log and left as it is.
     ///
     /// # Errors
     /// SQLite failed.
-    pub async fn operators(&mut self) -> Result<Vec<(String, String)>, StoreError> {
-        let rows = query("SELECT name, password FROM operators").fetch_all(&mut self.connection).await?;
-        rows.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?))).collect()
-    }
-
-    /// Makes an operator or gives them another password hash.
-    ///
-    /// # Errors
-    /// SQLite failed.
-    pub async fn set_operator(&mut self, name: &str, password: &str) -> Result<(), StoreError> {
-        let sql = "INSERT INTO operators (name, password) VALUES (?, ?)
-                   ON CONFLICT (name) DO UPDATE SET password = excluded.password";
-        query(sql).bind(name).bind(password).execute(&mut self.connection).await?;
-        Ok(())
+    pub async fn directory(&mut self) -> Result<Directory, StoreError> {
+        let mut directory = Directory::default();
+        for row in query("SELECT name, body FROM accounts").fetch_all(&mut self.connection).await? {
+            let (name, body): (String, String) = (row.try_get(0)?, row.try_get(1)?);
+            match serde_json::from_str(&body) {
+                Ok(account) => drop(directory.accounts.insert(name, account)),
+                Err(_) => tracing::error!(name, "an account of the store cannot be read and is left out"),
+            }
+        }
+        for row in query("SELECT id, body FROM keys").fetch_all(&mut self.connection).await? {
+            let (id, body): (String, String) = (row.try_get(0)?, row.try_get(1)?);
+            match serde_json::from_str(&body) {
+                Ok(key) => drop(directory.keys.insert(id, key)),
+                Err(_) => tracing::error!(id, "a key of the store cannot be read and is left out"),
+            }
+        }
+        Ok(directory)
     }
 
     /// Ends it in order; the WAL is folded into the file.
@@ -256,6 +268,12 @@ fn statement(write: &Write) -> sqlx::query::Query<'_, Sqlite, sqlx::sqlite::Sqli
             query("INSERT OR REPLACE INTO legs (key, body) VALUES (?, ?)").bind(*key).bind(body)
         }
         Write::Leg(key, None) => query("DELETE FROM legs WHERE key = ?").bind(*key),
+        Write::Account(name, Some(body)) => {
+            query("INSERT OR REPLACE INTO accounts (name, body) VALUES (?, ?)").bind(name).bind(body)
+        }
+        Write::Account(name, None) => query("DELETE FROM accounts WHERE name = ?").bind(name),
+        Write::Key(id, Some(body)) => query("INSERT OR REPLACE INTO keys (id, body) VALUES (?, ?)").bind(id).bind(body),
+        Write::Key(id, None) => query("DELETE FROM keys WHERE id = ?").bind(id),
     }
 }
 
@@ -268,21 +286,41 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("plenum.db");
         let mut store = Store::open(&file).await.unwrap();
-        store.set_operator("operator", "$argon2id$x").await.unwrap();
         store.set_meta("a", "1").await.unwrap();
         store.set_meta("a", "2").await.unwrap();
         store
-            .commit(&[Write::Conference(7, Some("{broken".into())), Write::Token([3; 32], Some((7, 8)))])
+            .commit(&[
+                Write::Conference(7, Some("{broken".into())),
+                Write::Token([3; 32], Some((7, 8))),
+                Write::Account("root".into(), Some(r#"{"role":"admin","password":"$argon2id$x"}"#.into())),
+                Write::Account("bad".into(), Some("{}".into())),
+            ])
             .await
             .unwrap();
         store.close().await;
         let mut store = Store::open(&file).await.unwrap();
         assert_eq!(store.meta("a").await.unwrap().as_deref(), Some("2"));
-        assert_eq!(store.operators().await.unwrap().len(), 1);
+        let accounts = store.directory().await.unwrap().accounts;
+        assert_eq!(accounts.keys().collect::<Vec<_>>(), ["root"]);
         let loaded = store.load().await.unwrap();
         assert_eq!((loaded.unreadable, loaded.saved.tokens.len()), (1, 1));
         store.commit(&[Write::Participant(8, 7, None)]).await.unwrap();
         assert_eq!(store.load().await.unwrap().saved.tokens.len(), 0, "tokens go with their participant");
+    }
+
+    #[tokio::test]
+    async fn the_operator_of_a_first_version_becomes_an_admin() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("plenum.db");
+        let options = SqliteConnectOptions::new().filename(&file).create_if_missing(true);
+        let mut old = SqliteConnection::connect_with(&options).await.unwrap();
+        sqlx::raw_sql(MIGRATIONS[0]).execute(&mut old).await.unwrap();
+        let fill = "INSERT INTO operators VALUES ('operator', '$argon2id$x'); PRAGMA user_version = 1";
+        sqlx::raw_sql(fill).execute(&mut old).await.unwrap();
+        old.close().await.unwrap();
+        let accounts = Store::open(&file).await.unwrap().directory().await.unwrap().accounts;
+        assert_eq!(accounts["operator"].role, crate::accounts::Role::Admin);
+        assert_eq!(&*accounts["operator"].password, "$argon2id$x");
     }
 
     #[tokio::test]

@@ -4,9 +4,11 @@
 use axum::Router;
 use axum::body::Body;
 use axum::http::{HeaderMap, Request, StatusCode};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use futures_util::StreamExt;
+use plenum::accounts::{Account, Role, hash_password};
 use plenum::driver::{Clock, Driver, Gauges, Handle};
-use plenum::faces::operator::{Operators, hash_password};
 use plenum::http::{App, Peer, router};
 use plenum::link::{LinkEvent, MediaLink};
 use plenum::serve::Settings;
@@ -27,6 +29,7 @@ use tower::ServiceExt;
 pub const OFFER: &str = include_str!("../../../sdp/tests/fixtures/chromium_room.sdp");
 pub const SIMPLE: &str = include_str!("../../../sdp/tests/fixtures/chromium_simple.sdp");
 pub const ROOM: &str = "/api/services/1061";
+/// Of the account `admin`; `operator` and `viewer` have the same.
 pub const PASSWORD: &str = "letmein";
 
 pub struct House {
@@ -51,6 +54,15 @@ impl Answer {
     pub fn result(&self) -> &Value {
         assert_eq!((self.status, &self.json["status"]), (StatusCode::OK, &json!("success")), "{}", self.text);
         &self.json["result"]
+    }
+
+    /// A refusal of the REST API: what is wrong, and the field where one is.
+    pub fn problem(&self, status: u16) -> (String, Option<String>) {
+        assert_eq!(self.status.as_u16(), status, "{}", self.text);
+        assert_eq!(self.headers["content-type"], "application/problem+json");
+        assert_eq!(self.json["status"], json!(status), "{}", self.text);
+        let text = |name: &str| self.json[name].as_str().map(String::from);
+        (text("detail").unwrap(), text("field"))
     }
 
     pub fn refused(&self, status: u16) -> String {
@@ -115,16 +127,18 @@ impl House {
         House::start(store, Settings::default()).await
     }
 
-    async fn start(store: Store, settings: Settings) -> House {
+    async fn start(mut store: Store, settings: Settings) -> House {
+        if store.directory().await.unwrap().accounts.is_empty() {
+            add_accounts(&mut store).await;
+        }
         let (link, commands) = MediaLink::channel();
         let (media, facts) = mpsc::channel(64);
         let (clock, hand) = Clock::manual();
         let settings = Arc::new(settings);
         let (driver, handle, gauges) = Driver::new(settings.clone(), store, clock, link, facts).await.unwrap();
         let driving = tokio::spawn(driver.run());
-        let operators = Operators::new(vec![("operator".into(), hash_password(PASSWORD).unwrap())]);
         let (ending, closing) = watch::channel(false);
-        let app = App::new(settings, handle.clone(), gauges.clone(), operators, closing);
+        let app = App::new(settings, handle.clone(), gauges.clone(), closing);
         House { router: router(app), handle, gauges, commands, media, hand, driving, _ending: ending }
     }
 
@@ -203,6 +217,13 @@ impl House {
         self.send(request("GET", path, token).body(Body::empty()).unwrap()).await
     }
 
+    /// An operator's request to the REST API, below `/api/plenum/v1/`.
+    pub async fn operate(&self, authorization: &str, method: &str, path: &str, body: Value) -> Answer {
+        let asked = request(method, &format!("/api/plenum/v1/{path}"), None).header("authorization", authorization);
+        let body = if body.is_null() { Body::empty() } else { Body::from(body.to_string()) };
+        self.send(asked.body(body).unwrap()).await
+    }
+
     pub async fn try_join(&self, name: &str, pin: Option<&str>) -> Answer {
         let mut request = request("POST", &format!("{ROOM}/new_session"), None);
         if let Some(pin) = pin {
@@ -259,6 +280,26 @@ impl House {
 async fn add_room(store: &mut Store, room: rows::SettingsRow) {
     let body = rows::new_conference_body("5e010203-0405-0607-0809-0a0b0c0d0eff", room).unwrap();
     store.commit(&[Write::Conference(1, Some(body))]).await.unwrap();
+}
+
+/// Accounts `admin`, `operator` and `viewer`, with one password hash: argon2id is slow by design.
+async fn add_accounts(store: &mut Store) {
+    static HASH: std::sync::OnceLock<String> = std::sync::OnceLock::new();
+    let hash = HASH.get_or_init(|| hash_password(PASSWORD).unwrap());
+    for role in [Role::Admin, Role::Operator, Role::Viewer] {
+        let account = Account { role, password: hash.as_str().into(), created: 0 };
+        let body = serde_json::to_string(&account).unwrap();
+        store.commit(&[Write::Account(role.name().into(), Some(body))]).await.unwrap();
+    }
+}
+
+/// The `Authorization` of an account with [`PASSWORD`].
+pub fn login(name: &str) -> String {
+    basic(name, PASSWORD)
+}
+
+pub fn basic(name: &str, password: &str) -> String {
+    format!("Basic {}", STANDARD.encode(format!("{name}:{password}")))
 }
 
 pub fn request(method: &str, path: &str, token: Option<&str>) -> axum::http::request::Builder {

@@ -1,93 +1,63 @@
 //! Conferences as REST: `/api/plenum/v1/conferences`. A conference is named by its UUID or by any of its aliases.
 
-use super::guard;
+use super::{refuse, unexpected};
+use crate::accounts::{Operator, Steerer};
 use crate::driver::{ConferenceInfo, Failure, Reply, Request as Ask};
-use crate::http::{App, failed, read_body};
+use crate::http::problem::Problem;
+use crate::http::{App, read_body};
 use crate::store::rows::SettingsRow;
 use axum::extract::{Path, Request, State};
-use axum::handler::Handler;
-use axum::http::{HeaderValue, StatusCode, header};
-use axum::middleware::from_fn_with_state;
+use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::any;
+use axum::routing::{get, post};
 use axum::{Json, Router};
 use plenum_model::{Refusal, Settings};
 use serde_json::{Value, json};
 use std::sync::atomic::Ordering::Relaxed;
-use tower::ServiceExt as _;
 
 const BASE: &str = "/api/plenum/v1/conferences";
 
 pub(super) fn routes() -> Router<App> {
     Router::new()
-        .route(BASE, any(guarded_all))
-        .route("/api/plenum/v1/conferences/{name}", any(guarded_one))
-        .route("/api/plenum/v1/status", any(guarded_status))
+        .route(BASE, get(all).merge(post(create)))
+        .route("/api/plenum/v1/conferences/{name}", get(one).put(change).patch(change).delete(delete))
+        .route("/api/plenum/v1/status", get(status))
 }
 
-// The guard needs the application's state, which a router has only when it is complete: so it wraps each handler here.
-async fn guarded_all(State(app): State<App>, request: Request) -> Response {
-    behind_guard(app, request, all).await
-}
-
-async fn guarded_one(State(app): State<App>, request: Request) -> Response {
-    behind_guard(app, request, one).await
-}
-
-async fn guarded_status(State(app): State<App>, request: Request) -> Response {
-    behind_guard(app, request, status).await
-}
-
-async fn behind_guard<T: 'static, H: Handler<T, App> + Sync>(app: App, request: Request, handler: H) -> Response {
-    let service = handler.layer(from_fn_with_state(app.clone(), guard)).with_state(app);
-    match service.oneshot(request).await {
-        Ok(answer) => answer.into_response(),
-        Err(never) => match never {},
+async fn all(State(app): State<App>, _: Operator) -> Response {
+    match app.driver.ask(Ask::Conferences(None)).await {
+        Ok(Reply::Conferences(list)) => {
+            Json(json!({"conferences": list.iter().map(value).collect::<Vec<_>>()})).into_response()
+        }
+        Ok(_) => unexpected().into_response(),
+        Err(failure) => refuse(failure).into_response(),
     }
 }
 
-async fn all(State(app): State<App>, request: Request) -> Response {
-    match *request.method() {
-        axum::http::Method::GET => match app.driver.ask(Ask::Conferences(None)).await {
-            Ok(Reply::Conferences(list)) => {
-                Json(json!({"conferences": list.iter().map(value).collect::<Vec<_>>()})).into_response()
-            }
-            Ok(_) => unexpected(),
-            Err(failure) => refuse(failure),
-        },
-        axum::http::Method::POST => create(&app, request).await,
-        _ => failed(StatusCode::METHOD_NOT_ALLOWED, "Only GET and POST are served here"),
-    }
-}
-
-async fn create(app: &App, request: Request) -> Response {
-    let settings = match settings(app, request, None).await {
-        Ok(settings) => settings,
-        Err(refusal) => return refusal,
-    };
+async fn create(State(app): State<App>, _: Steerer, request: Request) -> Result<Response, Response> {
+    let settings = settings(&app, request, None).await?;
     match app.driver.ask(Ask::Create(settings)).await {
         Ok(Reply::Created(id)) => {
-            let mut answer = show(app, &id.to_string()).await;
+            let mut answer = show(&app, &id.to_string()).await;
             *answer.status_mut() = StatusCode::CREATED;
             if let Ok(location) = HeaderValue::from_str(&format!("{BASE}/{id}")) {
                 answer.headers_mut().insert(header::LOCATION, location);
             }
-            answer
+            Ok(answer)
         }
-        Ok(_) => unexpected(),
-        Err(failure) => refuse(failure),
+        Ok(_) => Err(unexpected().into_response()),
+        Err(failure) => Err(refuse(failure).into_response()),
     }
 }
 
-async fn one(State(app): State<App>, Path(name): Path<String>, request: Request) -> Response {
-    match *request.method() {
-        axum::http::Method::GET => show(&app, &name).await,
-        axum::http::Method::PUT | axum::http::Method::PATCH => change(&app, &name, request).await,
-        axum::http::Method::DELETE => match app.driver.ask(Ask::Delete(name)).await {
-            Ok(_) => StatusCode::NO_CONTENT.into_response(),
-            Err(failure) => refuse(failure),
-        },
-        _ => failed(StatusCode::METHOD_NOT_ALLOWED, "Only GET, PUT, PATCH and DELETE are served here"),
+async fn one(State(app): State<App>, _: Operator, Path(name): Path<String>) -> Response {
+    show(&app, &name).await
+}
+
+async fn delete(State(app): State<App>, _: Steerer, Path(name): Path<String>) -> Result<Response, Response> {
+    match app.driver.ask(Ask::Delete(name)).await {
+        Ok(_) => Ok(StatusCode::NO_CONTENT.into_response()),
+        Err(failure) => Err(refuse(failure).into_response()),
     }
 }
 
@@ -101,33 +71,32 @@ async fn show(app: &App, name: &str) -> Response {
 async fn find(app: &App, name: &str) -> Result<ConferenceInfo, Response> {
     match app.driver.ask(Ask::Conferences(Some(name.into()))).await {
         Ok(Reply::Conferences(mut list)) if !list.is_empty() => Ok(list.remove(0)),
-        Ok(_) => Err(refuse(Failure::Refused(Refusal::NoSuchConference))),
-        Err(failure) => Err(refuse(failure)),
+        Ok(_) => Err(refuse(Failure::Refused(Refusal::NoSuchConference)).into_response()),
+        Err(failure) => Err(refuse(failure).into_response()),
     }
 }
 
 /// PUT gives all settings, PATCH those that change.
-async fn change(app: &App, name: &str, request: Request) -> Response {
-    let before = match find(app, name).await {
-        Ok(info) => info,
-        Err(refusal) => return refusal,
-    };
-    let base = (request.method() == axum::http::Method::PATCH).then_some(before.settings);
-    let settings = match settings(app, request, base).await {
-        Ok(settings) => settings,
-        Err(refusal) => return refusal,
-    };
+async fn change(
+    State(app): State<App>,
+    _: Steerer,
+    Path(name): Path<String>,
+    request: Request,
+) -> Result<Response, Response> {
+    let before = find(&app, &name).await?;
+    let base = (request.method() == Method::PATCH).then_some(before.settings);
+    let settings = settings(&app, request, base).await?;
     let id = before.id.to_string();
     match app.driver.ask(Ask::Change(id.clone(), settings)).await {
-        Ok(_) => show(app, &id).await,
-        Err(failure) => refuse(failure),
+        Ok(_) => Ok(show(&app, &id).await),
+        Err(failure) => Err(refuse(failure).into_response()),
     }
 }
 
 /// Reads settings: those of the body over those of `base`. A new conference needs a number or an alias only: its name is
 /// its first alias, and digits get an address of our domain beside them.
 async fn settings(app: &App, request: Request, base: Option<SettingsRow>) -> Result<Settings, Response> {
-    let bad = |reason: &str| failed(StatusCode::BAD_REQUEST, reason);
+    let bad = |reason: &str| Problem::new(StatusCode::BAD_REQUEST, reason).into_response();
     let body = read_body(request.into_body()).await?;
     let given: Value = serde_json::from_slice(&body).map_err(|error| bad(&format!("The body is no JSON: {error}")))?;
     let Value::Object(mut given) = given else { return Err(bad("The body must be a JSON object")) };
@@ -173,7 +142,7 @@ fn value(info: &ConferenceInfo) -> Value {
     value
 }
 
-async fn status(State(app): State<App>, _request: Request) -> Response {
+async fn status(State(app): State<App>, _: Operator) -> Response {
     let gauges = &app.gauges;
     Json(json!({
         "version": env!("CARGO_PKG_VERSION"),
@@ -189,22 +158,4 @@ async fn status(State(app): State<App>, _request: Request) -> Response {
         "event_streams": gauges.event_streams.load(Relaxed),
     }))
     .into_response()
-}
-
-fn refuse(failure: Failure) -> Response {
-    let (status, text) = match &failure {
-        Failure::Refused(Refusal::NoSuchConference) => (StatusCode::NOT_FOUND, "No such conference".into()),
-        Failure::Refused(Refusal::AliasTaken(alias)) => {
-            (StatusCode::CONFLICT, format!("Another conference has the alias {alias}"))
-        }
-        Failure::Refused(Refusal::BadValue(text)) => (StatusCode::BAD_REQUEST, text.clone()),
-        Failure::Refused(Refusal::Limit(text)) => (StatusCode::CONFLICT, text.clone()),
-        Failure::Refused(_) => (StatusCode::BAD_REQUEST, "This cannot be done".into()),
-        other => (StatusCode::SERVICE_UNAVAILABLE, other.to_string()),
-    };
-    failed(status, text)
-}
-
-fn unexpected() -> Response {
-    failed(StatusCode::INTERNAL_SERVER_ERROR, "Unexpected answer")
 }
