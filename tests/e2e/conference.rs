@@ -164,3 +164,34 @@ fn when_the_media_plane_is_killed_clients_set_their_call_up_again_as_the_same_pa
     sees_and_hears(&mut browser, &bob, "Bob after the media plane was killed");
     assert_eq!(browser.eval(&alice, state)["participant"], before["participant"]);
 }
+
+/// The other way than the page's own: an ICE restart on the connection that is there, answered with the new fingerprint.
+#[test]
+fn after_the_media_plane_was_killed_an_ice_restart_revives_the_same_call_on_the_same_connection() {
+    let _alone = crate::alone();
+    let mut appliance = Appliance::start(&[]);
+    let mut browser = Browser::start(&[]);
+    let (alice, bob) = two(&appliance, &mut browser);
+    let state = "({ participant: window.plenum.room.session.uuid, call: window.plenum.room.call.uuid })";
+    let before: Vec<Value> = [&alice, &bob].into_iter().map(|page| browser.eval(page, state)).collect();
+    let fingerprint = "window.plenum.room.call.pc.remoteDescription.sdp.match(/a=fingerprint:(.*)/)[1]";
+    let old = browser.eval(&alice, fingerprint);
+    for page in [&alice, &bob] {
+        // The page believes that somebody sets its call up again already, so it does not.
+        browser.eval(page, "window.plenum.room.reconnecting = true; window.first = window.plenum.room.call.pc; true");
+    }
+    kill(appliance.media_pid());
+    appliance.wait_until_healthy();
+    for (page, who) in [(&alice, "Alice"), (&bob, "Bob")] {
+        // Until control hears of the new media plane, it answers as if nothing had happened.
+        let revived = format!(
+            "window.plenum.room.call.restart().then(() => {fingerprint} !== {old} && window.first.connectionState === 'connected')"
+        );
+        browser.until(page, &format!("{who}'s ICE restart is answered by the new media plane"), &revived);
+    }
+    sees_and_hears(&mut browser, &alice, "Alice on the connection that she had");
+    sees_and_hears(&mut browser, &bob, "Bob on the connection that he had");
+    let after: Vec<Value> = [&alice, &bob].into_iter().map(|page| browser.eval(page, state)).collect();
+    assert_eq!(after, before, "the same participants with the same calls");
+    assert_eq!(browser.eval(&alice, "window.first === window.plenum.room.call.pc"), true);
+}

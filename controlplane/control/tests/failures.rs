@@ -7,7 +7,9 @@ use axum::body::Body;
 use axum::http::StatusCode;
 use house::{Answer, House, OFFER, PASSWORD, ROOM, request};
 use plenum::serve::{Limits, Settings};
+use plenum_contract::event::EventBody;
 use plenum_contract::snapshot::{LegState, Snapshot};
+use plenum_contract::spec::Binding;
 use plenum_contract::{Command, LegKey, SessionSpec};
 use serde_json::{Value, json};
 use std::path::Path;
@@ -43,6 +45,68 @@ async fn a_restarted_media_plane_ends_calls_and_the_same_participants_call_again
     let told = house.told();
     assert!(matches!(&told[0], Command::Conference(_)), "the new media plane is told everything: {told:?}");
     assert_eq!(house.gauges.media_restarts.load(Ordering::Relaxed), 1);
+}
+
+/// An offer with fresh ICE credentials.
+fn ice_restart() -> Value {
+    let (head, tail) = OFFER.split_once("a=ice-ufrag:").unwrap();
+    let old = tail.lines().next().unwrap();
+    json!({"sdp": format!("{head}a=ice-ufrag:{tail}").replace(&format!("a=ice-ufrag:{old}"), "a=ice-ufrag:Zz9q")})
+}
+
+/// The `update` of a call (architecture.md section 1).
+#[tokio::test]
+async fn after_a_media_restart_an_update_with_an_ice_restart_opens_the_same_call_with_its_known_sources() {
+    let mut house = House::open().await;
+    house.media_up(1, false).await;
+    let (alice, bob) = (house.join("Alice", None).await, house.join("Bob", None).await);
+    let (call, first) = house.call(&alice, webrtc()).await;
+    let before = session(&house.told());
+    let bound = Binding { ssrc: 77, media: 1, encoding: 0, rtx: false };
+    house.media_says(EventBody::Bound { leg: before.key, binding: bound.clone() }).await;
+    house.media_up(2, false).await;
+    house.told();
+    let update = |who: &house::Person| format!("participants/{}/calls/{call}/update", who.uuid);
+    // The same credentials cannot find the new media plane; somebody else's call is nobody's.
+    house.act(&alice, &update(&alice), json!({"sdp": OFFER})).await.refused(400);
+    house.act(&bob, &update(&bob), ice_restart()).await.refused(404);
+    assert!(house.told().is_empty());
+    let answer = house.act(&alice, &update(&alice), ice_restart()).await;
+    let result = answer.result();
+    assert_eq!(result["call_uuid"], json!(call));
+    let fingerprint = |sdp: &str| sdp.lines().find(|line| line.starts_with("a=fingerprint")).unwrap().to_owned();
+    assert_ne!(fingerprint(result["sdp"].as_str().unwrap()), fingerprint(&first), "the new boot's certificate");
+    let told = house.told();
+    let after = session(&told);
+    assert_eq!((after.key, &after.media, &after.bindings[..]), (before.key, &before.media, &[bound][..]));
+    assert_ne!(after.ice.local_pwd, before.ice.local_pwd);
+    let at = |wanted: fn(&Command) -> bool| told.iter().position(wanted).expect("told");
+    let (opened, started) = (at(|c| matches!(c, Command::Session(_))), at(|c| matches!(c, Command::Start(_))));
+    assert!(opened < started, "it was started before, so it starts at once, after its session");
+    // From here on it is a call like any other.
+    house.act(&alice, &update(&alice), json!({"sdp": OFFER})).await.result();
+    house.act(&alice, &format!("participants/{}/calls/{call}/disconnect", alice.uuid), Value::Null).await.result();
+    house.pass(1).await;
+    house.act(&alice, &update(&alice), ice_restart()).await.refused(404);
+}
+
+#[tokio::test]
+async fn a_lost_call_comes_back_only_while_its_place_is_free_and_its_time_lasts() {
+    let mut house = House::open().await;
+    house.media_up(1, false).await;
+    let (alice, bob) = (house.join("Alice", None).await, house.join("Bob", None).await);
+    let (replaced, _) = house.call(&alice, webrtc()).await;
+    let (late, _) = house.call(&bob, webrtc()).await;
+    house.media_up(2, false).await;
+    house.call(&alice, webrtc()).await;
+    let update = |who: &house::Person, call: &str| format!("participants/{}/calls/{call}/update", who.uuid);
+    house.act(&alice, &update(&alice, &replaced), ice_restart()).await.refused(404);
+    house.pass(100).await;
+    house.act(&bob, "refresh_session", Value::Null).await.result();
+    let token = house.act(&bob, "refresh_session", Value::Null).await.result()["token"].as_str().unwrap().to_owned();
+    house.pass(21).await;
+    let bob = house::Person { token, ..bob };
+    house.act(&bob, &update(&bob, &late), ice_restart()).await.refused(404);
 }
 
 #[tokio::test]

@@ -17,7 +17,7 @@ pub enum ServiceState {
 }
 
 /// What a media connection is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Purpose {
     /// Camera and microphone, and what the others send.
     Main,

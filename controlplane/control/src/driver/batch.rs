@@ -114,8 +114,14 @@ impl Driver {
         self.legs.commit();
         self.accounts.commit();
         self.publish(pending.events);
-        self.media.tell(&self.model, &mut self.legs, &pending.media);
+        // A call that is opened again starts in the same batch: media must have its session first.
+        let (starts, changes): (Vec<_>, Vec<_>) =
+            pending.media.iter().partition(|change| matches!(change, MediaChange::StartLeg(_)));
+        self.media.tell(&self.model, &mut self.legs, &changes);
         let mut legs = pending.sight;
+        if !pending.commands.is_empty() {
+            self.lost.sweep(self.clock.now(), &self.model);
+        }
         for command in pending.commands {
             let contract::Command::Session(spec) = &command else { continue };
             let leg = LegKey(spec.key.0);
@@ -125,6 +131,7 @@ impl Driver {
                 legs.insert(leg);
             }
         }
+        self.media.tell(&self.model, &mut self.legs, &starts);
         self.tell_sight(&pending.media, legs);
     }
 

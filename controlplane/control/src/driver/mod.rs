@@ -10,6 +10,7 @@ mod batch;
 mod clock;
 mod gauges;
 mod legs;
+mod lost;
 mod media;
 mod moves;
 mod offers;
@@ -28,6 +29,7 @@ use crate::serve::Settings;
 use crate::store::{Loaded, Store, StoreError, Write};
 use accounts::Directories;
 use legs::Legs;
+use lost::Lost;
 use media::Media;
 use plenum_contract::event::EventBody as Told;
 use plenum_model::{Action, ConferenceKey, Fact, LegKey, Limits, MediaChange, Model, Outcome, ParticipantKey, Row};
@@ -104,6 +106,7 @@ pub struct Driver {
     clock: Clock,
     model: Model,
     legs: Legs,
+    lost: Lost,
     media: Media,
     store: Store,
     accounts: Directories,
@@ -161,6 +164,7 @@ impl Driver {
             clock,
             model,
             legs,
+            lost: Lost::default(),
             media,
             store,
             accounts: Directories::new(accounts.clone()),
@@ -207,6 +211,7 @@ impl Driver {
     async fn tick(&mut self) {
         self.happened(Action::Tick);
         self.unwritten_writes.extend(self.accounts.used(self.clock.now().ms));
+        self.lost.sweep(self.clock.now(), &self.model);
         self.write_what_happened().await;
         self.survey();
     }
@@ -324,6 +329,7 @@ impl Driver {
             if self.media.seen {
                 Gauges::count(&self.gauges.media_restarts);
             }
+            self.lost.remember(self.clock.now(), &self.model, &self.legs);
             self.happened(Action::Fact(Fact::EveryLegEnded { reason: "media restarted".into() }));
             self.media.forget();
         }

@@ -1,7 +1,7 @@
 //! SDP offers: from a request to an answer and a session that media opens.
 
 use super::batch::Pending;
-use super::{Driver, Failure, Offer, Reply};
+use super::{Driver, Failure, Offer, Reply, lost};
 use crate::calls::{self, AnswerContext, Present, TRACKS_PER_LEG};
 use crate::store::LegRecord;
 use crate::store::rows::PresentRow;
@@ -29,12 +29,7 @@ impl Driver {
             Some(Present::Receive) => Purpose::PresentationReceive,
         };
         let (participant, _) = self.ask_call(place, &offer, CallCommand::CheckOpen(purpose), pending)?;
-        if self.media.hello.is_none() {
-            return Err(Failure::Media);
-        }
-        let conference = self.model.conference(place).ok_or(Refusal::NoSuchConference)?;
-        let shard = self.media.shard_for(&self.legs, conference);
-        let shard = shard.ok_or_else(|| Refusal::Limit("limit of media sessions reached".into()))?;
+        let shard = self.shard_for(place)?;
         let leg = LegKey(self.model.fresh_key());
         let first_track = self.model.fresh_keys(TRACKS_PER_LEG);
         let context = Leg { key: leg, participant, revision: 1, first_track, shard, present: offer.present };
@@ -59,23 +54,66 @@ impl Driver {
         offer: Offer,
         pending: &mut Pending,
     ) -> Result<Reply, Failure> {
-        let (participant, leg) = self.ask_call(place, &offer, CallCommand::Check(call), pending)?;
+        let checked = self.ask_call(place, &offer, CallCommand::Check(call), pending);
+        if checked == Err(Refusal::NoSuchCall) {
+            return self.reopen(place, call, &offer, pending);
+        }
+        let (participant, leg) = checked?;
         let leg = leg.ok_or(Refusal::NoSuchCall)?;
         if self.media.hello.is_none() {
             return Err(Failure::Media);
         }
         let record = self.legs.get(leg).cloned().ok_or(Refusal::NoSuchCall)?;
-        let present = record.present.map(|present| match present {
-            PresentRow::Send => Present::Send,
-            PresentRow::Receive => Present::Receive,
-        });
-        let (revision, first_track) = (record.spec.revision + 1, record.first_track);
-        let context = Leg { key: leg, participant, revision, first_track, shard: record.spec.shard, present };
+        let context = Leg::of(&record, leg, participant, record.spec.shard);
         let (sdp, spec) = self.answered(place, &offer, Some(&record.spec), context)?;
         self.legs.insert(leg, LegRecord { spec: spec.clone(), ..record });
         pending.rows.insert(Row::Leg(leg, call));
         pending.command(contract::Command::Session(spec));
         Ok(Reply::Answer { call, sdp })
+    }
+
+    /// An ICE restart of a call that ended with a former media plane: the same call again, with the new fingerprint and with
+    /// the sources that media had reported.
+    fn reopen(
+        &mut self,
+        place: ConferenceKey,
+        call: CallId,
+        offer: &Offer,
+        pending: &mut Pending,
+    ) -> Result<Reply, Failure> {
+        let found = self.lost.find(self.clock.now(), call);
+        let (owner, purpose, lost) =
+            found.map(|(key, purpose, lost)| (key, purpose, lost.clone())).ok_or(Refusal::NoSuchCall)?;
+        let (participant, _) = self.ask_call(place, offer, CallCommand::CheckOpen(purpose), pending)?;
+        if participant != owner || !lost::is_free(&self.model, owner, purpose) {
+            return Err(Refusal::NoSuchCall.into());
+        }
+        let shard = self.shard_for(place)?;
+        let leg = LegKey(lost.record.spec.key.0);
+        let context = Leg::of(&lost.record, leg, participant, shard);
+        let (sdp, spec) = self.answered(place, offer, Some(&lost.record.spec), context)?;
+        let peer = |spec: &SessionSpec| (spec.ice.remote_ufrag.clone(), spec.ice.remote_pwd.clone());
+        if peer(&spec) == peer(&lost.record.spec) {
+            return Err(Refusal::BadValue("media restarted: offer an ICE restart, or a new call".into()).into());
+        }
+        let open = CallCommand::Open { id: call, leg, purpose, video: lost.video, fecc: lost.fecc };
+        self.ask_call(place, offer, open, pending)?;
+        self.legs.insert(leg, LegRecord { spec: spec.clone(), ..lost.record });
+        pending.command(contract::Command::Session(spec));
+        if lost.started {
+            self.ask_call(place, offer, CallCommand::Start(call), pending)?;
+        }
+        Ok(Reply::Answer { call, sdp })
+    }
+
+    /// Where a new leg of this conference goes.
+    fn shard_for(&mut self, place: ConferenceKey) -> Result<u16, Failure> {
+        if self.media.hello.is_none() {
+            return Err(Failure::Media);
+        }
+        let conference = self.model.conference(place).ok_or(Refusal::NoSuchConference)?;
+        let shard = self.media.shard_for(&self.legs, conference);
+        Ok(shard.ok_or_else(|| Refusal::Limit("limit of media sessions reached".into()))?)
     }
 
     /// Asks the model for something about a call: whose it is, and its leg.
@@ -173,4 +211,15 @@ struct Leg {
     first_track: u64,
     shard: u16,
     present: Option<Present>,
+}
+
+impl Leg {
+    /// The next revision of a leg that was there.
+    fn of(record: &LegRecord, key: LegKey, participant: ParticipantKey, shard: u16) -> Leg {
+        let present = record.present.map(|present| match present {
+            PresentRow::Send => Present::Send,
+            PresentRow::Receive => Present::Receive,
+        });
+        Leg { key, participant, revision: record.spec.revision + 1, first_track: record.first_track, shard, present }
+    }
 }
