@@ -5,7 +5,7 @@ use crate::world::{ConferenceIndex, LegIndex, Slot, World};
 use core::time::Duration;
 use plenum_contract::{EventBody, Kind, ParticipantKey};
 use plenum_packet::Time;
-use plenum_stage::{Flags, SlotWant};
+use plenum_stage::{Flags, LineUp, SlotWant};
 
 /// How often speakers are judged. Longer delays who is heard; shorter costs time for each member.
 pub(crate) const TICK: Duration = Duration::from_millis(60);
@@ -51,17 +51,18 @@ impl Shard {
 
     fn fill_seats(&mut self, index: ConferenceIndex) {
         let Some(conference) = self.world.conferences.get(index) else { return };
+        let lineup = conference.stage.line_up();
         for member in conference.members.clone() {
             let Some(participant) = self.world.participants.get(member) else { continue };
             let viewer = participant.spec.key;
             for leg in participant.legs.clone() {
-                self.fill_leg(index, leg, viewer);
+                self.fill_leg(index, leg, viewer, &lineup);
             }
         }
     }
 
     /// Fills the slots of one leg.
-    fn fill_leg(&mut self, conference: ConferenceIndex, index: LegIndex, viewer: ParticipantKey) {
+    fn fill_leg(&mut self, conference: ConferenceIndex, index: LegIndex, viewer: ParticipantKey, lineup: &LineUp) {
         let World { conferences, legs, .. } = &mut self.world;
         let (Some(conference), Some(leg)) = (conferences.get(conference), legs.get_mut(index)) else { return };
         let flows = leg.started && leg.session.is_connected();
@@ -74,8 +75,8 @@ impl Shard {
             leg.seat_wants[at] = SlotWant { shown: flows && slot.wish.width > 0, pinned: slot.wish.pinned };
         }
         let sounds = leg.slots.iter().filter(|s| s.kind == Kind::Audio && !s.off).count();
-        conference.stage.seat_video_with(&mut leg.video_seats, viewer, &leg.first, &leg.seat_wants);
-        conference.stage.seat_audio(&mut leg.audio_seats, viewer, if flows { sounds } else { 0 });
+        conference.stage.seat_video(lineup, &mut leg.video_seats, viewer, &leg.first, &leg.seat_wants);
+        conference.stage.seat_audio(lineup, &mut leg.audio_seats, viewer, if flows { sounds } else { 0 });
         let presenter = leg.video_seats.presentation().filter(|_| flows);
         let mut sounds = leg.audio_seats.slots().iter().copied();
         let mut holder = |slot: &Slot| match (slot.presentation, slot.kind) {

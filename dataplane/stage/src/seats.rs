@@ -5,6 +5,7 @@
 //! somebody left. Audio: everybody keeps
 //! their slot until somebody who speaks has none. Nobody sits twice, nobody sees or hears themselves.
 
+use crate::lineup::LineUp;
 use plenum_contract::ParticipantKey;
 
 /// What a video slot is wanted for, by its index.
@@ -50,12 +51,11 @@ impl VideoSeats {
     }
 
     /// Seats people anew; whether anything changed. `candidates` come in order, may be seated, and are each other's
-    /// unlike, the first `fixed` of them with places by their order; `pin` says what to do with a slot's own wish.
+    /// unlike; first come those with places by their order, marked with `true`. `pin` says what to do with a slot's own wish.
     pub(crate) fn update(
         &mut self,
         wants: &[SlotWant],
-        candidates: impl Iterator<Item = ParticipantKey>,
-        fixed: usize,
+        candidates: impl Iterator<Item = (ParticipantKey, bool)>,
         pin: impl Fn(ParticipantKey) -> Pin,
     ) -> bool {
         let count = wants.len().min(MAX_SLOTS);
@@ -72,14 +72,14 @@ impl VideoSeats {
         let places = open.iter().filter(|&&o| o).count();
         let mut chosen = [ParticipantKey(0); MAX_SLOTS];
         let (mut number, mut placed) = (0, 0);
-        for (at, key) in candidates.enumerate() {
+        for (key, fixed) in candidates {
             if number == places {
                 break;
             }
             if !seated.contains(&Some(key)) {
                 chosen[number] = key;
                 number += 1;
-                placed += usize::from(at < fixed);
+                placed += usize::from(fixed);
             }
         }
         let chosen = &chosen[..number];
@@ -156,57 +156,65 @@ impl AudioSeats {
         &self.slots
     }
 
-    /// Seats people anew in `count` slots; whether anything changed. `candidates` come in order, speakers first.
-    pub(crate) fn update<I>(
+    /// Seats people anew in `count` slots; whether anything changed. `look` says what is known of who may be heard.
+    pub(crate) fn update(
         &mut self,
         count: usize,
-        candidates: I,
+        viewer: ParticipantKey,
+        lineup: &LineUp,
         look: impl Fn(ParticipantKey) -> Option<Heard>,
-    ) -> bool
-    where
-        I: Iterator<Item = ParticipantKey> + Clone,
-    {
+    ) -> bool {
         let count = count.min(MAX_SLOTS);
         let mut changed = self.slots.len() != count;
         self.slots.resize(count, None);
-        for slot in &mut self.slots {
-            if slot.is_some_and(|key| look(key).is_none()) {
-                *slot = None;
-                changed = true;
-            }
+        let mut ranks = [VACANT; MAX_SLOTS];
+        for (slot, rank) in self.slots.iter_mut().zip(&mut ranks) {
+            let held = slot.and_then(&look);
+            changed |= slot.is_some() && held.is_none();
+            *slot = held.map(|heard| heard.key);
+            *rank = held.map_or(VACANT, rank_of);
         }
-        for heard in candidates.clone().filter_map(&look).filter(|h| h.speaking) {
-            changed |= self.admit(heard, &look);
-        }
+        changed |= self.admit(viewer, lineup, &mut ranks[..count]);
         // Free slots take anybody: their first word is not lost then.
-        for heard in candidates.filter_map(&look) {
-            if self.slots.contains(&Some(heard.key)) {
+        let mut free = self.slots.iter().filter(|slot| slot.is_none()).count();
+        let mut heard = lineup.heard();
+        while free > 0 {
+            let Some(key) = heard.next() else { break };
+            if key == viewer || self.slots.contains(&Some(key)) {
                 continue;
             }
-            let Some(free) = self.slots.iter().position(Option::is_none) else { break };
-            self.slots[free] = Some(heard.key);
+            let Some(place) = self.slots.iter().position(Option::is_none) else { break };
+            self.slots[place] = Some(key);
+            free -= 1;
             changed = true;
         }
         changed
     }
 
-    /// Seats somebody who speaks: in a free slot, else in that of a silent holder, else in that of a far quieter one.
-    fn admit(&mut self, heard: Heard, look: &impl Fn(ParticipantKey) -> Option<Heard>) -> bool {
-        if self.slots.contains(&Some(heard.key)) {
-            return false;
+    /// Seats those who speak, in order: in a free slot, else in that of a silent holder, else in that of a far quieter one.
+    fn admit(&mut self, viewer: ParticipantKey, lineup: &LineUp, ranks: &mut [Rank]) -> bool {
+        let (mut from, mut changed) = (0, false);
+        let weaker = |a: &Rank, b: &Rank| a.partial_cmp(b).unwrap_or(core::cmp::Ordering::Equal);
+        while let Some(index) = (0..ranks.len()).min_by(|&a, &b| weaker(&ranks[a], &ranks[b])) {
+            let (state, loudness) = ranks[index];
+            let least = if state == SPEAKING { loudness + TAKES_OVER } else { f32::NEG_INFINITY };
+            let Some((at, heard)) = lineup.speaker(from, least) else { break };
+            from = at + 1;
+            if heard.key != viewer && !self.slots.contains(&Some(heard.key)) {
+                self.slots[index] = Some(heard.key);
+                ranks[index] = rank_of(heard);
+                changed = true;
+            }
         }
-        let rank = |slot: &Option<ParticipantKey>| {
-            slot.and_then(look).map_or((0, 0.0), |h| (1 + u8::from(h.speaking), h.loudness))
-        };
-        let weakest = (0..self.slots.len()).min_by(|&a, &b| {
-            rank(&self.slots[a]).partial_cmp(&rank(&self.slots[b])).unwrap_or(core::cmp::Ordering::Equal)
-        });
-        let Some(index) = weakest else { return false };
-        let (state, loudness) = rank(&self.slots[index]);
-        if state == 2 && heard.loudness < loudness + TAKES_OVER {
-            return false;
-        }
-        self.slots[index] = Some(heard.key);
-        true
+        changed
     }
+}
+
+/// How firmly a slot is held: by nobody, by who is silent, by who speaks; then how loud.
+type Rank = (u8, f32);
+const VACANT: Rank = (0, 0.0);
+const SPEAKING: u8 = 2;
+
+fn rank_of(heard: Heard) -> Rank {
+    (1 + u8::from(heard.speaking), heard.loudness)
 }

@@ -4,9 +4,10 @@
 //! nanoseconds of the data plane's monotonic clock.
 
 use crate::levels::{AudioLevel, Meter};
-use crate::seats::{AudioSeats, Heard, Pin, SlotWant, VideoSeats};
+use crate::seats::Heard;
 use crate::speakers::{Speakers, Voice};
 use plenum_contract::ParticipantKey;
+use std::collections::BTreeSet;
 
 /// Most members of a conference; a further one is refused.
 pub const MAX_MEMBERS: usize = 10_000;
@@ -33,22 +34,28 @@ pub struct Flags {
 }
 
 impl Flags {
-    fn heard(self) -> bool {
+    pub(crate) fn heard(self) -> bool {
         self.audio && !self.audio_blocked && !self.waiting
     }
-    fn seen(self) -> bool {
+    pub(crate) fn seen(self) -> bool {
         self.video && !self.video_blocked && !self.waiting
     }
-    fn presents(self) -> bool {
+    pub(crate) fn presents(self) -> bool {
         self.presentation && !self.waiting
     }
 }
 
 #[derive(Clone, Debug)]
-struct Member {
-    key: ParticipantKey,
-    flags: Flags,
+pub(crate) struct Member {
+    pub(crate) key: ParticipantKey,
+    pub(crate) flags: Flags,
     meter: Meter,
+}
+
+impl Member {
+    pub(crate) fn heard(&self) -> Heard {
+        Heard { key: self.key, speaking: self.meter.is_speaking(), loudness: self.meter.loudness() }
+    }
 }
 
 /// What a tick changed.
@@ -56,7 +63,7 @@ struct Member {
 pub struct Changes {
     /// [`Stage::speakers`] is another list: send the event.
     pub speakers: bool,
-    /// Seats may be others: call [`Stage::seat_video`] and [`Stage::seat_audio`] for every viewer.
+    /// Seats may be others: call [`Stage::seat_video`] and [`Stage::seat_audio`] for every viewer, with one [`Stage::line_up`].
     pub seats: bool,
 }
 
@@ -64,10 +71,10 @@ pub struct Changes {
 #[derive(Clone, Debug)]
 pub struct Stage {
     members: Vec<Member>,
-    speakers: Speakers,
-    pinned: Vec<ParticipantKey>,
-    presenter: Option<ParticipantKey>,
-    last_n: usize,
+    pub(crate) speakers: Speakers,
+    pub(crate) pinned: Vec<ParticipantKey>,
+    pub(crate) presenter: Option<ParticipantKey>,
+    pub(crate) last_n: usize,
     /// What changed outside of ticks.
     pending: Changes,
 }
@@ -145,12 +152,8 @@ impl Stage {
 
     /// Who stands first, in this order. Repeated entries count once.
     pub fn set_pinned(&mut self, pinned: &[ParticipantKey]) {
-        let mut list = Vec::new();
-        for &key in pinned.iter().take(MAX_MEMBERS) {
-            if !list.contains(&key) {
-                list.push(key);
-            }
-        }
+        let mut known = BTreeSet::new();
+        let list: Vec<_> = pinned.iter().copied().take(MAX_MEMBERS).filter(|key| known.insert(*key)).collect();
         self.pending.seats |= list != self.pinned;
         self.pinned = list;
     }
@@ -219,58 +222,11 @@ impl Stage {
         self.speakers.main()
     }
 
-    // ---- who sits where -------------------------------------------------------------------------------------------
-
-    /// Seats people in the video slots of `viewer`; whether anything changed. `wants` has one entry for each slot.
-    pub fn seat_video(&self, seats: &mut VideoSeats, viewer: ParticipantKey, wants: &[SlotWant]) -> bool {
-        self.seat_video_with(seats, viewer, &[], wants)
-    }
-
-    /// As [`Stage::seat_video`], for a viewer who sees `first` before the pinned, in this order; nobody is there twice.
-    pub fn seat_video_with(
-        &self,
-        seats: &mut VideoSeats,
-        viewer: ParticipantKey,
-        first: &[ParticipantKey],
-        wants: &[SlotWant],
-    ) -> bool {
-        let flags = self.member(viewer).map_or(Flags::default(), |m| m.flags);
-        let admitted = !flags.waiting;
-        let may_see =
-            |key: ParticipantKey| admitted && key != viewer && self.member(key).is_some_and(|m| m.flags.seen());
-        let own = first.iter().copied().filter(|&key| may_see(key));
-        let pinned = self.pinned.iter().copied().filter(|key| may_see(*key) && !first.contains(key));
-        let stands_first = |key: &ParticipantKey| first.contains(key) || self.pinned.contains(key);
-        let others = self.speakers.order().filter(|key| may_see(*key) && !stands_first(key));
-        let fixed = own.clone().count() + pinned.clone().count();
-        let candidates = own.chain(pinned).chain(others.take(self.last_n));
-        let pin = |key: ParticipantKey| match self.member(key) {
-            Some(_) if may_see(key) => Pin::Seat(key),
-            Some(_) => Pin::KeepEmpty,
-            None => Pin::Ignore,
-        };
-        let shown = admitted && !flags.presentation_denied;
-        let presenter = self
-            .presenter
-            .filter(|&key| shown && key != viewer && self.member(key).is_some_and(|m| m.flags.presents()));
-        seats.present(presenter) | seats.update(wants, candidates, fixed, pin)
-    }
-
-    /// Seats people in the `count` audio slots of `viewer`; whether anything changed.
-    pub fn seat_audio(&self, seats: &mut AudioSeats, viewer: ParticipantKey, count: usize) -> bool {
-        let admitted = self.member(viewer).is_none_or(|m| !m.flags.waiting);
-        let look = |key: ParticipantKey| {
-            let member = self.member(key).filter(|m| admitted && key != viewer && m.flags.heard())?;
-            Some(Heard { key, speaking: member.meter.is_speaking(), loudness: member.meter.loudness() })
-        };
-        seats.update(count, self.speakers.order(), look)
-    }
-
     fn find(&self, key: ParticipantKey) -> Result<usize, usize> {
         self.members.binary_search_by_key(&key, |m| m.key)
     }
 
-    fn member(&self, key: ParticipantKey) -> Option<&Member> {
+    pub(crate) fn member(&self, key: ParticipantKey) -> Option<&Member> {
         self.find(key).ok().map(|i| &self.members[i])
     }
 

@@ -52,12 +52,12 @@ impl World {
     }
 
     fn video(&self, seats: &mut VideoSeats, viewer: u64, slots: usize) -> Vec<u64> {
-        self.stage.seat_video(seats, p(viewer), &vec![SlotWant::default(); slots]);
+        self.stage.seat_video(&self.stage.line_up(), seats, p(viewer), &[], &vec![SlotWant::default(); slots]);
         numbers(seats.slots())
     }
 
     fn audio(&self, seats: &mut AudioSeats, viewer: u64, slots: usize) -> Vec<u64> {
-        self.stage.seat_audio(seats, p(viewer), slots);
+        self.stage.seat_audio(&self.stage.line_up(), seats, p(viewer), slots);
         numbers(seats.slots())
     }
 }
@@ -129,10 +129,10 @@ fn mgmt_34_the_pinned_have_the_places_of_their_order_and_a_viewer_has_an_order_o
     world.stage.set_pinned(&[p(2), p(5)]);
     assert_eq!(world.video(&mut seats, 8, 5), [2, 5, 3, 4, 1]);
     let wants = vec![SlotWant::default(); 5];
-    world.stage.seat_video_with(&mut seats, p(8), &[p(7), p(5), p(8)], &wants);
+    world.stage.seat_video(&world.stage.line_up(), &mut seats, p(8), &[p(7), p(5), p(8)], &wants);
     assert_eq!(numbers(seats.slots())[..3], [7, 5, 2], "own order, then everybody's");
     world.stage.set_pinned(&[]);
-    world.stage.seat_video_with(&mut seats, p(8), &[], &wants);
+    world.stage.seat_video(&world.stage.line_up(), &mut seats, p(8), &[], &wants);
     assert!(!numbers(seats.slots()).contains(&0));
 }
 
@@ -159,13 +159,13 @@ fn a_slot_keeps_its_own_wish_and_a_hidden_slot_stays_empty() {
     let mut wants = [SlotWant::default(); 4];
     wants[1].pinned = Some(p(5));
     wants[2].shown = false;
-    world.stage.seat_video(&mut seats, p(6), &wants);
+    world.stage.seat_video(&world.stage.line_up(), &mut seats, p(6), &[], &wants);
     assert_eq!(numbers(seats.slots()), [1, 5, 0, 2]);
     world.stage.set_member(p(5), Flags { video: false, ..ALL });
-    world.stage.seat_video(&mut seats, p(6), &wants);
+    world.stage.seat_video(&world.stage.line_up(), &mut seats, p(6), &[], &wants);
     assert_eq!(numbers(seats.slots()), [1, 0, 0, 2], "the slot waits for them");
     world.stage.remove_member(p(5));
-    world.stage.seat_video(&mut seats, p(6), &wants);
+    world.stage.seat_video(&world.stage.line_up(), &mut seats, p(6), &[], &wants);
     assert_eq!(numbers(seats.slots()), [1, 3, 0, 2]);
 }
 
@@ -195,7 +195,7 @@ fn a_presentation_goes_to_everybody_else_while_it_may() {
     world.video(&mut seats, 2, 1);
     assert_eq!(seats.presentation(), Some(p(1)), "who may not see presentations may still show one");
     world.stage.set_member(p(2), Flags { presentation_denied: true, ..ALL });
-    assert!(world.stage.seat_video(&mut seats, p(2), &[SlotWant::default()]));
+    assert!(world.stage.seat_video(&world.stage.line_up(), &mut seats, p(2), &[], &[SlotWant::default()]));
     assert_eq!(seats.presentation(), None);
     world.video(&mut own, 3, 1);
     assert_eq!(own.presentation(), Some(p(1)), "others go on seeing it");
@@ -300,11 +300,11 @@ proptest! {
                 before_main = world.stage.main();
             }
             let old = numbers(video.slots());
-            world.stage.seat_video(&mut video, p(viewer), &wants);
-            prop_assert!(!world.stage.seat_video(&mut video.clone(), p(viewer), &wants), "seating twice changes nothing");
+            world.stage.seat_video(&world.stage.line_up(), &mut video, p(viewer), &[], &wants);
+            prop_assert!(!world.stage.seat_video(&world.stage.line_up(), &mut video.clone(), p(viewer), &[], &wants), "seating twice changes nothing");
             let new = numbers(video.slots());
-            world.stage.seat_audio(&mut audio, p(viewer), 3);
-            prop_assert!(!world.stage.seat_audio(&mut audio.clone(), p(viewer), 3));
+            world.stage.seat_audio(&world.stage.line_up(), &mut audio, p(viewer), 3);
+            prop_assert!(!world.stage.seat_audio(&world.stage.line_up(), &mut audio.clone(), p(viewer), 3));
             for list in [&new, &numbers(audio.slots())] {
                 let mut seated: Vec<_> = list.iter().filter(|&&n| n > 0).collect();
                 seated.sort_unstable();
