@@ -2,7 +2,8 @@
 //!
 //! In this order: an SSRC that was signalled or reported by a former media plane; MID with RID or RRID; MID alone; RID
 //! alone when only one m-line has it; a payload type that only one m-line has (RFC 8843 §9.2, RFC 8852). Bounded by
-//! [`MAX_STREAMS`]; at the limit a stream that was silent for [`STALE`] gives way, else the packet is dropped.
+//! [`MAX_STREAMS`]; at the limit a stream that was silent for [`STALE`] gives way, or one that a former media plane
+//! had reported and that never came back; else the packet is dropped.
 
 use crate::media::{PayloadKind, PayloadTable, bundle_map, is_rtp};
 use plenum_contract::SessionSpec;
@@ -47,6 +48,8 @@ pub(crate) struct Stream {
     pub(crate) source: u8,
     pub(crate) encoding: u8,
     pub(crate) rtx: bool,
+    /// Whether the offer in force names it.
+    offered: bool,
     /// Whether a packet of it was authenticated.
     pub(crate) heard: bool,
     pub(crate) last: Time,
@@ -95,31 +98,36 @@ impl Bindings {
         self.streams.retain_mut(|stream| match sources.iter().position(|s| s.media == stream.media) {
             Some(index) => {
                 stream.source = index as u8;
+                stream.offered = false;
                 true
             }
             None => false,
         });
         for (index, media) in spec.media.iter().enumerate() {
             for (encoding, &(ssrc, rtx)) in media.source.iter().flat_map(|s| s.ssrcs.iter()).enumerate() {
-                self.signalled(ssrc, index as u16, encoding as u8, false);
+                self.signalled(ssrc, index as u16, encoding as u8, false, true);
                 if let Some(rtx) = rtx {
-                    self.signalled(rtx, index as u16, encoding as u8, true);
+                    self.signalled(rtx, index as u16, encoding as u8, true, true);
                 }
             }
         }
         for b in &spec.bindings {
-            self.signalled(b.ssrc, b.media, b.encoding, b.rtx);
+            self.signalled(b.ssrc, b.media, b.encoding, b.rtx, false);
         }
         self.latest = 0;
     }
 
-    fn signalled(&mut self, ssrc: u32, media: u16, encoding: u8, rtx: bool) {
+    fn signalled(&mut self, ssrc: u32, media: u16, encoding: u8, rtx: bool, offered: bool) {
         let Some(source) = self.sources.iter().position(|s| s.media == media) else { return };
-        if self.streams.len() >= MAX_STREAMS || self.streams.iter().any(|s| s.ssrc == ssrc) {
+        if let Some(known) = self.streams.iter_mut().find(|s| s.ssrc == ssrc) {
+            known.offered |= offered;
+            return;
+        }
+        if self.streams.len() >= MAX_STREAMS {
             return;
         }
         let source = source as u8;
-        self.streams.push(Stream { ssrc, media, source, encoding, rtx, heard: false, last: Time::ZERO });
+        self.streams.push(Stream { ssrc, media, source, encoding, rtx, offered, heard: false, last: Time::ZERO });
     }
 
     /// The stream of `ssrc`, if it is bound. Packets come in bursts, so the latest one is looked at first.
@@ -145,13 +153,15 @@ impl Bindings {
     ) -> Result<usize, DropReason> {
         let (source, encoding, rtx) = self.identify(header, values, packet).ok_or(DropReason::UnknownSsrc)?;
         let media = self.sources[source].media;
-        let stream = Stream { ssrc: header.ssrc, media, source: source as u8, encoding, rtx, heard: false, last: now };
+        let ssrc = header.ssrc;
+        let stream =
+            Stream { ssrc, media, source: source as u8, encoding, rtx, offered: false, heard: false, last: now };
         let index = if self.streams.len() < MAX_STREAMS {
             self.streams.push(stream);
             self.streams.len() - 1
         } else {
-            let heard = self.streams.iter().enumerate().filter(|(_, s)| s.heard);
-            let stale = heard.min_by_key(|(_, s)| s.last).filter(|(_, s)| now.since(s.last) > STALE);
+            let gone = |s: &Stream| if s.heard { now.since(s.last) > STALE } else { !s.offered };
+            let stale = self.streams.iter().enumerate().filter(|(_, s)| gone(s)).min_by_key(|(_, s)| s.last);
             let (index, _) = stale.ok_or(DropReason::TooManySources)?;
             self.streams[index] = stream;
             index

@@ -27,6 +27,6 @@ mod transform;
 mod vectors;
 
 pub use backend::Backend;
-pub use opener::{MAX_SOURCES, Opened, Opener};
+pub use opener::{MAX_ASIDE, MAX_SOURCES, Opened, Opener};
 pub use sealer::{Job, KeyId, Sealer};
 pub use suite::{MasterKey, Suite, split_dtls_material};

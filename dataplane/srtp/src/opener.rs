@@ -12,10 +12,15 @@ use crate::transform::Transform;
 use core::fmt;
 use plenum_packet::DropReason;
 
-/// Most SSRCs of a peer, in SRTP and again in SRTCP. Smaller would refuse a peer with many tracks, their RTX and simulcast
-/// encodings, some of them replaced in a long call; larger costs 40 bytes each, and time to look one up. At the bound a new
-/// SSRC is refused with [`DropReason::TooManySources`] and the known ones go on.
+/// Most SSRCs of a peer whose replay windows are kept, in SRTP and again in SRTCP. Smaller would put sources aside that still
+/// send: many tracks, their RTX and simulcast encodings; larger costs 48 bytes each, and time to look one up. At the bound a
+/// new SSRC takes the place of the one that was silent for longest.
 pub const MAX_SOURCES: usize = 256;
+
+/// Most SSRCs that are put aside, of which only the highest index is kept (some 20 bytes each). Forgetting one would let its
+/// recorded packets pass again, so beyond this a new SSRC is refused with [`DropReason::TooManySources`], and the known go on. A
+/// peer gets there after thousands of new sources under one key; a new DTLS handshake begins anew.
+pub const MAX_ASIDE: usize = 4096;
 
 /// Bytes of an RTP header without CSRCs and extension.
 const RTP_HEADER: usize = 12;
@@ -54,7 +59,8 @@ impl Opener {
     }
 
     pub(crate) fn from_transforms(suite: Suite, rtp: Transform, rtcp: Transform) -> Opener {
-        Opener { suite, rtp, rtcp, rtp_sources: Sources::new(MAX_SOURCES), rtcp_sources: Sources::new(MAX_SOURCES) }
+        let sources = || Sources::new(MAX_SOURCES, MAX_ASIDE);
+        Opener { suite, rtp, rtcp, rtp_sources: sources(), rtcp_sources: sources() }
     }
 
     /// The suite in use.
@@ -67,7 +73,7 @@ impl Opener {
     ///
     /// # Errors
     /// [`DropReason::MalformedRtp`] when header and tag do not fit, [`DropReason::TooManySources`] for a new SSRC at
-    /// [`MAX_SOURCES`], [`DropReason::Replayed`] for an index seen before, older than the window or above 48 bits: the
+    /// [`MAX_ASIDE`], [`DropReason::Replayed`] for an index seen before, older than the window or above 48 bits: the
     /// packet is untouched. [`DropReason::BadTag`]: the packet's payload holds nothing of use.
     pub fn open_rtp(
         &mut self,
@@ -79,8 +85,8 @@ impl Opener {
         if header_len < RTP_HEADER || packet.len() < header_len + self.rtp.tag_len() {
             return Err(DropReason::MalformedRtp);
         }
-        let at = self.rtp_sources.find(ssrc)?;
-        let index = match at.map(|at| self.rtp_sources.window(at)) {
+        let place = self.rtp_sources.find(ssrc)?;
+        let index = match self.rtp_sources.window(&place) {
             None => u64::from(sequence),
             Some(window) => match window.estimate(sequence) {
                 Some(index) if window.admits(index) => index,
@@ -91,7 +97,7 @@ impl Opener {
         if !self.rtp.open_rtp(ssrc, index, header_len, packet) {
             return Err(DropReason::BadTag);
         }
-        self.rtp_sources.note(at, ssrc, index);
+        self.rtp_sources.note(place, ssrc, index);
         Ok(Opened { len: packet.len() - self.rtp.tag_len(), index })
     }
 
@@ -102,25 +108,18 @@ impl Opener {
     pub fn open_rtcp(&mut self, packet: &mut [u8]) -> Result<usize, DropReason> {
         let trailer = srtcp::trailer(&self.rtcp, packet)?;
         let index = u64::from(trailer.index);
-        let at = self.rtcp_sources.find(trailer.ssrc)?;
-        if at.is_some_and(|at| !self.rtcp_sources.window(at).admits(index)) {
+        let place = self.rtcp_sources.find(trailer.ssrc)?;
+        if self.rtcp_sources.window(&place).is_some_and(|window| !window.admits(index)) {
             return Err(DropReason::Replayed);
         }
         if !srtcp::open(&self.rtcp, trailer, packet) {
             return Err(DropReason::BadTag);
         }
-        self.rtcp_sources.note(at, trailer.ssrc, index);
+        self.rtcp_sources.note(place, trailer.ssrc, index);
         Ok(trailer.len)
     }
 
-    /// Forgets a source, to make room at [`MAX_SOURCES`]. Its old packets pass the replay check again: call it only for an
-    /// SSRC that is no longer accepted above. A source that comes back must start again with ROC zero.
-    pub fn forget(&mut self, ssrc: u32) {
-        self.rtp_sources.forget(ssrc);
-        self.rtcp_sources.forget(ssrc);
-    }
-
-    /// How many SSRCs of SRTP are known.
+    /// How many SSRCs of SRTP have a window.
     pub fn sources(&self) -> usize {
         self.rtp_sources.len()
     }

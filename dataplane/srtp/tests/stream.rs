@@ -4,7 +4,7 @@ mod common;
 
 use common::{master, rtcp, rtp, seal};
 use plenum_packet::{DropReason, HEADROOM, Pool, SLOT_SIZE};
-use plenum_srtp::{Backend, Job, MAX_SOURCES, Opener, Sealer, Suite};
+use plenum_srtp::{Backend, Job, MAX_ASIDE, MAX_SOURCES, Opener, Sealer, Suite};
 use proptest::prelude::*;
 
 const SSRC: u32 = 0x1234_5678;
@@ -100,21 +100,23 @@ fn another_key_does_not_open() {
 }
 
 #[test]
-fn sources_are_bounded_and_the_known_go_on() {
+fn sources_are_bounded_new_ones_bind_for_long_and_nothing_from_before_passes_again() {
     let suite = Suite::AeadAes128Gcm;
     let mut pool = Pool::new(1);
     let mut sealer = Sealer::new();
     let key = sealer.insert(&master(suite, 1));
     let mut opener = Opener::new(&master(suite, 1));
     let mut send = |ssrc: u32, index: u64| seal(&mut sealer, &mut pool, key, &rtp(ssrc, index, 5), index);
-    for ssrc in 0..MAX_SOURCES as u32 {
-        assert!(open(&mut opener, &send(ssrc, 1)).is_ok());
+    let recorded = send(0, 1);
+    let all = (MAX_SOURCES + MAX_ASIDE) as u32;
+    for ssrc in 0..all {
+        assert!(open(&mut opener, &if ssrc == 0 { recorded.clone() } else { send(ssrc, 1) }).is_ok(), "{ssrc}");
     }
-    let late = send(9999, 1);
-    assert_eq!(open(&mut opener, &late), Err(DropReason::TooManySources));
-    assert!(open(&mut opener, &send(0, 2)).is_ok());
-    opener.forget(3);
-    assert!(open(&mut opener, &late).is_ok());
+    assert_eq!(opener.sources(), MAX_SOURCES);
+    assert_eq!(open(&mut opener, &recorded), Err(DropReason::Replayed), "put aside long ago");
+    assert_eq!(open(&mut opener, &send(all, 1)), Err(DropReason::TooManySources));
+    assert!(open(&mut opener, &send(0, 2)).is_ok(), "the known go on, also who was put aside");
+    assert!(open(&mut opener, &send(all - 1, 2)).is_ok());
     assert_eq!(opener.sources(), MAX_SOURCES);
 }
 
