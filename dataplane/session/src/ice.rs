@@ -5,6 +5,10 @@
 //! the last nomination, holds one set of credentials, and wakes up for each session many times a second. A lite server needs
 //! none of this: it sends no checks, has no timers but consent, and its state is at most [`MAX_PATHS`] paths.
 //!
+//! Consent is a path's own (RFC 7675 §5.1). Media goes to the path that was nominated last, as long as it is checked; one that was
+//! not checked for [`SILENT_AFTER`] loses its nomination, and media moves to a path that is: the one nominated last, else, for a
+//! peer whose address changed on the way (a NAT that forgot it), the one checked last.
+//!
 //! An ICE restart adds credentials. The old ones hold until a pair of the new ones is nominated.
 
 use crate::events::Outbox;
@@ -60,6 +64,14 @@ pub(crate) enum Liveness {
 struct Known {
     path: Path,
     last_check: Time,
+    /// When the peer nominated it last, if that still holds.
+    nominated: Option<Time>,
+}
+
+impl Known {
+    fn is_checked(&self, now: Time) -> bool {
+        now.since(self.last_check) < SILENT_AFTER
+    }
 }
 
 /// The ICE side of a session.
@@ -89,7 +101,7 @@ impl IceLite {
         self.credentials.push(credentials);
     }
 
-    /// Where media goes: the pair that the peer nominated last.
+    /// Where media goes.
     pub(crate) fn nominated(&self) -> Option<Path> {
         self.nominated
     }
@@ -122,9 +134,29 @@ impl IceLite {
     /// When [`IceLite::liveness`] may change next.
     pub(crate) fn deadline(&self, silent: bool) -> Time {
         match self.last_check {
-            Some(t) => t + if silent { CONSENT_LOST_AFTER } else { SILENT_AFTER },
+            Some(t) if silent => t + CONSENT_LOST_AFTER,
+            // The nominated path's own end comes first when others are checked.
+            Some(t) => self.current().map_or(t, |known| known.last_check) + SILENT_AFTER,
             None => Time::NEVER,
         }
+    }
+
+    /// Moves media away from a path that is no longer checked, if another one is; whether it moved.
+    pub(crate) fn leave_unchecked(&mut self, now: Time) -> bool {
+        if self.current().is_none_or(|known| known.is_checked(now)) {
+            return false;
+        }
+        for known in self.paths.iter_mut().filter(|k| !k.is_checked(now)) {
+            known.nominated = None;
+        }
+        let checked = self.paths.iter().filter(|k| k.is_checked(now));
+        let Some(best) = checked.max_by_key(|k| (k.nominated, k.last_check)) else { return false };
+        self.nominated = Some(best.path);
+        true
+    }
+
+    fn current(&self) -> Option<&Known> {
+        self.paths.iter().find(|k| Some(k.path) == self.nominated)
     }
 
     /// A STUN message that arrived on `path`. Only an authenticated binding request changes anything.
@@ -173,16 +205,18 @@ impl IceLite {
     fn note_check(&mut self, now: Time, path: Path, credentials: usize, use_candidate: bool) -> Checked {
         let mut checked = Checked::default();
         self.last_check = Some(now);
-        match self.paths.iter_mut().find(|k| k.path == path) {
-            Some(known) => known.last_check = now,
+        let at = match self.paths.iter().position(|k| k.path == path) {
+            Some(at) => at,
             None => {
                 if self.paths.len() >= MAX_PATHS {
                     checked.gone = self.forget_oldest();
                 }
-                self.paths.push(Known { path, last_check: now });
+                self.paths.push(Known { path, last_check: now, nominated: None });
                 checked.added = true;
+                self.paths.len() - 1
             }
-        }
+        };
+        self.paths[at].last_check = now;
         if use_candidate {
             let newest = credentials + 1 == self.credentials.len();
             if newest && self.credentials.len() > 1 {
@@ -192,6 +226,9 @@ impl IceLite {
             // A late nomination with old credentials must not undo that of new ones: those are gone by then.
             checked.moved = self.nominated != Some(path);
             self.nominated = Some(path);
+            self.paths[at].nominated = Some(now);
+        } else {
+            checked.moved = self.leave_unchecked(now);
         }
         checked
     }
@@ -206,4 +243,92 @@ impl IceLite {
 
 fn hmac(key: &[u8], parts: &[&[u8]]) -> [u8; 20] {
     DefaultSha1HmacProvider.sha1_hmac(key, parts)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use plenum_packet::Transport;
+
+    fn path(port: u16) -> Path {
+        let local = "192.0.2.1:40000".parse().unwrap();
+        Path { transport: Transport::Udp, local, remote: format!("198.51.100.7:{port}").parse().unwrap() }
+    }
+
+    fn agent() -> IceLite {
+        let word = |text: &str| text.to_owned();
+        IceLite::new(IceSpec {
+            local_ufrag: word("a"),
+            local_pwd: word("b"),
+            remote_ufrag: word("c"),
+            remote_pwd: word("d"),
+        })
+    }
+
+    /// Checks of these paths every 5 s, `nominating` those of one, from `from` until before `to`.
+    fn checks(ice: &mut IceLite, seconds: std::ops::Range<u64>, ports: &[u16], nominating: Option<u16>) {
+        for second in seconds.step_by(5) {
+            for port in ports {
+                ice.note_check(Time::from_millis(1000 * second), path(*port), 0, nominating == Some(*port));
+            }
+        }
+    }
+
+    #[test]
+    fn a_path_that_is_no_longer_checked_yields_to_one_that_is_and_must_be_nominated_anew() {
+        let mut ice = agent();
+        checks(&mut ice, 0..20, &[1, 2], Some(1));
+        assert_eq!(ice.nominated(), Some(path(1)));
+        checks(&mut ice, 20..30, &[2], None);
+        assert_eq!(ice.nominated(), Some(path(1)), "for 15 s it may be lost checks");
+        assert_eq!(
+            ice.deadline(false),
+            Time::from_millis(1000 * 15) + SILENT_AFTER,
+            "the path's own end, not the peer's"
+        );
+        assert!(!ice.leave_unchecked(Time::from_millis(29_999)));
+        assert!(ice.leave_unchecked(Time::from_millis(1000 * 30)));
+        assert_eq!((ice.nominated(), ice.liveness(Time::from_millis(1000 * 30))), (Some(path(2)), Liveness::Live));
+        // The former path is checked again: what it was nominated for is over.
+        checks(&mut ice, 30..60, &[1, 2], None);
+        assert_eq!(ice.nominated(), Some(path(2)));
+        checks(&mut ice, 60..65, &[1, 2], Some(1));
+        assert_eq!(ice.nominated(), Some(path(1)));
+    }
+
+    #[test]
+    fn a_nomination_that_holds_counts_more_than_a_later_check() {
+        let mut ice = agent();
+        checks(&mut ice, 0..5, &[3], Some(3));
+        checks(&mut ice, 5..10, &[1], Some(1));
+        checks(&mut ice, 10..25, &[3, 2], None);
+        assert_eq!(ice.nominated(), Some(path(3)), "path 1 fell silent; path 3 was nominated before it");
+    }
+
+    #[test]
+    fn a_check_moves_media_without_waiting_for_a_timer() {
+        let mut ice = agent();
+        checks(&mut ice, 0..5, &[1], Some(1));
+        let checked = ice.note_check(Time::from_millis(1000 * 16), path(2), 0, false);
+        assert!(checked.moved && checked.added);
+        assert_eq!(ice.nominated(), Some(path(2)));
+    }
+
+    #[test]
+    fn without_any_check_nothing_moves_and_the_peer_is_silent_then_lost() {
+        let mut ice = agent();
+        checks(&mut ice, 0..1, &[1, 2], Some(1));
+        assert!(!ice.leave_unchecked(Time::from_millis(1000 * 20)));
+        assert_eq!(ice.liveness(Time::from_millis(14_999)), Liveness::Live);
+        assert_eq!(ice.liveness(Time::from_millis(1000 * 15)), Liveness::Silent);
+        assert_eq!(ice.deadline(true), Time::from_millis(1000 * 30));
+        assert_eq!(ice.liveness(Time::from_millis(1000 * 30)), Liveness::Lost);
+    }
+
+    #[test]
+    fn before_a_nomination_no_check_moves_anything() {
+        let mut ice = agent();
+        checks(&mut ice, 0..100, &[1, 2], None);
+        assert_eq!(ice.nominated(), None);
+    }
 }

@@ -150,8 +150,8 @@ impl Session {
         &self.spec
     }
 
-    /// Where media and control packets go: the pair that the peer nominated last; `None` before there is one, while the peer
-    /// is silent, and after the end.
+    /// Where media and control packets go: the pair that the peer nominated last and still checks; `None` before there is one,
+    /// while the peer is silent, and after the end.
     pub fn path(&self) -> Option<Path> {
         match self.state {
             State::Setup | State::Up => self.ice.nominated(),

@@ -39,6 +39,9 @@ impl Session {
         if self.state == State::Setup && now >= self.created + SETUP_TIMEOUT {
             return self.end(LegEnd::SetupTimeout);
         }
+        if self.ice.leave_unchecked(now) {
+            self.egress.path_changed(now);
+        }
         match self.ice.liveness(now) {
             Liveness::Lost => return self.end(LegEnd::ConsentLost),
             Liveness::Silent if self.state == State::Up => {
