@@ -1,7 +1,8 @@
 //! Data channels (RFC 8831, RFC 8832): SCTP over the DTLS association, on `sctp-proto`.
 //!
 //! The peer is always the DTLS client and opens the SCTP association. Channels that it opens are announced as events and
-//! acknowledged; we may open channels of our own, on odd streams (RFC 8832 §6). What a message means is not our business.
+//! acknowledged; we may open channels of our own, on odd streams (RFC 8832 §6). A stream is used again once its reset is complete
+//! on both sides (RFC 8831 §6.7). What a message means is not our business.
 //!
 //! Bounds: [`MAX_CHANNELS`] streams, messages of [`MAX_MESSAGE`] bytes, [`RECEIVE_BUFFER`] bytes of unfinished messages,
 //! [`MAX_BUFFERED`] bytes that wait to be sent on one channel; beyond them a message is refused.
@@ -41,7 +42,6 @@ pub(crate) struct DataChannels {
     association: Option<(AssociationHandle, Association)>,
     /// Streams with a channel, and whether the peer is known to have it.
     channels: Vec<u16>,
-    next_own: u16,
     transmits: VecDeque<Bytes>,
 }
 
@@ -61,7 +61,6 @@ impl DataChannels {
             endpoint: Endpoint::new(Arc::new(endpoint), Some(Arc::new(server))),
             association: None,
             channels: Vec::new(),
-            next_own: 1,
             transmits: VecDeque::new(),
         }
     }
@@ -109,8 +108,7 @@ impl DataChannels {
     /// # Errors
     /// [`DropReason::NoPath`] before the association is up, [`DropReason::TooManySources`] at [`MAX_CHANNELS`].
     pub(crate) fn open(&mut self, now: Instant, label: &str, protocol: &str) -> Result<u16, DropReason> {
-        let stream = self.next_own;
-        if stream >= MAX_CHANNELS || label.len() + protocol.len() > 1000 {
+        if label.len() + protocol.len() > 1000 {
             return Err(DropReason::TooManySources);
         }
         let (_, association) = self.association.as_mut().ok_or(DropReason::NoPath)?;
@@ -119,10 +117,12 @@ impl DataChannels {
         message.extend_from_slice(&(protocol.len() as u16).to_be_bytes());
         message.extend_from_slice(label.as_bytes());
         message.extend_from_slice(protocol.as_bytes());
-        let mut opened =
-            association.open_stream(stream, PayloadProtocolIdentifier::Dcep).map_err(|_| DropReason::NoPath)?;
+        // One whose reset is not complete is refused here: the peer could take what is new for what was before.
+        let mut own = (1..MAX_CHANNELS).step_by(2).filter(|stream| !self.channels.contains(stream));
+        let free = own.find(|stream| association.open_stream(*stream, PayloadProtocolIdentifier::Dcep).is_ok());
+        let stream = free.ok_or(DropReason::TooManySources)?;
+        let mut opened = association.stream(stream).map_err(|_| DropReason::NoPath)?;
         opened.write_with_ppi(&message, PayloadProtocolIdentifier::Dcep).map_err(|_| DropReason::NoPath)?;
-        self.next_own += 2;
         self.channels.push(stream);
         self.flush(now);
         Ok(stream)
@@ -224,7 +224,6 @@ impl DataChannels {
     }
 
     fn close_all(&mut self, events: &mut VecDeque<SessionEvent>) {
-        self.next_own = 1;
         for stream in self.channels.drain(..) {
             events.push_back(SessionEvent::ChannelClosed { stream });
         }

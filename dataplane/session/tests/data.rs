@@ -74,6 +74,10 @@ impl Sctp {
         stream.write_with_ppi(&message, Ppi::Dcep).unwrap();
     }
 
+    fn close(&mut self, id: u16) {
+        self.association.stream(id).unwrap().close().unwrap();
+    }
+
     fn send(&mut self, id: u16, ppi: Ppi, bytes: &[u8]) {
         self.association.stream(id).unwrap().write_with_ppi(bytes, ppi).unwrap();
     }
@@ -131,6 +135,34 @@ fn a_channel_of_ours_has_an_odd_stream_and_messages_to_unknown_channels_are_refu
     let too_long = vec![0; 65_537];
     let refused = world.outbox(|s, now, out| s.send_message(now, stream, true, &too_long, out));
     assert_eq!(refused, Err(DropReason::QueueFull));
+}
+
+#[test]
+fn streams_are_used_again_after_the_peer_closed_their_channels() {
+    let mut world = World::connected();
+    let mut sctp = Sctp::connect();
+    sctp.exchange(&mut world, Duration::from_millis(300));
+    let opened = |world: &mut World| world.outbox(|s, now, out| s.open_channel(now, "chat", "", out));
+    // More often than there are streams.
+    for round in 0..40 {
+        let stream = opened(&mut world).unwrap_or_else(|e| panic!("round {round}: {e:?}"));
+        let text = format!("round {round}").into_bytes();
+        world.outbox(|s, now, out| s.send_message(now, stream, false, &text, out)).unwrap();
+        sctp.open(4, "theirs");
+        sctp.send(4, Ppi::Binary, &text);
+        sctp.exchange(&mut world, Duration::from_millis(100));
+        assert!(sctp.received.contains(&(stream, Ppi::String, text.clone())), "round {round}");
+        assert!(world.events.contains(&SessionEvent::Message { stream: 4, binary: true, payload: text }), "{round}");
+        sctp.close(stream);
+        sctp.close(4);
+        world.events.clear();
+        sctp.exchange(&mut world, Duration::from_millis(300));
+        assert!(world.events.contains(&SessionEvent::ChannelClosed { stream }), "round {round}");
+        assert!(world.events.contains(&SessionEvent::ChannelClosed { stream: 4 }), "round {round}");
+    }
+    let all: Vec<u16> = (0..32).map(|_| opened(&mut world).unwrap()).collect();
+    assert!(all.iter().all(|stream| stream % 2 == 1));
+    assert_eq!(opened(&mut world), Err(DropReason::TooManySources), "all at once are still too many");
 }
 
 #[test]

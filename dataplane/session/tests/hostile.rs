@@ -146,6 +146,49 @@ fn more_sources_than_the_limit_are_refused_until_old_ones_are_silent() {
 }
 
 #[test]
+fn sources_that_a_former_media_plane_reported_and_that_never_came_back_make_room() {
+    use plenum_contract::spec::Binding;
+    let mut world = World::with(udp4(), |spec| {
+        spec.bindings = (0..100).map(|n| Binding { ssrc: 70_000 + n, media: 0, encoding: 0, rtx: false }).collect();
+    });
+    world.connect();
+    for ssrc in [9000, 9001] {
+        let mut packet = world.peer.rtp_packet(ssrc, AUDIO_PT, 1, 0, &[(MID_ID, b"0")], b"opus");
+        world.deliver(udp4(), &mut packet).unwrap();
+    }
+    // Who came back is known without a word of who they are.
+    let mut packet = world.peer.rtp_packet(70_050, AUDIO_PT, 1, 0, &[], b"opus");
+    world.deliver(udp4(), &mut packet).unwrap();
+    assert_eq!(world.incoming.len(), 3);
+    world.free_incoming();
+}
+
+#[test]
+fn media_follows_a_peer_whose_address_changed_without_a_nomination_and_consent_is_each_paths_own() {
+    let mut world = World::connected();
+    let ice = world.session.spec().ice.clone();
+    world.peer.checks = false;
+    let check_from = |world: &mut World, seconds: u64, path: Path| {
+        for _ in 0..seconds {
+            world.deliver(path, &mut check(&ice, true, false)).unwrap();
+            world.run(Duration::from_secs(1));
+        }
+    };
+    check_from(&mut world, 13, from(7));
+    assert_eq!(world.session.path(), Some(udp4()), "its last check is not 15 s ago");
+    check_from(&mut world, 3, from(7));
+    assert_eq!(world.session.path(), Some(from(7)), "the nominated path lost its consent");
+    check_from(&mut world, 40, from(7));
+    assert!(world.session.is_connected() && !world.events.contains(&SessionEvent::Silent));
+    // The new path falls silent as well: sending stops after 15 s, the leg ends after 30.
+    world.run(Duration::from_millis(14_500));
+    assert_eq!(world.session.path(), None);
+    assert!(world.events.contains(&SessionEvent::Silent));
+    world.run(Duration::from_secs(15));
+    assert!(world.session.is_ended());
+}
+
+#[test]
 fn a_receiver_that_asks_for_everything_again_and_again_at_most_doubles_its_traffic() {
     use plenum_packet::{Bitrate, HEADROOM};
     use plenum_wire::plan::{Class, Patch, Plan, PlanExtensions};

@@ -238,7 +238,6 @@ fn plans_leave_as_packets_of_the_slot() {
     assert_eq!(numbers[1], numbers[0].wrapping_add(1));
     assert_eq!(numbers[2], numbers[0].wrapping_add(2));
     assert!(world.peer.opened_errors.is_empty());
-    assert_eq!(world.session.next_sequence(0), Some(1));
 }
 
 #[test]
@@ -386,11 +385,9 @@ fn a_slot_that_is_switched_off_and_on_goes_on_counting() {
     let slot = spec.media[1].slot.take();
     spec.revision += 1;
     world.session.apply(&spec).unwrap();
-    assert_eq!(world.session.next_sequence(1), None);
     spec.media[1].slot = slot;
     spec.revision += 1;
     world.session.apply(&spec).unwrap();
-    assert_eq!(world.session.next_sequence(1), Some(501));
     send(&mut world, 1, 500, b"again");
     send(&mut world, 1, 501, b"next");
     world.run(Duration::from_millis(50));

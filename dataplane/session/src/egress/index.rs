@@ -52,11 +52,6 @@ impl Indexer {
         self.highest
     }
 
-    /// The number that continues the stream; `None` before its first packet.
-    pub(crate) fn next_sequence(&self) -> Option<u16> {
-        self.highest.map(|h| (h as u16).wrapping_add(1))
-    }
-
     /// The index that a number in a NACK means, if it was used.
     pub(crate) fn find(&self, sequence: u16) -> Option<u64> {
         let highest = self.highest?;
@@ -100,7 +95,7 @@ mod tests {
         assert_eq!(indexer.assign(65_535), None);
         assert_eq!(indexer.assign(0), None);
         assert_eq!((indexer.find(65_535), indexer.find(1)), (Some(65_535), None));
-        assert_eq!(indexer.next_sequence(), Some(1));
+        assert_eq!(indexer.highest(), Some(65_536));
     }
 
     #[test]

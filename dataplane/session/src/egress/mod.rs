@@ -457,12 +457,6 @@ impl Session {
     pub fn set_wanted_bitrate(&mut self, wanted: Bitrate) {
         self.egress.cc.set_wanted(wanted);
     }
-
-    /// The sequence number that continues a slot's stream, so that routing can go on where an m-line was switched off;
-    /// `None` when the slot has sent nothing.
-    pub fn next_sequence(&self, media: u16) -> Option<u16> {
-        self.egress.slot_of(media).and_then(|s| self.egress.slots[s].index.next_sequence())
-    }
 }
 
 impl fmt::Debug for Egress {
