@@ -1,0 +1,141 @@
+//! One direction of scaling: which source pixels an output reads, with which weights.
+//!
+//! The window of output i is `max(1, ratio)` pixels long and centred on `(i + ½) × ratio`; a pixel's weight is its overlap with the window.
+//! Weights are differences of a rounded running sum, so that they add up to one exactly; pixels beyond the edge count for the edge pixel.
+
+use crate::table::{ByteTaps, PAD, QuadTaps};
+
+/// Weights of every output along one direction.
+#[derive(Debug)]
+pub(super) struct Axis {
+    /// First source pixel of each output.
+    first: Vec<u32>,
+    /// Where each output's weights start in `weights`; one more at the end.
+    start: Vec<u32>,
+    weights: Vec<i16>,
+}
+
+impl Axis {
+    /// From `src` to `dst` pixels, with weights that sum to `one`.
+    pub(super) fn new(src: usize, dst: usize, one: i64) -> Axis {
+        let (n, m) = (src as i64, dst as i64);
+        // Everything in units of 1 / (2 × dst) of a source pixel.
+        let (pixel, length) = (2 * m, 2 * n.max(m));
+        let mut axis = Axis { first: Vec::with_capacity(dst), start: vec![0], weights: Vec::new() };
+        for i in 0..m {
+            let low = (2 * i + 1) * n - length / 2;
+            let high = low + length;
+            // The share of the window that lies left of source pixel k.
+            let before = |k: i64| ((k * pixel).clamp(low, high) - low) * one;
+            let rounded = |k: i64| (before(k) + length / 2) / length;
+            let left = low.div_euclid(pixel).clamp(0, n - 1);
+            let right = (high - 1).div_euclid(pixel).clamp(0, n - 1);
+            let weight = |k: i64| {
+                let upper = if k == right { one } else { rounded(k + 1) };
+                let lower = if k == left { 0 } else { rounded(k) };
+                upper - lower
+            };
+            let from = (left..right).find(|k| weight(*k) != 0).unwrap_or(right);
+            let to = (from..=right).rev().find(|k| weight(*k) != 0).unwrap_or(from);
+            axis.first.push(from as u32);
+            axis.weights.extend((from..=to).map(|k| weight(k) as i16));
+            axis.start.push(axis.weights.len() as u32);
+        }
+        axis
+    }
+
+    /// The first source pixel of output `i`, and the weights from there on.
+    pub(super) fn at(&self, i: usize) -> (usize, &[i16]) {
+        (self.first[i] as usize, &self.weights[self.start[i] as usize..self.start[i + 1] as usize])
+    }
+
+    /// Most source pixels that an output reads.
+    pub(super) fn longest(&self) -> usize {
+        self.start.windows(2).map(|s| (s[1] - s[0]) as usize).max().unwrap_or(1)
+    }
+
+    /// The same as [`ByteTaps`], for at most four weights in Q7 each, over a source of `src` bytes.
+    pub(super) fn byte_taps(&self, src: usize, group: usize, window: usize) -> ByteTaps {
+        let outputs = self.first.len();
+        let padded = outputs.next_multiple_of(PAD);
+        let mut taps = ByteTaps {
+            group,
+            window,
+            base: vec![0; padded / group],
+            index: vec![0; padded * 4],
+            weight: vec![0; padded * 4],
+        };
+        for i in 0..outputs {
+            let base = (self.first[i - i % group] as usize).min(src.saturating_sub(window));
+            taps.base[i / group] = base as u32;
+            let (first, weights) = self.at(i);
+            let (index, weight) = (&mut taps.index[4 * i..][..4], &mut taps.weight[4 * i..][..4]);
+            index.fill((first - base) as u8);
+            if weights == [128] {
+                // 128 does not fit a signed byte: the pixel counts twice.
+                weight[..2].fill(64);
+                continue;
+            }
+            for (k, value) in weights.iter().enumerate() {
+                index[k] = (first + k - base) as u8;
+                weight[k] = *value as i8;
+            }
+        }
+        taps
+    }
+
+    /// The same as [`QuadTaps`], over a line of `quads` groups of four bytes. Weights are below 128: only for reductions.
+    pub(super) fn quad_taps(&self, quads: usize) -> QuadTaps {
+        let outputs = self.first.len();
+        let needed = |i: usize| {
+            let (first, weights) = self.at(i);
+            (first + weights.len()).div_ceil(4) - first / 4
+        };
+        let each = (0..outputs).map(needed).max().unwrap_or(1);
+        let padded = outputs.next_multiple_of(PAD);
+        let mut taps = QuadTaps { quads: each, first: vec![0; padded], weight: vec![0; padded * each * 4] };
+        for i in 0..outputs {
+            let (first, weights) = self.at(i);
+            let quad = (first / 4).min(quads - each);
+            taps.first[i] = quad as u32;
+            for (k, value) in weights.iter().enumerate() {
+                taps.weight[i * each * 4 + first - quad * 4 + k] = *value as i8;
+            }
+        }
+        taps
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn weights_sum_to_one_and_stay_inside_for_every_ratio() {
+        for (src, dst) in
+            [(1, 1), (1, 9), (9, 1), (2, 3), (640, 960), (640, 274), (1280, 182), (31, 1), (5, 4), (8192, 8191)]
+        {
+            for one in [128, 16384] {
+                let axis = Axis::new(src, dst, one);
+                for i in 0..dst {
+                    let (first, weights) = axis.at(i);
+                    assert_eq!(weights.iter().map(|w| i64::from(*w)).sum::<i64>(), one, "{src} to {dst} at {i}");
+                    assert!(first + weights.len() <= src && weights.iter().all(|w| *w >= 0));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn enlarging_is_bilinear_and_reducing_is_the_mean_of_the_area() {
+        let twice = Axis::new(2, 4, 128);
+        assert_eq!(
+            (twice.at(0), twice.at(1), twice.at(2), twice.at(3)),
+            ((0, &[128][..]), (0, &[96, 32][..]), (0, &[32, 96][..]), (1, &[128][..]))
+        );
+        let third = Axis::new(6, 2, 16384);
+        assert_eq!((third.at(0), third.at(1)), ((0, &[5461, 5462, 5461][..]), (3, &[5461, 5462, 5461][..])));
+        let half_as_much = Axis::new(3, 2, 128);
+        assert_eq!((half_as_much.at(0), half_as_much.at(1)), ((0, &[85, 43][..]), (1, &[43, 85][..])));
+    }
+}

@@ -1,0 +1,270 @@
+//! Scaling of planes: a [`ScalePlan`] is made once for two sizes and run for every frame.
+//!
+//! One rule for every ratio: an output pixel is the mean of the source over a window of `max(1, ratio)` pixels centred on it, in each direction; the
+//! edge repeats. Enlarging this is bilinear; reducing it is the area average. Windows and weights are integers, made once.
+//!
+//! Four ways, chosen by the sizes alone, so that every level computes the same:
+//! - exact 1:1, 2:1 and 4:1: copied, or means of 2×2 and 4×4;
+//! - narrow (at most 3:1 across): each source row is filtered across into words (Q7, exact), kept in a ring, and summed down (Q14);
+//! - wide: source rows are summed down into bytes (Q7), then sixteen such rows are filtered across together, turned on their side;
+//! - beyond 32:1 the picture is halved first, as often as needed.
+
+mod axis;
+pub(crate) mod scalar;
+
+use axis::Axis;
+
+use crate::level::Kernels;
+use crate::table::{BLOCK, Block, ByteTaps, PAD, QuadTaps};
+use crate::view::{Plane, PlaneMut, SizeError, check_side};
+
+/// Ratio across up to which four taps suffice.
+const NARROW: usize = 3;
+
+/// Ratio beyond which the picture is halved first: weights in Q7 stay at 4 and above, and the taps of a row fit [`TAPS`].
+const HALVE_BEYOND: usize = 32;
+
+/// Room for the taps of an output row: 32:1 touches at most 34 source rows.
+const TAPS: usize = 36;
+
+/// How a plane of one size becomes a plane of another. Holds tables and scratch: a few times a row's bytes, up to a third of the source beyond 32:1.
+#[derive(Debug)]
+pub struct ScalePlan {
+    kernels: Kernels,
+    src: (usize, usize),
+    dst: (usize, usize),
+    way: Way,
+}
+
+#[derive(Debug)]
+enum Way {
+    Copy,
+    Half,
+    Quarter,
+    Narrow(Narrow),
+    Wide(Wide),
+    Chain(Box<Chain>),
+}
+
+impl ScalePlan {
+    /// A plan from planes of `src` (width, height) to planes of `dst`.
+    ///
+    /// # Errors
+    /// [`SizeError::Side`] when a side is outside of 1 to 8192.
+    pub fn new(kernels: Kernels, src: (usize, usize), dst: (usize, usize)) -> Result<ScalePlan, SizeError> {
+        check_side(src.0, src.1)?;
+        check_side(dst.0, dst.1)?;
+        let way = if src == dst {
+            Way::Copy
+        } else if src == (dst.0 * 2, dst.1 * 2) {
+            Way::Half
+        } else if src == (dst.0 * 4, dst.1 * 4) {
+            Way::Quarter
+        } else if src.0 > dst.0 * HALVE_BEYOND || src.1 > dst.1 * HALVE_BEYOND {
+            Way::Chain(Box::new(Chain::new(kernels, src, dst)?))
+        } else if src.0 <= dst.0 * NARROW {
+            Way::Narrow(Narrow::new(kernels, src, dst))
+        } else {
+            Way::Wide(Wide::new(src, dst))
+        };
+        Ok(ScalePlan { kernels, src, dst, way })
+    }
+
+    /// Size of the source, width and height.
+    #[must_use]
+    pub fn src(&self) -> (usize, usize) {
+        self.src
+    }
+
+    /// Size of the destination, width and height.
+    #[must_use]
+    pub fn dst(&self) -> (usize, usize) {
+        self.dst
+    }
+
+    /// Scales `src` into `dst`. Allocates nothing.
+    ///
+    /// # Errors
+    /// [`SizeError::Mismatch`] when a plane is not of the plan's size; nothing is written then.
+    pub fn run(&mut self, src: Plane<'_>, mut dst: PlaneMut<'_>) -> Result<(), SizeError> {
+        for (want, have) in [(self.src, (src.width(), src.height())), (self.dst, (dst.width(), dst.height()))] {
+            if want != have {
+                return Err(SizeError::Mismatch(want.0, want.1, have.0, have.1));
+            }
+        }
+        match &mut self.way {
+            Way::Copy => copy(src, &mut dst),
+            Way::Half => halve(self.kernels, src, &mut dst),
+            Way::Quarter => quarter(self.kernels, src, &mut dst),
+            Way::Narrow(narrow) => narrow.run(self.kernels, src, &mut dst),
+            Way::Wide(wide) => wide.run(self.kernels, src, &mut dst),
+            Way::Chain(chain) => chain.run(src, dst)?,
+        }
+        Ok(())
+    }
+}
+
+fn copy(src: Plane<'_>, dst: &mut PlaneMut<'_>) {
+    for y in 0..src.height() {
+        dst.row_mut(y).copy_from_slice(src.row(y));
+    }
+}
+
+fn halve(kernels: Kernels, src: Plane<'_>, dst: &mut PlaneMut<'_>) {
+    for y in 0..dst.height() {
+        // SAFETY: the processor has the level of `kernels`.
+        unsafe { (kernels.table.halve)([src.row(2 * y), src.row(2 * y + 1)], dst.row_mut(y)) };
+    }
+}
+
+fn quarter(kernels: Kernels, src: Plane<'_>, dst: &mut PlaneMut<'_>) {
+    for y in 0..dst.height() {
+        let rows = [0, 1, 2, 3].map(|i| src.row(4 * y + i));
+        // SAFETY: the processor has the level of `kernels`.
+        unsafe { (kernels.table.quarter)(rows, dst.row_mut(y)) };
+    }
+}
+
+/// Across first: rows of words in a ring that holds what one output row needs.
+#[derive(Debug)]
+struct Narrow {
+    taps: ByteTaps,
+    down: Axis,
+    /// `rows` lines of `line` words.
+    ring: Vec<i16>,
+    rows: usize,
+    line: usize,
+}
+
+impl Narrow {
+    fn new(kernels: Kernels, src: (usize, usize), dst: (usize, usize)) -> Narrow {
+        let down = Axis::new(src.1, dst.1, 1 << 14);
+        let rows = down.longest().next_power_of_two();
+        let line = dst.0.next_multiple_of(PAD);
+        let across = Axis::new(src.0, dst.0, 1 << 7);
+        let taps = across.byte_taps(src.0, kernels.table.group, kernels.table.window);
+        Narrow { taps, down, ring: vec![0; rows * line], rows, line }
+    }
+
+    fn run(&mut self, kernels: Kernels, src: Plane<'_>, dst: &mut PlaneMut<'_>) {
+        let mut next = 0;
+        for y in 0..dst.height() {
+            let (first, weights) = self.down.at(y);
+            let mut offsets = [0; TAPS];
+            let mut padded = [0; TAPS];
+            let taps = weights.len().next_multiple_of(2);
+            for (i, weight) in weights.iter().enumerate() {
+                offsets[i] = ((first + i) & (self.rows - 1)) * self.line;
+                padded[i] = *weight;
+            }
+            // The odd one out is weighted 0; it must only be a line that is there.
+            offsets[taps - 1] = if taps == weights.len() { offsets[taps - 1] } else { offsets[0] };
+            next = first.max(next);
+            while next < first + weights.len() {
+                let line = &mut self.ring[(next & (self.rows - 1)) * self.line..][..self.line];
+                filter(kernels, src.row(next), &self.taps, line);
+                next += 1;
+            }
+            // SAFETY: the processor has the level of `kernels`.
+            unsafe { (kernels.table.rows14)(&self.ring, &offsets[..taps], &padded[..taps], dst.row_mut(y)) };
+        }
+    }
+}
+
+/// One row across. A row that is shorter than a window is filtered from a copy.
+fn filter(kernels: Kernels, row: &[u8], taps: &ByteTaps, line: &mut [i16]) {
+    let mut short = [0; PAD];
+    let row = if row.len() < taps.window {
+        short[..row.len()].copy_from_slice(row);
+        &short[..]
+    } else {
+        row
+    };
+    // SAFETY: the processor has the level of `kernels`.
+    unsafe { (kernels.table.row4)(row, taps, line) };
+}
+
+/// Down first, then across by blocks of rows.
+#[derive(Debug)]
+struct Wide {
+    taps: QuadTaps,
+    down: Axis,
+    /// [`BLOCK`] lines of bytes.
+    rows: Vec<u8>,
+    line: usize,
+    /// The block turned on its side.
+    turned: Vec<u32>,
+}
+
+impl Wide {
+    fn new(src: (usize, usize), dst: (usize, usize)) -> Wide {
+        let line = src.0.next_multiple_of(PAD);
+        let across = Axis::new(src.0, dst.0, 1 << 7);
+        Wide {
+            taps: across.quad_taps(line / 4),
+            down: Axis::new(src.1, dst.1, 1 << 7),
+            rows: vec![0; BLOCK * line],
+            line,
+            turned: vec![0; line / 4 * BLOCK],
+        }
+    }
+
+    fn run(&mut self, kernels: Kernels, src: Plane<'_>, dst: &mut PlaneMut<'_>) {
+        let (width, height, stride) = (dst.width(), dst.height(), dst.stride());
+        for top in (0..height).step_by(BLOCK) {
+            let count = BLOCK.min(height - top);
+            for (i, line) in self.rows.chunks_exact_mut(self.line).take(count).enumerate() {
+                sum_down(kernels, src, &self.down, top + i, line);
+            }
+            let out = Block { data: dst.rows_from(top), stride, width, count };
+            // SAFETY: the processor has the level of `kernels`.
+            unsafe { (kernels.table.columns7)(&self.rows, self.line, &self.taps, &mut self.turned, out) };
+        }
+    }
+}
+
+/// Output row `y` of the downward pass.
+fn sum_down(kernels: Kernels, src: Plane<'_>, down: &Axis, y: usize, line: &mut [u8]) {
+    let (first, weights) = down.at(y);
+    let mut offsets = [first * src.stride(); TAPS];
+    let mut bytes = [0_i8; TAPS];
+    let mut taps = weights.len();
+    for (i, weight) in weights.iter().enumerate() {
+        offsets[i] = (first + i) * src.stride();
+        bytes[i] = (*weight).min(127) as i8;
+    }
+    if weights == [128] {
+        // 128 does not fit a signed byte: the row counts twice.
+        (bytes[0], bytes[1], taps) = (64, 64, 2);
+    }
+    let taps = taps.next_multiple_of(2);
+    let ahead = weights.len() * src.stride();
+    // SAFETY: the processor has the level of `kernels`.
+    unsafe { (kernels.table.rows7)(src.data(), &offsets[..taps], &bytes[..taps], src.width(), ahead, line) };
+}
+
+/// Halved first, where a side is beyond [`HALVE_BEYOND`].
+#[derive(Debug)]
+struct Chain {
+    first: ScalePlan,
+    between: Vec<u8>,
+    then: ScalePlan,
+}
+
+impl Chain {
+    fn new(kernels: Kernels, src: (usize, usize), dst: (usize, usize)) -> Result<Chain, SizeError> {
+        let half = |src: usize, dst: usize| if src > dst * HALVE_BEYOND { src.div_ceil(2) } else { src };
+        let middle = (half(src.0, dst.0), half(src.1, dst.1));
+        Ok(Chain {
+            first: ScalePlan::new(kernels, src, middle)?,
+            between: vec![0; middle.0 * middle.1],
+            then: ScalePlan::new(kernels, middle, dst)?,
+        })
+    }
+
+    fn run(&mut self, src: Plane<'_>, dst: PlaneMut<'_>) -> Result<(), SizeError> {
+        let (width, height) = self.first.dst;
+        self.first.run(src, PlaneMut::new(&mut self.between, width, width, height)?)?;
+        self.then.run(Plane::new(&self.between, width, width, height)?, dst)
+    }
+}

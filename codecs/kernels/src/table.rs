@@ -1,0 +1,161 @@
+//! The table of kernels that a level fills: one function for each step that has hand-written or specially compiled forms.
+//!
+//! All are `unsafe fn`: they may use instructions that the processor lacks. A table leaves `level.rs` only when the processor has its level;
+//! that is the one condition of calling. Lengths are asserted by the kernels themselves, once a row.
+
+/// Taps of outputs that read at most four neighbouring bytes; weights are Q7 and sum to 128 (0 for padding outputs).
+#[derive(Debug)]
+pub(crate) struct ByteTaps {
+    /// Outputs that share a window of the source.
+    pub(crate) group: usize,
+    /// Bytes in a window.
+    pub(crate) window: usize,
+    /// Where each group's window starts.
+    pub(crate) base: Vec<u32>,
+    /// Four positions for each output, within the window.
+    pub(crate) index: Vec<u8>,
+    /// Four weights for each output; 128 is split over two positions.
+    pub(crate) weight: Vec<i8>,
+}
+
+/// Taps of outputs that read whole groups of four bytes; weights are Q7 and sum to 128.
+#[derive(Debug)]
+pub(crate) struct QuadTaps {
+    /// Groups of four that each output reads.
+    pub(crate) quads: usize,
+    /// The first group of each output; padded to a multiple of 64 outputs.
+    pub(crate) first: Vec<u32>,
+    /// `4 × quads` weights for each output.
+    pub(crate) weight: Vec<i8>,
+}
+
+/// Rows that a pass of [`Table::columns7`] takes at once.
+pub(crate) const BLOCK: usize = 16;
+
+/// Output columns are padded to this: the widest vector of bytes.
+pub(crate) const PAD: usize = 64;
+
+// SAFETY: of every function type here: the processor must have the level that the table belongs to.
+
+/// One row through [`ByteTaps`]: bytes in, Q7 words out.
+pub(crate) type Row4 = unsafe fn(src: &[u8], taps: &ByteTaps, out: &mut [i16]);
+/// Lines at `offsets` weighted in Q14 and summed: Q7 words in, bytes out.
+pub(crate) type Rows14 = unsafe fn(lines: &[i16], offsets: &[usize], weights: &[i16], out: &mut [u8]);
+/// Rows of bytes at `offsets` weighted in Q7 and summed; rows `ahead` bytes further are fetched for the next call.
+pub(crate) type Rows7 =
+    unsafe fn(data: &[u8], offsets: &[usize], weights: &[i8], width: usize, ahead: usize, out: &mut [u8]);
+/// [`BLOCK`] rows, `line` bytes apart, through [`QuadTaps`]: `count` rows of `width` bytes are written.
+pub(crate) type Columns7 = unsafe fn(rows: &[u8], line: usize, taps: &QuadTaps, scratch: &mut [u32], out: Block<'_>);
+// SAFETY: as above: the processor must have the table's level.
+
+/// Exact 2:1: means of 2×2, rounded.
+pub(crate) type Halve = unsafe fn(rows: [&[u8]; 2], out: &mut [u8]);
+/// Exact 4:1: means of 4×4, rounded.
+pub(crate) type Quarter = unsafe fn(rows: [&[u8]; 4], out: &mut [u8]);
+
+/// Where a block of output rows goes.
+pub(crate) struct Block<'a> {
+    /// Bytes from the first row's start.
+    pub(crate) data: &'a mut [u8],
+    /// Bytes between rows.
+    pub(crate) stride: usize,
+    /// Bytes of a row.
+    pub(crate) width: usize,
+    /// Rows, at most [`BLOCK`].
+    pub(crate) count: usize,
+}
+
+/// The kernels of one level.
+pub(crate) struct Table {
+    pub(crate) group: usize,
+    pub(crate) window: usize,
+    pub(crate) row4: Row4,
+    pub(crate) rows14: Rows14,
+    pub(crate) rows7: Rows7,
+    pub(crate) columns7: Columns7,
+    pub(crate) halve: Halve,
+    pub(crate) quarter: Quarter,
+    // SAFETY: to call any of these, the processor must have the table's level.
+    pub(crate) blend: unsafe fn(dst: &mut [u8], src: &[u8], alpha: &[u8]),
+    pub(crate) interleave: unsafe fn(u: &[u8], v: &[u8], out: &mut [u8]),
+    pub(crate) deinterleave: unsafe fn(uv: &[u8], u: &mut [u8], v: &mut [u8]),
+    pub(crate) dim: unsafe fn(row: &mut [u8], towards: u8, keep: u16),
+    pub(crate) add: unsafe fn(sum: &mut [i32], samples: &[i16]),
+    pub(crate) add_f32: unsafe fn(sum: &mut [f32], samples: &[f32], from: f32, step: f32),
+    pub(crate) gain: unsafe fn(samples: &mut [i16], from: f32, step: f32),
+    pub(crate) limit: unsafe fn(sum: &[i32], out: &mut [i16]),
+    // SAFETY: as above.
+    pub(crate) limit_without: unsafe fn(sum: &[i32], own: &[i16], out: &mut [i16]),
+    pub(crate) limit_f32: unsafe fn(samples: &mut [f32]),
+    pub(crate) to_f32: unsafe fn(samples: &[i16], out: &mut [f32]),
+    pub(crate) to_i16: unsafe fn(samples: &[f32], out: &mut [i16]),
+    pub(crate) dot: unsafe fn(samples: &[i16], taps: &[i16]) -> i32,
+}
+
+/// The simple kernels compiled for a level: the compiler vectorises the text of `plain.rs` with the level's instructions.
+#[cfg(target_arch = "x86_64")]
+macro_rules! compiled {
+    ($($feature:literal)?) => {
+        use crate::plain;
+        $(#[target_feature(enable = $feature)])?
+        pub(crate) fn blend(dst: &mut [u8], src: &[u8], alpha: &[u8]) { plain::blend(dst, src, alpha); }
+        $(#[target_feature(enable = $feature)])?
+        pub(crate) fn interleave(u: &[u8], v: &[u8], out: &mut [u8]) { plain::interleave(u, v, out); }
+        $(#[target_feature(enable = $feature)])?
+        pub(crate) fn deinterleave(uv: &[u8], u: &mut [u8], v: &mut [u8]) { plain::deinterleave(uv, u, v); }
+        $(#[target_feature(enable = $feature)])?
+        pub(crate) fn dim(row: &mut [u8], towards: u8, keep: u16) { plain::dim(row, towards, keep); }
+        $(#[target_feature(enable = $feature)])?
+        pub(crate) fn add(sum: &mut [i32], samples: &[i16]) { plain::add(sum, samples); }
+        $(#[target_feature(enable = $feature)])?
+        pub(crate) fn add_f32(sum: &mut [f32], samples: &[f32], from: f32, step: f32) { plain::add_f32(sum, samples, from, step); }
+        $(#[target_feature(enable = $feature)])?
+        pub(crate) fn gain(samples: &mut [i16], from: f32, step: f32) { plain::gain(samples, from, step); }
+        $(#[target_feature(enable = $feature)])?
+        pub(crate) fn limit(sum: &[i32], out: &mut [i16]) { plain::limit(sum, out); }
+        $(#[target_feature(enable = $feature)])?
+        pub(crate) fn limit_without(sum: &[i32], own: &[i16], out: &mut [i16]) { plain::limit_without(sum, own, out); }
+        $(#[target_feature(enable = $feature)])?
+        pub(crate) fn limit_f32(samples: &mut [f32]) { plain::limit_f32(samples); }
+        $(#[target_feature(enable = $feature)])?
+        pub(crate) fn to_f32(samples: &[i16], out: &mut [f32]) { plain::to_f32(samples, out); }
+        $(#[target_feature(enable = $feature)])?
+        pub(crate) fn to_i16(samples: &[f32], out: &mut [i16]) { plain::to_i16(samples, out); }
+        $(#[target_feature(enable = $feature)])?
+        pub(crate) fn dot(samples: &[i16], taps: &[i16]) -> i32 { plain::dot(samples, taps) }
+    };
+}
+#[cfg(target_arch = "x86_64")]
+pub(crate) use compiled;
+
+/// A table whose hand-written kernels stand in module `$scale` and whose simple ones in `$simple`.
+macro_rules! table {
+    ($group:expr, $window:expr, $scale:path, $simple:path) => {{
+        use $scale as scale;
+        use $simple as simple;
+        $crate::table::Table {
+            group: $group,
+            window: $window,
+            row4: scale::row4,
+            rows14: scale::rows14,
+            rows7: scale::rows7,
+            columns7: scale::columns7,
+            halve: scale::halve,
+            quarter: scale::quarter,
+            blend: simple::blend,
+            interleave: simple::interleave,
+            deinterleave: simple::deinterleave,
+            dim: simple::dim,
+            add: simple::add,
+            add_f32: simple::add_f32,
+            gain: simple::gain,
+            limit: simple::limit,
+            limit_without: simple::limit_without,
+            limit_f32: simple::limit_f32,
+            to_f32: simple::to_f32,
+            to_i16: simple::to_i16,
+            dot: simple::dot,
+        }
+    }};
+}
+pub(crate) use table;
