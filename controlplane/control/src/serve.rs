@@ -21,6 +21,8 @@ const SOCKET: &str = "control.sock";
 const FIRST_CONFERENCE: &str = "1061";
 /// Set in the store once that conference was made: deleted, it does not come back.
 const MADE: &str = "first_conference";
+/// This server's own GUID in the store.
+const BRIDGE: &str = "call_bridge";
 
 /// What the control plane needs to know; made from `plenum.toml`.
 #[derive(Clone, Debug)]
@@ -45,6 +47,38 @@ pub struct Settings {
     pub expires_as_string: bool,
     /// Serve `/api/services/` as the dedicated cloud does (MGMT-60).
     pub dedicated_compat: bool,
+    /// The CMS face.
+    pub cms: CmsSettings,
+}
+
+/// Settings of the CMS face.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CmsSettings {
+    /// Event WebSockets at once (CMS-6).
+    pub connections: usize,
+    /// Subscriptions of one of them (CMS-6).
+    pub subscriptions: usize,
+    /// Messages of ours that a client may leave without an ack (CMS-18).
+    pub unacknowledged: usize,
+    /// How long it may leave one of them, in milliseconds (CMS-18).
+    pub acknowledge_within_ms: u64,
+    /// Origins of pages that may connect (CMS-4); none = all.
+    pub origins: Vec<String>,
+    /// This server's own GUID, made at the first start.
+    pub bridge: [u8; 16],
+}
+
+impl Default for CmsSettings {
+    fn default() -> CmsSettings {
+        CmsSettings {
+            connections: 5,
+            subscriptions: 100,
+            unacknowledged: 1_000,
+            acknowledge_within_ms: 30_000,
+            origins: Vec::new(),
+            bridge: [0; 16],
+        }
+    }
 }
 
 /// A TURN server that clients are told of.
@@ -110,6 +144,7 @@ impl Default for Settings {
             limits: Limits::default(),
             expires_as_string: false,
             dedicated_compat: false,
+            cms: CmsSettings::default(),
         }
     }
 }
@@ -157,12 +192,13 @@ impl Control {
     ///
     /// # Errors
     /// The data folder cannot be written or holds a store of a newer version.
-    pub async fn open(settings: Settings) -> Result<Control, ServeError> {
+    pub async fn open(mut settings: Settings) -> Result<Control, ServeError> {
         let path = settings.data.clone();
         let failed =
             |source: Box<dyn std::error::Error + Send + Sync>| ServeError::Store { path: path.clone(), source };
         let mut store = Store::open(&settings.data.join(STORE)).await.map_err(|error| failed(error.into()))?;
         let first_password = first_start(&settings, &mut store).await.map_err(failed)?;
+        settings.cms.bridge = bridge(&mut store).await.map_err(failed)?;
         Ok(Control { first_password, settings: Arc::new(settings), store })
     }
 
@@ -206,6 +242,20 @@ impl Control {
         let _ = std::fs::remove_file(&socket);
         Ok(())
     }
+}
+
+/// This server's own GUID among others, made once.
+async fn bridge(store: &mut Store) -> Result<[u8; 16], Any> {
+    let kept = store.meta(BRIDGE).await?.and_then(|text| uuid::Uuid::parse_str(&text).ok());
+    let id = match kept {
+        Some(id) => id,
+        None => {
+            let id = uuid::Uuid::new_v4();
+            store.set_meta(BRIDGE, &id.to_string()).await?;
+            id
+        }
+    };
+    Ok(*id.as_bytes())
 }
 
 type Any = Box<dyn std::error::Error + Send + Sync>;

@@ -112,6 +112,14 @@ impl Config {
             },
             expires_as_string: self.mgmt.expires_as_string,
             dedicated_compat: self.mgmt.dedicated_compat,
+            cms: serve::CmsSettings {
+                connections: self.cms.connections as usize,
+                subscriptions: self.cms.subscriptions as usize,
+                unacknowledged: self.cms.unacknowledged as usize,
+                acknowledge_within_ms: u64::from(self.cms.acknowledge_within) * 1000,
+                origins: self.cms.origins.clone(),
+                ..serve::CmsSettings::default()
+            },
         }
     }
 

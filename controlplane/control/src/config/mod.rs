@@ -34,6 +34,7 @@ pub struct Config {
     pub limits: Limits,
     pub log: Log,
     pub mgmt: Mgmt,
+    pub cms: Cms,
 }
 
 /// `[server]`
@@ -211,6 +212,29 @@ impl Default for Log {
 pub struct Mgmt {
     pub expires_as_string: bool,
     pub dedicated_compat: bool,
+}
+
+/// `[cms]`
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+#[allow(missing_docs, reason = "default.toml documents the fields")]
+pub struct Cms {
+    #[serde(deserialize_with = "values::cms_connections")]
+    pub connections: u32,
+    #[serde(deserialize_with = "values::cms_subscriptions")]
+    pub subscriptions: u32,
+    #[serde(deserialize_with = "values::cms_unacknowledged")]
+    pub unacknowledged: u32,
+    #[serde(deserialize_with = "values::seconds")]
+    pub acknowledge_within: u32,
+    #[serde(deserialize_with = "values::origins")]
+    pub origins: Vec<String>,
+}
+
+impl Default for Cms {
+    fn default() -> Cms {
+        Cms { connections: 5, subscriptions: 100, unacknowledged: 1_000, acknowledge_within: 30, origins: Vec::new() }
+    }
 }
 
 #[cfg(test)]

@@ -180,6 +180,30 @@ pub(super) fn calls<'de, D: Deserializer<'de>>(d: D) -> Result<u32, D::Error> {
     check(d, "1 to 64", |n| (1..=64).contains(n))
 }
 
+pub(super) fn cms_connections<'de, D: Deserializer<'de>>(d: D) -> Result<u32, D::Error> {
+    check(d, "1 to 1000", |n| (1..=1_000).contains(n))
+}
+
+pub(super) fn cms_subscriptions<'de, D: Deserializer<'de>>(d: D) -> Result<u32, D::Error> {
+    check(d, "1 to 500", |n| (1..=500).contains(n))
+}
+
+pub(super) fn cms_unacknowledged<'de, D: Deserializer<'de>>(d: D) -> Result<u32, D::Error> {
+    check(d, "100 to 100000", |n| (100..=100_000).contains(n))
+}
+
+pub(super) fn seconds<'de, D: Deserializer<'de>>(d: D) -> Result<u32, D::Error> {
+    check(d, "1 to 3600 seconds", |n| (1..=3_600).contains(n))
+}
+
+pub(super) fn origins<'de, D: Deserializer<'de>>(d: D) -> Result<Vec<String>, D::Error> {
+    let ok = |origin: &String| {
+        let host = origin.strip_prefix("https://").or_else(|| origin.strip_prefix("http://"));
+        host.is_some_and(|host| !host.is_empty() && !host.contains('/') && host.bytes().all(|b| b.is_ascii_graphic()))
+    };
+    check(d, "at most 64 of \"https://<host>[:<port>]\"", |v: &Vec<String>| v.len() <= 64 && v.iter().all(ok))
+}
+
 pub(super) fn rate<'de, D: Deserializer<'de>>(d: D) -> Result<u32, D::Error> {
     check(d, "1 to 1000000", |n| (1..=1_000_000).contains(n))
 }

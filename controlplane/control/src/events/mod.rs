@@ -39,7 +39,7 @@ pub struct Entry {
 }
 
 impl Entry {
-    fn new(number: u64, audience: Audience, body: EventBody) -> Entry {
+    pub(crate) fn new(number: u64, audience: Audience, body: EventBody) -> Entry {
         Entry { number, audience, body, rendered: Default::default() }
     }
 

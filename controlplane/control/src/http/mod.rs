@@ -10,6 +10,7 @@ pub mod server;
 use crate::accounts::{Accounts, Logins};
 use crate::driver::{Gauges, Handle};
 use crate::faces;
+use crate::faces::cms::Cms;
 use crate::serve::Settings;
 use axum::body::{Body, Bytes};
 use axum::extract::{Request, State};
@@ -51,6 +52,8 @@ pub struct Inner {
     pub logins: Logins,
     /// Rates.
     pub limiter: Limiter,
+    /// What the CMS face keeps.
+    pub cms: Cms,
     /// Places for event streams.
     pub streams: Arc<Semaphore>,
     /// Becomes true when the program ends.
@@ -73,6 +76,7 @@ impl App {
         let limits = &settings.limits;
         App(Arc::new(Inner {
             limiter: Limiter::new(limits.requests_per_address, limits.joins_per_address),
+            cms: Cms::new(&settings.cms),
             streams: Arc::new(Semaphore::new(limits.event_streams.min(Semaphore::MAX_PERMITS))),
             settings,
             accounts: driver.accounts().clone(),
@@ -109,6 +113,7 @@ pub fn peer(request: &Request) -> Peer {
 pub fn router(app: App) -> Router {
     Router::new()
         .merge(faces::mgmt::routes())
+        .merge(faces::cms::routes())
         .merge(faces::operator::routes())
         .merge(faces::room::routes())
         .fallback(|| async { failed(StatusCode::NOT_FOUND, "No such address") })

@@ -151,7 +151,7 @@ fn word(text: &str) -> Option<bool> {
 }
 
 /// Pairs of a form or a query; `None` when it is no UTF-8.
-pub(super) fn form_pairs(text: &[u8]) -> Option<Vec<(String, String)>> {
+pub(crate) fn form_pairs(text: &[u8]) -> Option<Vec<(String, String)>> {
     let text = std::str::from_utf8(text).ok()?;
     text.split('&')
         .filter(|pair| !pair.is_empty())
@@ -163,7 +163,7 @@ pub(super) fn form_pairs(text: &[u8]) -> Option<Vec<(String, String)>> {
 }
 
 /// Undoes percent-encoding; `plus` says whether `+` is a space. `None` when the result is no UTF-8.
-pub(super) fn decode(text: &str, plus: bool) -> Option<String> {
+pub(crate) fn decode(text: &str, plus: bool) -> Option<String> {
     let bytes = text.as_bytes();
     let mut out = Vec::with_capacity(bytes.len());
     let mut i = 0;
