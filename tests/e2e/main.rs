@@ -11,6 +11,7 @@ mod limits;
 mod logs;
 mod page;
 mod prometheus;
+mod stacks;
 mod trust;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};

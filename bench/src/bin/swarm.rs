@@ -5,12 +5,17 @@
 #![forbid(unsafe_code)]
 
 use clap::{Parser, ValueEnum};
-use plenum_bench::swarm::{Camera, Plan};
+use plenum_bench::swarm::{Camera, Plan, Stack};
 use plenum_srtp::Suite;
 use std::net::IpAddr;
 use std::process::ExitCode;
+use std::time::Duration;
 
-/// Synthetic peers in the conferences of a running appliance.
+/// Peers in the conferences of a running appliance: what they send is frame-shaped as a browser's, and what they see is counted.
+///
+/// Reported are packets lost, reordered, duplicated, asked for again and recovered; frames, key frames and freezes; the times from
+/// sending to arrival, from asking for a key frame to decoding it, and from the offer to keys on both sides, as quantiles and, with
+/// --json, as histograms.
 #[derive(Parser, Debug)]
 #[command(name = "plenum-swarm", version)]
 struct Options {
@@ -50,7 +55,19 @@ struct Options {
     /// Whether publishers have a microphone.
     #[arg(long, default_value_t = true, action = clap::ArgAction::Set)]
     audio: bool,
-    /// SRTP profile that peers insist on.
+    /// WebRTC stack of the peers: our synthetic one, str0m, which is independent of ours, or both in turns.
+    #[arg(long, value_enum, default_value_t = Choice::Own)]
+    stack: Choice,
+    /// Cameras follow the server's feedback, as browsers do, instead of keeping their rate.
+    #[arg(long)]
+    adaptive: bool,
+    /// Percent of RTP packets that are lost at the peers' sockets, in each direction.
+    #[arg(long, default_value_t = 0.0, value_parser = percent)]
+    loss: f64,
+    /// Seconds after which every peer asks for a key frame of each picture, again and again, to time the answer.
+    #[arg(long)]
+    key_frames: Option<u64>,
+    /// SRTP profile that peers insist on; the own stack only.
     #[arg(long, value_enum)]
     suite: Option<Profile>,
     /// Pictures that each peer has room for.
@@ -75,6 +92,16 @@ enum Profile {
     Cm,
 }
 
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Choice {
+    /// The synthetic peer: cheap enough for hundreds.
+    Own,
+    /// str0m.
+    Str0m,
+    /// Every second peer on str0m.
+    Both,
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Picture {
     width: u16,
@@ -92,10 +119,17 @@ fn picture(text: &str) -> Result<Picture, String> {
     Ok(Picture { width: number(width)?, height: number(height)?, fps })
 }
 
+/// Reads a share of less than all.
+fn percent(text: &str) -> Result<f64, String> {
+    let share = text.parse::<f64>().ok().filter(|p| (0.0..100.0).contains(p));
+    share.ok_or_else(|| format!("{text}: expected a percentage from 0 to below 100"))
+}
+
 fn main() -> ExitCode {
     let options = Options::parse();
     let Picture { width, height, fps } = options.video;
-    let camera = Camera { width, height, fps, kbps: options.bitrate, encodings: options.simulcast };
+    let camera =
+        Camera { width, height, fps, kbps: options.bitrate, encodings: options.simulcast, adaptive: options.adaptive };
     let plan = Plan {
         url: options.url,
         insecure: options.insecure,
@@ -112,6 +146,13 @@ fn main() -> ExitCode {
         }),
         tiles: options.tiles,
         guard: options.guard,
+        stack: match options.stack {
+            Choice::Own => Stack::Own,
+            Choice::Str0m => Stack::Str0m,
+            Choice::Both => Stack::Both,
+        },
+        loss: options.loss / 100.0,
+        key_frames: options.key_frames.map(Duration::from_secs),
         bind: options.bind,
     };
     match plan.run() {
@@ -132,6 +173,14 @@ fn main() -> ExitCode {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_share_of_loss_is_read_and_nonsense_is_refused() {
+        assert_eq!(percent("2.5"), Ok(2.5));
+        for wrong in ["100", "-1", "NaN", "x", ""] {
+            assert!(percent(wrong).is_err(), "{wrong}");
+        }
+    }
 
     #[test]
     fn a_picture_is_read_and_nonsense_is_refused() {

@@ -2,7 +2,6 @@
 
 use super::Scenario;
 use crate::load::Media;
-use crate::peer::Peer;
 use crate::swarm::Driver;
 use hdrhistogram::Histogram;
 use plenum_packet::Time;
@@ -161,7 +160,7 @@ fn new_delay() -> Histogram<u32> {
 
 /// Media packets that all publishers sent so far.
 fn sent(scenario: &Scenario, driver: &mut Driver) -> u64 {
-    driver.peers()[..scenario.rooms].iter().map(Peer::media_sent).sum()
+    driver.peers()[..scenario.rooms].iter().map(|p| p.media_sent()).sum()
 }
 
 /// Runs for `time` or until `done`, and lets the server speak meanwhile.

@@ -74,7 +74,7 @@ impl<'a> Plenum<'a> {
             }))?;
             self.send(Command::Session(config.session_spec(1, &ice, shared.fingerprints())))?;
             self.send(Command::Start(config.leg))?;
-            driver.add(Peer::new(config, &ice, shared, Driver::now()));
+            driver.add(Box::new(Peer::new(config, &ice, shared, Driver::now())));
         }
         Ok(())
     }

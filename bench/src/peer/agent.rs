@@ -1,16 +1,15 @@
 //! The peer: packets and time come in, packets leave through a sink. Everything else of it is in the modules beside this one.
 
 use super::Shared;
-use super::audio::Microphone;
-use super::config::{Guarding, PeerConfig, Publish};
+use super::config::{Guarding, PeerConfig};
 use super::data::{self, Data, Message};
 use super::pacing::{Pacing, Waiting};
 use super::receiver::Receiver;
 use super::sender::Stream;
 use super::stats::PeerStats;
+use super::studio::{Feed, Studio};
 use super::tap::Tap;
 use super::transport::Transport;
-use super::video::{Camera, Frame, Rate};
 use plenum_contract::spec::IceSpec;
 use plenum_packet::{Bitrate, DropReason, Path, Time};
 use plenum_session::cc::{BandwidthEstimator, Limits};
@@ -26,6 +25,8 @@ pub type Sink<'a> = dyn FnMut(Path, &[u8]) + 'a;
 
 /// Bytes of an RTCP packet before it is sealed.
 const MAX_RTCP: usize = 1150;
+/// Congestion control is looked at this often at most, also when a probe finds nothing to send.
+const LOOK: Duration = Duration::from_millis(1);
 /// Seconds from the NTP epoch to the peers' own: any constant will do.
 const NTP: u64 = 3_900_000_000;
 
@@ -35,20 +36,19 @@ pub struct Peer {
     shared: Arc<Shared>,
     map: ExtensionMap,
     transport: Transport,
-    microphones: Vec<(usize, Microphone)>,
-    /// Index of a camera's first stream, and the camera.
-    cameras: Vec<(usize, Camera)>,
+    studio: Studio,
     streams: Vec<Stream>,
     pacing: Pacing,
     cc: BandwidthEstimator,
     adaptive: bool,
+    /// When congestion control may be looked at again.
+    next_look: Time,
     next_number: u16,
     receiver: Receiver,
     tap: Tap,
     data: Option<Data>,
     stats: PeerStats,
     scratch: Vec<Vec<u8>>,
-    frames: Vec<Frame>,
 }
 
 impl Peer {
@@ -61,39 +61,14 @@ impl Peer {
             random ^= random << 17;
             random
         };
-        let (mut microphones, mut cameras, mut streams) = (vec![], vec![], vec![]);
-        let lines = config.lines();
-        for (at, line) in lines.iter().enumerate() {
-            let Some(publish) = line.publish.map(|p| &config.publishes[p]) else { continue };
-            let mut stream = |encoding: usize, rid: Option<String>, random: u64| {
-                let ssrc = config.source_ssrc(at, encoding);
-                streams.push(Stream::new(
-                    (at, line),
-                    (encoding as u8, rid),
-                    ssrc,
-                    config.rtx,
-                    config.announced,
-                    random,
-                ));
-                streams.len() - 1
-            };
-            match publish {
-                Publish::Audio(audio) => {
-                    microphones.push((stream(0, None, draw()), Microphone::new(audio.clone(), now, draw())));
-                }
-                Publish::Video(video) => {
-                    let rids = video.rids();
-                    let first = (0..video.encodings.len()).map(|e| stream(e, rids.get(e).cloned(), draw())).min();
-                    cameras.push((first.unwrap_or_default(), Camera::new(video.clone(), now, draw())));
-                }
-            }
-        }
-        let mut tap = Tap::new();
-        for (at, line) in lines.iter().enumerate().filter(|(_, l)| l.slot.is_some()) {
-            tap.watch(config.slot_ssrcs(at, line.kind).0, &line.mid, line.kind == plenum_contract::Kind::Video);
-        }
-        let wanted = Bitrate(cameras.iter().map(|(_, c): &(usize, Camera)| c.wanted().bps()).sum());
-        let adaptive = cameras.iter().any(|(_, c)| c.config.rate == Rate::Adaptive);
+        let mut streams = vec![];
+        let studio = Studio::new(&config, now, &mut draw, &mut |feed: Feed<'_>| {
+            let ssrc = config.source_ssrc(feed.line.0, usize::from(feed.encoding));
+            streams.push(Stream::new(feed, ssrc, config.rtx, config.announced));
+        });
+        let tap = Tap::of(&config);
+        // Probes are made of retransmissions.
+        let (wanted, adaptive) = (studio.wanted(), studio.is_adaptive() && config.rtx);
         let mut cc = BandwidthEstimator::new(Limits::default(), draw() as u16);
         cc.set_wanted(wanted);
         let local_ssrc = streams.first().map_or(1, |s: &Stream| s.ssrc);
@@ -105,17 +80,16 @@ impl Peer {
             receiver: Receiver::new(&config, local_ssrc, now),
             data: config.data.then(Data::new),
             shared: Arc::clone(shared),
-            microphones,
-            cameras,
+            studio,
             streams,
             pacing,
             cc,
             adaptive,
+            next_look: now,
             next_number: 0,
             tap,
             stats: PeerStats::new(),
             scratch: Vec::new(),
-            frames: Vec::new(),
             config,
         }
     }
@@ -166,14 +140,9 @@ impl Peer {
         if !self.is_up() {
             return at;
         }
-        for (_, microphone) in &self.microphones {
-            at = at.min(microphone.poll_timeout());
-        }
-        for (_, camera) in &self.cameras {
-            at = at.min(camera.poll_timeout());
-        }
+        at = at.min(self.studio.poll_timeout());
         if self.adaptive {
-            at = at.min(self.cc.poll_timeout());
+            at = at.min(self.cc.poll_timeout().max(self.next_look));
         }
         let sctp = self.data.as_ref().and_then(Data::poll_timeout);
         at.min(self.pacing.poll_timeout()).min(self.receiver.poll_timeout()).min(data::time(&self.shared.anchor, sctp))
@@ -189,7 +158,7 @@ impl Peer {
         }
         self.drive_data(now, out);
         self.record_sound(now, out);
-        self.record_pictures(now);
+        self.studio.take_pictures(now, &mut self.pacing);
         self.release(now, out);
         if self.receiver.poll_timeout() <= now {
             self.send_rtcp(now, out);
@@ -231,10 +200,7 @@ impl Peer {
         self.streams.iter_mut().for_each(Stream::rekeyed);
         self.pacing.clear();
         self.receiver.reset(&self.config, now);
-        self.tap = Tap::new();
-        for slot in &self.receiver.slots {
-            self.tap.watch(slot.ssrc, &slot.stats.mid, slot.stats.kind == plenum_contract::Kind::Video);
-        }
+        self.tap = Tap::of(&self.config);
         self.data = self.config.data.then(Data::new);
     }
 
@@ -250,19 +216,19 @@ impl Peer {
 
     /// Whether somebody speaks into the microphone.
     pub fn set_speaking(&mut self, speaking: bool) {
-        self.microphones.iter_mut().for_each(|(_, m)| m.speaking = speaking);
+        self.studio.set_speaking(speaking);
     }
 
     /// Switches a camera or screen, by its place among the videos in [`PeerConfig::publishes`], on or off.
     pub fn set_camera(&mut self, camera: usize, on: bool) {
-        if let Some((_, camera)) = self.cameras.get_mut(camera) {
+        if let Some(camera) = self.studio.camera(camera) {
             camera.set_on(on);
         }
     }
 
     /// Switches one encoding of a camera on or off.
     pub fn set_encoding(&mut self, camera: usize, encoding: usize, active: bool) {
-        if let Some((_, camera)) = self.cameras.get_mut(camera) {
+        if let Some(camera) = self.studio.camera(camera) {
             camera.set_active(encoding, active);
         }
     }
@@ -364,7 +330,7 @@ impl Peer {
                 Packet::Broken { .. } => self.stats.refused.count(DropReason::MalformedRtcp),
             }
         }
-        self.follow_target(now);
+        self.follow_target();
     }
 
     fn reported(&mut self, now: Time, block: &ReportBlock) {
@@ -391,45 +357,28 @@ impl Peer {
     fn key_frame(&mut self, ssrc: u32) {
         let Some(stream) = self.streams.iter().position(|s| s.ssrc == ssrc) else { return };
         self.stats.key_requests += 1;
-        let line = self.streams[stream].line;
-        if let Some((_, camera)) = self.cameras.iter_mut().find(|(first, _)| self.streams[*first].line == line) {
-            camera.want_key_frame(self.streams[stream].encoding);
-        }
+        self.studio.want_key_frame(stream);
     }
 
     // ---- out ------------------------------------------------------------------------------------------------------
 
     fn record_sound(&mut self, now: Time, out: &mut Sink<'_>) {
-        for (stream, microphone) in &mut self.microphones {
-            while let Some(sound) = microphone.take(now) {
-                let size = sound.payload.len() + 40;
-                let number = number(&mut self.cc, &mut self.next_number, self.adaptive, now, size);
-                let media = (sound.timestamp, sound.marker, sound.level);
-                let twcc = self.config.twcc.then_some(number);
-                let packet = self.streams[*stream].packet(now, &self.map, twcc, media, sound.payload);
-                self.transport.send_rtp(&packet.bytes, packet.header_len, packet.index, out);
-            }
-        }
-    }
-
-    fn record_pictures(&mut self, now: Time) {
-        for (first, camera) in &mut self.cameras {
-            camera.take(now, &mut self.frames);
-            for frame in self.frames.drain(..) {
-                let stream = *first + usize::from(frame.encoding);
-                let last = frame.payloads.len() - 1;
-                for (part, payload) in frame.payloads.into_iter().enumerate() {
-                    let (timestamp, marker) = (frame.timestamp, part == last);
-                    self.pacing.push(Waiting { stream, timestamp, marker, repairs: None, payload });
-                }
-            }
+        while let Some((stream, sound)) = self.studio.take_sound(now) {
+            let size = sound.payload.len() + 40;
+            let number = number(&mut self.cc, &mut self.next_number, self.adaptive, now, size);
+            let media = (sound.timestamp, sound.marker, sound.level);
+            let twcc = self.config.twcc.then_some(number);
+            let packet = self.streams[stream].packet(now, &self.map, twcc, media, sound.payload);
+            self.transport.send_rtp(&packet.bytes, packet.header_len, packet.index, out);
         }
     }
 
     fn release(&mut self, now: Time, out: &mut Sink<'_>) {
-        if self.adaptive && self.cc.poll_timeout() <= now {
+        if self.adaptive && self.cc.poll_timeout().max(self.next_look) <= now {
+            self.next_look = now + LOOK;
             self.cc.handle_timeout(now);
-            self.follow_target(now);
+            self.follow_target();
+            self.probe(now, out);
         }
         while let Some(mut waiting) = self.pacing.pop(now) {
             let size = waiting.payload.len() + 40 + self.transport.tag_len();
@@ -439,7 +388,7 @@ impl Peer {
             let media = (waiting.timestamp, waiting.marker);
             let packet = match waiting.repairs {
                 None => {
-                    stamp_sent(&mut waiting.payload, now);
+                    super::video::stamp_sent(&mut waiting.payload, now);
                     Some(stream.packet(now, &self.map, twcc, (media.0, media.1, None), waiting.payload))
                 }
                 Some(sequence) => stream.rtx_packet(now, &self.map, twcc, media, (sequence, &waiting.payload)),
@@ -450,17 +399,26 @@ impl Peer {
         }
     }
 
-    fn follow_target(&mut self, _now: Time) {
+    /// Fills a probe with packets that were sent before, as libwebrtc does.
+    fn probe(&mut self, now: Time, out: &mut Sink<'_>) {
+        while self.cc.next_probe(now).is_some() {
+            let newest = self.streams.iter().enumerate().rev().find_map(|(at, s)| Some((at, s.newest_repair()?)));
+            let Some((at, (sequence, timestamp, marker, payload))) = newest else { return };
+            let twcc = self.config.twcc.then(|| self.cc.on_sent(now, payload.len() + 40));
+            let repair = (sequence, &payload[..]);
+            if let Some(packet) = self.streams[at].rtx_packet(now, &self.map, twcc, (timestamp, marker), repair) {
+                self.transport.send_rtp(&packet.bytes, packet.header_len, packet.index, out);
+            }
+        }
+    }
+
+    fn follow_target(&mut self) {
         if !self.adaptive {
             return;
         }
         let target = self.cc.target();
         self.pacing.set_rate(target);
-        // Sound takes its share first.
-        let sound = 40_000 * self.microphones.len() as u64;
-        for (_, camera) in &mut self.cameras {
-            camera.set_budget(Bitrate(target.bps().saturating_sub(sound)));
-        }
+        self.studio.set_target(target);
     }
 
     fn send_rtcp(&mut self, now: Time, out: &mut Sink<'_>) {
@@ -517,13 +475,6 @@ fn number(cc: &mut BandwidthEstimator, next: &mut u16, adaptive: bool, now: Time
     }
     *next = next.wrapping_add(1);
     *next
-}
-
-/// A picture's stamp tells when its packet really left.
-fn stamp_sent(payload: &mut [u8], now: Time) {
-    if let Some(place) = super::video::sent_offset(payload).and_then(|at| payload.get_mut(at..at + 8)) {
-        place.copy_from_slice(&now.nanos().to_be_bytes());
-    }
 }
 
 fn ntp(now: Time) -> u64 {

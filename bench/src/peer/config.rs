@@ -1,7 +1,7 @@
 //! What a peer is, and the [`SessionSpec`] that follows: what offer and answer would have agreed on.
 //!
 //! Payload types, extension ids and m-lines are Chromium's. A line that sends also receives, as long as there are slots of its
-//! kind; further slots have lines of their own.
+//! kind and the peer shares lines; further slots have lines of their own.
 
 use super::{AudioConfig, VideoConfig};
 use plenum_contract::spec::{CodecSpec, Fingerprint, IceSpec, MediaSpec, SlotSpec, SourceSpec, local_ufrag};
@@ -34,6 +34,16 @@ pub enum Publish {
     Audio(AudioConfig),
     /// A camera or a screen.
     Video(VideoConfig),
+}
+
+impl Publish {
+    /// RIDs as the offer names them: none without simulcast.
+    pub(crate) fn rids(&self) -> Vec<String> {
+        match self {
+            Publish::Video(video) => video.rids(),
+            Publish::Audio(_) => vec![],
+        }
+    }
 }
 
 /// How many streams the peer receives.
@@ -73,6 +83,8 @@ pub struct PeerConfig {
     pub publishes: Vec<Publish>,
     /// What it receives.
     pub slots: Slots,
+    /// Whether a line that sends also receives.
+    pub shares_lines: bool,
     /// The SRTP profile that it insists on; `None` leaves it to the DTLS library.
     pub suite: Option<Suite>,
     /// Whether retransmissions are negotiated (RFC 4588).
@@ -92,6 +104,8 @@ pub struct PeerConfig {
     /// SSRC and RTX SSRC of the server's stream on each line, where an answer named them; empty: those of the spec that
     /// [`PeerConfig::session_spec`] makes.
     pub answered: Vec<Option<(u32, Option<u32>)>>,
+    /// How often a key frame of every picture is asked for without need; `None`: only when a picture is stuck.
+    pub asks_key_frames: Option<Duration>,
     /// What may leave at once after a pause, in time of the pacer's rate.
     pub burst: Duration,
     /// Everything random about it.
@@ -108,6 +122,7 @@ impl PeerConfig {
             path,
             publishes: Vec::new(),
             slots: Slots::default(),
+            shares_lines: true,
             suite: None,
             rtx: true,
             twcc: true,
@@ -117,6 +132,7 @@ impl PeerConfig {
             announced: u32::MAX,
             signals_ssrcs: false,
             answered: Vec::new(),
+            asks_key_frames: None,
             burst: super::pacing::BURST,
             seed: leg,
         }
@@ -155,7 +171,9 @@ impl PeerConfig {
         ];
         for (kind, presentation, count) in wanted {
             for index in 0..count {
-                let free = |l: &&mut Line| l.kind == kind && l.presentation == presentation && l.slot.is_none();
+                let free = |l: &&mut Line| {
+                    self.shares_lines && l.kind == kind && l.presentation == presentation && l.slot.is_none()
+                };
                 match lines.iter_mut().find(free) {
                     Some(line) => line.slot = Some(index),
                     None => {

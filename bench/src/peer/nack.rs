@@ -122,6 +122,11 @@ impl Nack {
         self.asked += out.len() as u64;
     }
 
+    /// Somebody else asked for packets of this stream.
+    pub(crate) fn note_asked(&mut self, packets: u64) {
+        self.asked += packets;
+    }
+
     /// What is missing is of no use any more: a key frame came.
     pub(crate) fn forget_holes(&mut self) {
         self.missing.clear();

@@ -38,7 +38,7 @@ impl Receiver {
         for (at, line) in config.lines().iter().enumerate() {
             let Some(index) = line.slot else { continue };
             let ssrcs = config.slot_ssrcs(at, line.kind);
-            let slot = Slot::new(&line.mid, line.kind, line.presentation, index, ssrcs);
+            let slot = Slot::new((&line.mid, line.kind, line.presentation, index), ssrcs, config.asks_key_frames);
             by_ssrc.push((slot.ssrc, slots.len(), false));
             by_ssrc.extend(slot.rtx_ssrc.map(|ssrc| (ssrc, slots.len(), true)));
             slots.push(slot);
@@ -55,6 +55,30 @@ impl Receiver {
             newest: 0,
             missing: Vec::new(),
         }
+    }
+
+    /// Only counts: another stack asks for what is missing, reports and gives feedback.
+    pub(crate) fn counting(mut self) -> Receiver {
+        self.slots.iter_mut().for_each(|slot| slot.repairs = false);
+        (self.feedback, self.remb, self.next_report) = (None, None, Time::NEVER);
+        self
+    }
+
+    /// The server's SSRCs of the pictures that need a key frame now.
+    pub(crate) fn take_key_requests(&mut self, now: Time) -> impl Iterator<Item = u32> {
+        self.slots.iter_mut().filter_map(move |slot| slot.needs_key_frame(now).then_some(slot.ssrc))
+    }
+
+    /// Another stack asked for this many packets of a stream.
+    pub(crate) fn asked(&mut self, ssrc: u32, packets: u64) {
+        if let Some(slot) = self.slots.iter_mut().find(|s| s.ssrc == ssrc) {
+            slot.nack.note_asked(packets);
+        }
+    }
+
+    /// Packets of all streams, each counted once.
+    pub(crate) fn unique(&self) -> u64 {
+        self.slots.iter().map(|s| s.stats.packets + s.stats.fillers).sum()
     }
 
     /// The server is another one now; its streams begin anew.

@@ -1,6 +1,7 @@
 //! One RTP stream that the peer sends: numbering, header extensions, the cache for NACK, RTX.
 
-use super::config::{Line, OPUS, VP8, VP8_RTX};
+use super::config::{OPUS, VP8, VP8_RTX};
+use super::studio::Feed;
 use plenum_contract::Kind;
 use plenum_packet::Time;
 use plenum_wire::ext::{self, ExtensionMap};
@@ -23,8 +24,6 @@ struct Cached {
 
 /// A stream.
 pub(crate) struct Stream {
-    pub(crate) line: usize,
-    pub(crate) encoding: u8,
     pub(crate) ssrc: u32,
     pub(crate) video: bool,
     rtx_ssrc: Option<u32>,
@@ -51,25 +50,18 @@ pub(crate) struct Packet {
 }
 
 impl Stream {
-    pub(crate) fn new(
-        line: (usize, &Line),
-        encoding: (u8, Option<String>),
-        ssrc: u32,
-        rtx: bool,
-        announce: u32,
-        random: u64,
-    ) -> Stream {
-        let video = line.1.kind == Kind::Video;
+    /// A stream with this SSRC; its RTX SSRC is one above. `announce` is how many packets carry MID and RID.
+    pub(crate) fn new(feed: Feed<'_>, ssrc: u32, rtx: bool, announce: u32) -> Stream {
+        let line = feed.line.1;
+        let video = line.kind == Kind::Video;
         Stream {
-            line: line.0,
-            encoding: encoding.0,
             ssrc,
             video,
             rtx_ssrc: (rtx && video).then_some(ssrc + 1),
-            mid: line.1.mid.clone(),
-            rid: encoding.1,
-            index: random & 0x7fff,
-            rtx_index: random >> 16 & 0x7fff,
+            mid: line.mid.clone(),
+            rid: feed.rid,
+            index: feed.random & 0x7fff,
+            rtx_index: feed.random >> 16 & 0x7fff,
             announce,
             announce_rtx: announce,
             cache: VecDeque::new(),
@@ -151,6 +143,12 @@ impl Stream {
         }
         cached.resent = Some(now);
         Some((cached.timestamp, cached.marker, cached.payload.clone()))
+    }
+
+    /// Number, timestamp, marker and payload of the newest packet that can be sent again.
+    pub(crate) fn newest_repair(&self) -> Option<(u16, u32, bool, Vec<u8>)> {
+        self.rtx_ssrc?;
+        self.cache.back().map(|c| (c.sequence, c.timestamp, c.marker, c.payload.clone()))
     }
 
     /// A retransmission (RFC 4588 §4).

@@ -22,6 +22,11 @@ pub(crate) struct Slot {
     pub(crate) rtx_ssrc: Option<u32>,
     pub(crate) nack: Nack,
     pub(crate) stats: SlotStats,
+    /// Whether missing packets are asked for from here.
+    pub(crate) repairs: bool,
+    /// Whether key frames are asked for without need, and how often; and when next.
+    asks_key_frames: Option<Duration>,
+    next_asked: Time,
     frames: Frames,
     decoded: Vec<Stamp>,
     /// The first packet with content since the last decoded frame.
@@ -39,11 +44,9 @@ pub(crate) struct Slot {
 
 impl Slot {
     pub(crate) fn new(
-        mid: &str,
-        kind: Kind,
-        presentation: bool,
-        index: u16,
+        (mid, kind, presentation, index): (&str, Kind, bool, u16),
         (ssrc, rtx_ssrc): (u32, Option<u32>),
+        asks_key_frames: Option<Duration>,
     ) -> Slot {
         let stats = SlotStats {
             mid: mid.to_owned(),
@@ -75,6 +78,9 @@ impl Slot {
             rtx_ssrc,
             nack: Nack::default(),
             stats,
+            repairs: true,
+            asks_key_frames,
+            next_asked: Time::NEVER,
             frames: Frames::default(),
             decoded: Vec::new(),
             undecoded_since: None,
@@ -102,7 +108,7 @@ impl Slot {
         payload: &[u8],
         peer: &mut PeerStats,
     ) {
-        match self.nack.arrived(now, sequence, repaired, self.is_video()) {
+        match self.nack.arrived(now, sequence, repaired, self.repairs && self.is_video()) {
             Place::Duplicate => return,
             Place::New => self.note_jitter(now, timestamp),
             Place::Late => {}
@@ -115,6 +121,9 @@ impl Slot {
         self.stats.packets += 1;
         self.stats.bytes += payload.len() as u64;
         self.stats.last_packet = Some(now);
+        if let (Some(every), Time::NEVER) = (self.asks_key_frames, self.next_asked) {
+            self.next_asked = now + every;
+        }
         match self.is_video() {
             true => self.picture(now, timestamp, payload, repaired, peer),
             false => self.sound(now, payload, peer),
@@ -194,8 +203,11 @@ impl Slot {
 
     /// When [`Slot::needs_key_frame`] may turn true.
     pub(crate) fn key_frame_deadline(&self) -> Time {
-        let Some(since) = self.undecoded_since.filter(|_| self.is_video()) else { return Time::NEVER };
-        (since + STUCK).max(self.asked_key.map_or(Time::ZERO, |at| at + ASK_EVERY))
+        if !self.is_video() {
+            return Time::NEVER;
+        }
+        let stuck = self.undecoded_since.map_or(Time::NEVER, |since| since + STUCK);
+        stuck.min(self.next_asked).max(self.asked_key.map_or(Time::ZERO, |at| at + ASK_EVERY))
     }
 
     /// Whether a key frame is to be asked for now.
@@ -203,10 +215,14 @@ impl Slot {
         if self.key_frame_deadline() > now {
             return false;
         }
+        self.next_asked = Time::NEVER;
         if self.stats.last_packet.is_some_and(|at| now.since(at) > STUCK * 2) {
             // Nothing comes at all: the slot is empty, and a request would wake nobody.
             self.undecoded_since = None;
             return false;
+        }
+        if let Some(every) = self.asks_key_frames {
+            self.next_asked = now + every;
         }
         self.asked_key = Some(now);
         self.first_asked_key.get_or_insert(now);

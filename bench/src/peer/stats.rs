@@ -89,6 +89,8 @@ pub struct PeerStats {
     pub remb: Option<u64>,
     /// RTCP BYE received.
     pub byes: u64,
+    /// Packets that arrived whole and that the stack did not hand out.
+    pub withheld: u64,
 }
 
 /// Violations that are kept word for word.
@@ -111,6 +113,7 @@ impl PeerStats {
             feedback: 0,
             remb: None,
             byes: 0,
+            withheld: 0,
         }
     }
 

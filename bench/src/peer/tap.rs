@@ -3,8 +3,10 @@
 //! It may stand before the network ([`super::Guarding::Tap`]): then packets can be seen before the peer itself has the keys, and
 //! wait for them.
 
+use super::config::PeerConfig;
 use super::stamp::Stamp;
 use super::{audio, stats::PeerStats};
+use plenum_contract::Kind;
 use plenum_packet::Time;
 use plenum_route::guard::{Guard, Rules, Seen, Watched};
 use std::time::Duration;
@@ -31,11 +33,16 @@ pub(crate) struct Tap {
 }
 
 impl Tap {
-    pub(crate) fn new() -> Tap {
-        Tap { watches: Vec::new(), waiting: Vec::new() }
+    /// Guards for everything that `config` receives.
+    pub(crate) fn of(config: &PeerConfig) -> Tap {
+        let mut tap = Tap { watches: Vec::new(), waiting: Vec::new() };
+        for (at, line) in config.lines().iter().enumerate().filter(|(_, l)| l.slot.is_some()) {
+            tap.watch(config.slot_ssrcs(at, line.kind).0, &line.mid, line.kind == Kind::Video);
+        }
+        tap
     }
 
-    pub(crate) fn watch(&mut self, ssrc: u32, mid: &str, video: bool) {
+    fn watch(&mut self, ssrc: u32, mid: &str, video: bool) {
         let (clock, watched) = if video { (90_000, Watched::Vp8) } else { (48_000, Watched::Audio) };
         let rules = Rules { clock, lossy: true, most_skew: MOST_SKEW };
         self.watches.push(Watch { ssrc, mid: mid.to_owned(), watched, guard: Guard::new(rules), source: None });

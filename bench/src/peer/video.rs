@@ -384,9 +384,12 @@ pub(crate) fn tl0(payload: &[u8]) -> Option<u8> {
     payload.get(2 + usize::from(second & 0x80 != 0) + usize::from(wide)).copied()
 }
 
-/// Where the send time stands in one of our payloads.
-pub(crate) fn sent_offset(payload: &[u8]) -> Option<usize> {
-    Some(coded_offset(payload)? + Stamp::SENT_AT)
+/// A picture's stamp tells when its packet really left.
+pub(crate) fn stamp_sent(payload: &mut [u8], now: Time) {
+    let place = coded_offset(payload).map(|at| at + Stamp::SENT_AT);
+    if let Some(place) = place.and_then(|at| payload.get_mut(at..at + 8)) {
+        place.copy_from_slice(&now.nanos().to_be_bytes());
+    }
 }
 
 #[cfg(test)]

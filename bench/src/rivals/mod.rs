@@ -70,7 +70,7 @@ fn join(rival: &mut dyn Rival, scenario: &Scenario, driver: &mut Driver, shared:
         let told = rival.signal(&join).map_err(|e| format!("peer {leg}: {e}"))?;
         config.path.local = told.address;
         config.answered = told.ssrcs.clone();
-        driver.add(Peer::new(config, &told.ice(&ufrag, &pwd), shared, Driver::now()));
+        driver.add(Box::new(Peer::new(config, &told.ice(&ufrag, &pwd), shared, Driver::now())));
         // Those who are in must not wait for those who come.
         driver.run(Driver::now(), |_| false).map_err(|e| format!("sockets: {e}"))?;
     }

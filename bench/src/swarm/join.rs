@@ -1,19 +1,23 @@
 //! A swarm in conferences of a running appliance: everybody enters, calls and acknowledges over the in-conference API, then media
-//! runs for a while.
+//! runs for a while. Peers stand on the own stack or on `str0m`; whatever they stand on, they send and count the same.
 //!
 //! Signalling uses one thread beside the media, because a peer that waits for an answer must not keep others from sending.
 
 use super::driver::Driver;
 use super::mgmt::Session;
 use super::offer::{Told, offer};
-use super::summary::{Quantiles, Summary};
+use super::summary::{Summary, Times};
 use crate::http::Client;
-use crate::peer::{AudioConfig, Encoding, Guarding, Peer, PeerConfig, Publish, Shared, Slots, VideoConfig};
+use crate::peer::{
+    AudioConfig, Encoding, Endpoint, ForeignPeer, Guarding, Peer, PeerConfig, PeerStats, Publish, Rate, Shared, Slots,
+    VideoConfig,
+};
 use hdrhistogram::Histogram;
 use plenum_contract::TrackKey;
 use plenum_packet::{Path, Time, Transport};
 use plenum_session::Anchor;
 use plenum_srtp::Suite;
+use serde::Serialize;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -23,6 +27,40 @@ use std::time::{Duration, Instant};
 const CONNECT: Duration = Duration::from_secs(30);
 /// libwebrtc's `kDefaultBurstInterval`: ordinary frames leave whole.
 const BURST: Duration = Duration::from_millis(40);
+
+/// The WebRTC stack of peers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Stack {
+    /// The synthetic peer of [`crate::peer`].
+    Own,
+    /// `str0m`, which is none of ours.
+    Str0m,
+    /// Both, in turns.
+    Both,
+}
+
+impl Stack {
+    /// The stack of peer `index`.
+    fn of(self, index: usize) -> Stack {
+        match (self, index % 2) {
+            (Stack::Both, 0) => Stack::Own,
+            (Stack::Both, _) => Stack::Str0m,
+            (one, _) => one,
+        }
+    }
+}
+
+/// One peer afterwards.
+#[derive(Clone, Debug)]
+pub struct Attendee {
+    /// Its stack.
+    pub stack: Stack,
+    /// The track of its camera, where it has one.
+    pub camera: Option<TrackKey>,
+    /// What it saw.
+    pub stats: PeerStats,
+}
 
 /// A camera.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,6 +75,8 @@ pub struct Camera {
     pub kbps: u64,
     /// 1 to 3.
     pub encodings: u8,
+    /// Whether it follows the server's feedback, as browsers do, instead of keeping its rate.
+    pub adaptive: bool,
 }
 
 /// A swarm.
@@ -66,6 +106,12 @@ pub struct Plan {
     pub tiles: u16,
     /// Whether every stream is checked by the independent guard.
     pub guard: bool,
+    /// What the peers stand on.
+    pub stack: Stack,
+    /// Share of RTP packets that is lost at the peers' sockets in each direction, 0 to 1.
+    pub loss: f64,
+    /// How often every peer asks for a key frame of every picture, though it needs none: to measure how long it takes.
+    pub key_frames: Option<Duration>,
     /// The address that peers send from; `None`: the one that leads to the appliance.
     pub bind: Option<IpAddr>,
 }
@@ -74,12 +120,25 @@ impl Plan {
     /// Runs it.
     ///
     /// # Errors
-    /// Why nothing could be run: no appliance, no sockets. Refusals of single peers are in the summary.
+    /// Why nothing could be run: no appliance, no sockets, a plan that contradicts itself. Refusals of single peers are in the
+    /// summary.
     pub fn run(&self) -> Result<Summary, String> {
+        self.attendees().map(|(summary, _)| summary)
+    }
+
+    /// As [`Plan::run`], with everybody who was answered, in the order of their answers.
+    ///
+    /// # Errors
+    /// As [`Plan::run`].
+    pub fn attendees(&self) -> Result<(Summary, Vec<Attendee>), String> {
+        if self.suite.is_some() && self.stack != Stack::Own {
+            return Err("str0m cannot insist on an SRTP profile: only peers on the own stack can".into());
+        }
         let client = Client::new(&self.url, self.insecure)?;
         let count = self.publishers + self.viewers;
         let own = self.bind.map_or_else(|| self.own_address(), Ok)?;
         let mut driver = Driver::open(&[(own, count)]).map_err(|e| format!("{count} sockets on {own}: {e}"))?;
+        driver.lose(self.loss);
         let anchor = Anchor::new(Instant::now(), Driver::now(), Duration::from_secs(1_700_000_000));
         let shared = Shared::new(anchor);
         let (to_media, joined) = channel();
@@ -88,18 +147,23 @@ impl Plan {
         std::thread::scope(|scope| {
             let (addresses, known) = (&addresses, &shared);
             let signalling = scope.spawn(move || signal(self, client, addresses, known, &to_media, &stop));
-            let result = self.attend(&mut driver, &joined, &shared);
+            let result = self.attend(&mut driver, &joined);
             drop(to_signalling);
             let refused = signalling.join().map_err(|_| "the signalling thread panicked")?;
-            let mut summary = result?;
+            let (mut summary, attendees) = result?;
             summary.refused.extend(refused);
-            Ok(summary)
+            Ok((summary, attendees))
         })
     }
 
     /// Media: takes peers in as they are answered, and runs.
-    fn attend(&self, driver: &mut Driver, joined: &Receiver<Joined>, shared: &Arc<Shared>) -> Result<Summary, String> {
+    fn attend(
+        &self,
+        driver: &mut Driver<Member>,
+        joined: &Receiver<Joined>,
+    ) -> Result<(Summary, Vec<Attendee>), String> {
         let count = self.publishers + self.viewers;
+        let mut who: Vec<(Stack, Option<TrackKey>)> = Vec::new();
         let mut asked: Vec<Time> = Vec::new();
         let mut up: Vec<bool> = Vec::new();
         let mut join: Histogram<u32> = Histogram::new_with_bounds(1, 60_000_000, 2).map_err(|e| format!("{e:?}"))?;
@@ -110,10 +174,10 @@ impl Plan {
             while let Ok(next) = joined.try_recv() {
                 give_up = now + CONNECT;
                 match next {
-                    Joined::Peer { config, ice, at } => {
-                        let mut peer = Peer::new(*config, &ice, shared, now);
+                    Joined::Peer { mut peer, stack, camera, at } => {
                         peer.set_speaking(asked.len() < self.conferences.len());
                         driver.add(peer);
+                        who.push((stack, camera));
                         asked.push(at);
                         up.push(false);
                     }
@@ -137,11 +201,14 @@ impl Plan {
         let stats = driver.stats();
         let _ = driver.close();
         let mut summary = Summary::of(&stats);
+        summary.stack = Some(self.stack);
         summary.peers = count;
         summary.connected = up.iter().filter(|up| **up).count();
         summary.seconds = self.seconds as f64;
-        summary.join = Quantiles::of(&join);
-        Ok(summary)
+        summary.join = Times::of(&join);
+        summary.dropped = driver.dropped();
+        let attendees = who.into_iter().zip(stats).map(|((stack, camera), stats)| Attendee { stack, camera, stats });
+        Ok((summary, attendees.collect()))
     }
 
     /// The address of ours from which the appliance is reached.
@@ -173,7 +240,15 @@ impl Plan {
         // One slot for sound would be given the mix where there is a mixer: three take the loudest, as the room page does.
         let slots = Slots { audio: 3, video: self.tiles, presentation: false };
         let guarding = if self.guard { Guarding::Arrival } else { Guarding::Off };
-        PeerConfig { publishes, slots, suite: self.suite, guarding, burst: BURST, ..PeerConfig::new(leg, path) }
+        PeerConfig {
+            publishes,
+            slots,
+            suite: self.suite,
+            guarding,
+            asks_key_frames: self.key_frames,
+            burst: BURST,
+            ..PeerConfig::new(leg, path)
+        }
     }
 }
 
@@ -192,14 +267,18 @@ impl Camera {
             _ => VideoConfig::simulcast(track, encodings),
         };
         config.fps = self.fps;
+        config.rate = if self.adaptive { Rate::Adaptive } else { Rate::Fixed };
         config
     }
 }
 
+/// A peer on whatever stack.
+type Member = dyn Endpoint + Send;
+
 /// What signalling hands to the media.
 enum Joined {
-    /// A peer that was answered, and when it asked.
-    Peer { config: Box<PeerConfig>, ice: plenum_contract::spec::IceSpec, at: Time },
+    /// A peer that was answered, its camera, and when it asked.
+    Peer { peer: Box<Member>, stack: Stack, camera: Option<TrackKey>, at: Time },
     /// A peer that was not.
     Refused,
 }
@@ -209,7 +288,7 @@ fn signal(
     plan: &Plan,
     mut client: Client,
     addresses: &[SocketAddr],
-    shared: &Shared,
+    shared: &Arc<Shared>,
     to_media: &Sender<Joined>,
     stop: &Receiver<()>,
 ) -> Vec<String> {
@@ -217,9 +296,9 @@ fn signal(
     let mut refused = Vec::new();
     for (index, own) in addresses.iter().enumerate() {
         let next = match enter(plan, &mut client, index, *own, shared) {
-            Ok((session, config, ice, at)) => {
+            Ok((session, joined)) => {
                 sessions.push(session);
-                Joined::Peer { config: Box::new(config), ice, at }
+                joined
             }
             Err(why) => {
                 refused.push(format!("peer {}: {why}", index + 1));
@@ -242,25 +321,56 @@ fn signal(
     refused
 }
 
-type Entered = (Session, PeerConfig, plenum_contract::spec::IceSpec, Time);
-
-fn enter(plan: &Plan, client: &mut Client, index: usize, own: SocketAddr, shared: &Shared) -> Result<Entered, String> {
+fn enter(
+    plan: &Plan,
+    client: &mut Client,
+    index: usize,
+    own: SocketAddr,
+    shared: &Arc<Shared>,
+) -> Result<(Session, Joined), String> {
     let conference = plan.conferences.get(index % plan.conferences.len().max(1)).ok_or("no conference is named")?;
     let name =
         if index < plan.publishers { format!("Publisher {}", index + 1) } else { format!("Viewer {}", index + 1) };
-    let mut config = plan.config(index, own);
-    let (ufrag, pwd) =
-        (format!("sw{index:04x}"), format!("swarmpassword{:012x}", Driver::now().nanos() & 0xffff_ffff_ffff));
+    let config = plan.config(index, own);
+    let camera = config.publishes.iter().find_map(|p| if let Publish::Video(v) = p { Some(v.track) } else { None });
+    let stack = plan.stack.of(index);
     let mut session = Session::enter(client, conference, &name, plan.pin.as_deref())?;
+    let at = Driver::now();
+    let peer = match stack {
+        Stack::Str0m => call_foreign(config, client, &mut session, shared)?,
+        _ => call_own(config, client, &mut session, shared)?,
+    };
+    session.acknowledge(client)?;
+    Ok((session, Joined::Peer { peer, stack, camera, at }))
+}
+
+fn call_own(
+    mut config: PeerConfig,
+    client: &mut Client,
+    session: &mut Session,
+    shared: &Arc<Shared>,
+) -> Result<Box<Member>, String> {
+    let ufrag = format!("sw{:04x}", config.leg.0);
+    let pwd = format!("swarmpassword{:012x}", Driver::now().nanos() & 0xffff_ffff_ffff);
     // A peer that insists on a profile shows its second certificate.
     let fingerprint = *shared.fingerprints().get(usize::from(config.suite.is_some())).ok_or("no certificate")?;
-    let at = Driver::now();
-    let answer = session.call(client, &offer(&config, (&ufrag, &pwd), fingerprint))?;
-    let told = Told::read(&answer)?;
+    let told = Told::read(&session.call(client, &offer(&config, (&ufrag, &pwd), fingerprint))?)?;
     config.path.local = told.address;
     config.answered = told.ssrcs.clone();
-    session.acknowledge(client)?;
-    Ok((session, config, told.ice(&ufrag, &pwd), at))
+    Ok(Box::new(Peer::new(config, &told.ice(&ufrag, &pwd), shared, Driver::now())))
+}
+
+fn call_foreign(
+    config: PeerConfig,
+    client: &mut Client,
+    session: &mut Session,
+    shared: &Arc<Shared>,
+) -> Result<Box<Member>, String> {
+    let (mut peer, offer) = ForeignPeer::new(config, shared, Driver::now())?;
+    let answer = session.call(client, &offer)?;
+    let told = Told::read(&answer)?;
+    peer.answered(&answer, told.address, told.ssrcs)?;
+    Ok(Box::new(peer))
 }
 
 #[cfg(test)]
@@ -269,7 +379,7 @@ mod tests {
 
     #[test]
     fn simulcast_halves_the_picture_and_quarters_the_rate() {
-        let camera = Camera { width: 1280, height: 720, fps: 25, kbps: 1600, encodings: 3 };
+        let camera = Camera { width: 1280, height: 720, fps: 25, kbps: 1600, encodings: 3, adaptive: false };
         let config = camera.config(TrackKey(1));
         let shape: Vec<_> =
             config.encodings.iter().map(|e| (e.rid.as_str(), e.width, e.height, e.bitrate.bps() / 1000)).collect();

@@ -84,10 +84,7 @@ fn codecs(config: &PeerConfig, video: bool) -> String {
 
 /// What is sent: RIDs for simulcast, else SSRCs.
 fn sources(config: &PeerConfig, index: usize, publish: &Publish) -> String {
-    let rids = match publish {
-        Publish::Video(video) => video.rids(),
-        Publish::Audio(_) => vec![],
-    };
+    let rids = publish.rids();
     if !rids.is_empty() {
         let list: String = rids.iter().map(|rid| format!("a=rid:{rid} send\r\n")).collect();
         return format!("{list}a=simulcast:send {}\r\n", rids.join(";"));

@@ -430,7 +430,7 @@ mod tests {
         let a = answer(SIMPLE, &limited).unwrap();
         assert!(a.spec.media.iter().all(|m| m.presentation));
         assert_eq!(a.spec.max_bitrate, Some(800_000));
-        assert!(a.sdp.contains("b=AS:800\r\n") && a.sdp.contains("a=content:slides"));
+        assert!(a.sdp.contains("b=TIAS:800000\r\n") && !a.sdp.contains("b=AS") && a.sdp.contains("a=content:slides"));
         let narrow = SIMPLE.replacen("t=0 0\r\n", "b=AS:500\r\nt=0 0\r\n", 1);
         assert_eq!(answer(&narrow, &limited).unwrap().spec.max_bitrate, Some(500_000));
     }

@@ -49,7 +49,7 @@ pub struct Terms<'a> {
     pub presentation: bool,
     /// Most m-lines; an offer with more is refused.
     pub max_media: usize,
-    /// Most bits a second that the peer should send for one picture, written as `b=` lines.
+    /// Most bits a second that the peer should send for one picture, written as a `b=TIAS` line.
     pub max_bitrate: Option<u64>,
     /// Key of the track that m-line `index` becomes.
     pub track_key: &'a dyn Fn(usize) -> TrackKey,

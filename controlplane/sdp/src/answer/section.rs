@@ -240,9 +240,9 @@ fn write_slot(slot: &SlotSpec, line: usize, spec: &MediaSpec, terms: &Terms<'_>,
     }
 }
 
+/// One line: libwebrtc and Firefox read `TIAS` (RFC 3890), and there are parsers (str0m) that take no second `b=` line.
 fn bandwidth(section: &mut Media, kind: Kind, max: Option<u64>) {
     if let Some(max) = max.filter(|_| kind == Kind::Video) {
-        section.bandwidth.push(Bandwidth { kind: "AS".into(), value: max / 1_000 });
         section.bandwidth.push(Bandwidth { kind: "TIAS".into(), value: max });
     }
 }
