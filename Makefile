@@ -1,13 +1,16 @@
 # Plenum. `make run` starts the appliance, `make test` proves it, `make bench` measures it.
 SEEDS ?= 100
+TARGET ?= all
+SECONDS ?= 60
 
-.PHONY: run build test lint bench sim fmt help
+.PHONY: run build test lint bench sim fuzz fmt help
 
 help:
 	@echo "make run    build the release programs, start the appliance, print the address to open"
 	@echo "make test   run every test (sets up what is missing)"
 	@echo "make lint   formatting, clippy, shell scripts"
 	@echo "make sim SEEDS=n   n seeds of the simulation"
+	@echo "make fuzz TARGET=vp8 SECONDS=60   coverage-guided fuzzing of one target, or of all"
 	@echo "make bench  benchmarks with peers in the same run; the report goes to target/bench/"
 
 build:
@@ -25,6 +28,10 @@ test:
 sim:
 	@packaging/setup.sh build
 	PLENUM_SIM_SEEDS=$(SEEDS) cargo test --release -p plenum-tests --test sim -- --nocapture
+
+fuzz:
+	@packaging/setup.sh build
+	packaging/fuzz.sh $(TARGET) $(SECONDS)
 
 lint:
 	cargo fmt --all --check

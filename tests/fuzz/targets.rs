@@ -1,6 +1,6 @@
 //! One plain function for each parser of network input: any bytes in, a panic only where an invariant breaks.
 //!
-//! `fuzz/replay.rs` runs every file of `fuzz/corpus/<target>/` through them in `cargo test`; `fuzz/cargo-fuzz` calls the
+//! `fuzz/replay.rs` runs every file of `fuzz/corpus/<target>/` through them in `cargo test`; `fuzz/guided` calls the
 //! same functions with what libFuzzer makes up. A crash found there becomes a file of the corpus, named for its cause.
 
 #![allow(dead_code, unreachable_pub)]

@@ -195,9 +195,6 @@ fn every_file_says_what_it_is_for() {
     let mut wrong = Vec::new();
     for folder in ["dataplane", "controlplane", "hw", "codecs", "bench", "tests"] {
         for (path, text) in rust_files(folder) {
-            if path.starts_with("tests/fuzz/cargo-fuzz/") && text.starts_with("#![no_main]") {
-                continue;
-            }
             if !text.trim_start().starts_with("//!") {
                 wrong.push(path);
             }
