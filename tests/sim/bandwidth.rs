@@ -10,6 +10,10 @@ use plenum_contract::Kind;
 use plenum_packet::Bitrate;
 use std::time::Duration;
 
+/// What the issue says of a bottleneck: within a fifth.
+pub(crate) const WITHIN: u64 = 20;
+/// And what holds where a tenth is lost and each packet is up to 100 ms late, beside the bottleneck.
+pub(crate) const WITHIN_ON_BAD: u64 = 30;
 const SECOND: Duration = Duration::from_secs(1);
 
 /// Four people with cameras, and a viewer who wants all of them large and has `kbps`.
@@ -29,22 +33,28 @@ fn theatre(seed: u64, way: Way) -> (World, Id) {
     (world, viewer)
 }
 
-fn bottleneck(kbps: u64) -> Way {
-    Way { rate: Some(Bitrate::kbps(kbps)), ..Way::GOOD }
+/// A way of so many kbit/s.
+pub(crate) fn bottleneck(kbps: u64, way: Way) -> Way {
+    Way { rate: Some(Bitrate::kbps(kbps)), ..way }
 }
 
-/// Runs for two seconds. The estimate comes within a fifth of the bottleneck, and its mean within three tenths: bursts of
-/// video press it down now and then, and it rises again.
-fn assert_found(world: &mut World, viewer: Id, kbps: u64) {
-    let (mut sum, mut nearest) = (0, u64::MAX);
-    for _ in 0..20 {
-        world.run(SECOND / 10);
-        let estimate = world.estimate(viewer) / 1000;
-        sum += estimate;
-        nearest = nearest.min(estimate.abs_diff(kbps));
+/// Runs for two seconds, in which the median of the estimate, looked at each 50 ms, lies within `percent` of the bottleneck.
+pub(crate) fn assert_found(world: &mut World, viewers: &[Id], kbps: u64, percent: u64) {
+    let mut seen = vec![Vec::new(); viewers.len()];
+    for _ in 0..40 {
+        world.run(SECOND / 20);
+        for (seen, viewer) in seen.iter_mut().zip(viewers) {
+            seen.push(world.estimate(*viewer) / 1000);
+        }
     }
-    assert!(nearest * 5 <= kbps, "{nearest} kbit/s away from {kbps} at best");
-    assert!((kbps * 7..kbps * 13).contains(&(sum / 2)), "{} kbit/s in the mean, of {kbps}", sum / 20);
+    for (seen, viewer) in seen.iter_mut().zip(viewers) {
+        seen.sort_unstable();
+        let median = seen[seen.len() / 2];
+        assert!(
+            median.abs_diff(kbps) * 100 <= kbps * percent,
+            "viewer {viewer}: {kbps} kbit/s, and estimates {seen:?}"
+        );
+    }
 }
 
 /// What the viewer has heard so far.
@@ -77,7 +87,7 @@ fn run_unharmed(world: &mut World, viewer: Id, d: Duration, longest: Duration) {
 /// `harm` of sound is missing, and after that it is whole again.
 fn narrow(world: &mut World, viewer: Id, kbps: u64, harm: Duration) {
     let before = heard(world, viewer).gaps;
-    world.members[viewer].down.way = bottleneck(kbps);
+    world.members[viewer].down.way = bottleneck(kbps, Way::GOOD);
     world.run(SECOND * 2);
     let missing = (heard(world, viewer).gaps - before) * 20 / 3;
     assert!(missing < harm.as_millis() as u64, "{missing} ms of sound are missing");
@@ -90,16 +100,32 @@ const LONGEST: Duration = Duration::from_millis(330);
 fn the_estimate_finds_a_bottleneck_follows_it_and_sound_is_unharmed() {
     seeds::each("the_estimate_finds", &[1], |seed| {
         for (first, second) in [(1500, 600), (3000, 1000)] {
-            let (mut world, viewer) = theatre(seed, bottleneck(first));
+            let (mut world, viewer) = theatre(seed, bottleneck(first, Way::GOOD));
             world.run(SECOND);
             run_unharmed(&mut world, viewer, SECOND * 7, LONGEST);
-            assert_found(&mut world, viewer, first);
+            assert_found(&mut world, &[viewer], first, WITHIN);
             narrow(&mut world, viewer, second, SECOND / 2);
             run_unharmed(&mut world, viewer, SECOND * 6, LONGEST);
-            assert_found(&mut world, viewer, second);
-            world.members[viewer].down.way = bottleneck(first);
+            assert_found(&mut world, &[viewer], second, WITHIN);
+            world.members[viewer].down.way = bottleneck(first, Way::GOOD);
             run_unharmed(&mut world, viewer, SECOND * 13, LONGEST);
-            assert_found(&mut world, viewer, first);
+            assert_found(&mut world, &[viewer], first, WITHIN);
+            world.finish();
+        }
+    });
+}
+
+/// The same where a tenth is lost and each packet is up to 100 ms late.
+#[test]
+fn the_estimate_finds_a_bottleneck_on_a_bad_network_too() {
+    seeds::each("the_estimate_finds_a_bottleneck_on_a_bad_network", &[1, 2], |seed| {
+        for (first, second) in [(1500, 700), (3000, 1000)] {
+            let (mut world, viewer) = theatre(seed, bottleneck(first, Way::GOOD));
+            for (kbps, after) in [(first, 8), (second, 8), (first, 13)] {
+                world.members[viewer].down.way = bottleneck(kbps, Way::BAD);
+                world.run(SECOND * after);
+                assert_found(&mut world, &[viewer], kbps, WITHIN_ON_BAD);
+            }
             world.finish();
         }
     });
@@ -108,15 +134,15 @@ fn the_estimate_finds_a_bottleneck_follows_it_and_sound_is_unharmed() {
 #[test]
 fn where_only_sound_fits_pictures_yield_and_come_back() {
     seeds::each("where_only_sound_fits", &[1], |seed| {
-        let (mut world, viewer) = theatre(seed, bottleneck(2000));
+        let (mut world, viewer) = theatre(seed, bottleneck(2000, Way::GOOD));
         world.run(SECOND * 8);
         narrow(&mut world, viewer, 220, SECOND * 6 / 10);
         run_unharmed(&mut world, viewer, SECOND * 10, LONGEST);
-        world.members[viewer].down.way = bottleneck(2000);
+        world.members[viewer].down.way = bottleneck(2000, Way::GOOD);
         run_unharmed(&mut world, viewer, SECOND * 13, LONGEST);
         let video = world.members[viewer].peer.slot(Kind::Video, false, 0).expect("a slot");
         assert!(video.last_frame.is_some_and(|at| world.now.since(at) < SECOND), "pictures come back");
-        assert_found(&mut world, viewer, 2000);
+        assert_found(&mut world, &[viewer], 2000, WITHIN);
         world.finish();
     });
 }

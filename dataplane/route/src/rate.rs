@@ -11,7 +11,7 @@ use plenum_packet::{Bitrate, Time};
 pub const WINDOW: Duration = Duration::from_secs(1);
 
 /// Bytes that each packet costs besides its payload: RTP with extensions, SRTP tag, UDP and IPv4.
-pub const PACKET_OVERHEAD: usize = 64;
+pub const PACKET_OVERHEAD: usize = 72;
 
 #[derive(Clone, Copy, Debug, Default)]
 struct Window {

@@ -3,7 +3,8 @@
 use crate::Shard;
 use plenum_contract::event::ShardMetrics;
 use plenum_contract::snapshot::LegState;
-use plenum_contract::{EventBody, Snapshot};
+use plenum_contract::{EventBody, LegKey, Snapshot};
+use plenum_route::Layer;
 
 impl Shard {
     /// This shard's part of a snapshot.
@@ -72,6 +73,13 @@ impl Shard {
     pub fn bandwidth(&self) -> Vec<(u64, u64)> {
         let up = self.world.legs.iter().filter(|(_, l)| l.session.is_connected());
         up.map(|(_, l)| (l.session.key().0, l.session.target_bitrate().bps())).collect()
+    }
+
+    /// The layer that the last decision gives to a slot: `None` while it is paused or empty, or not there. It flows once a key
+    /// frame of it came.
+    pub fn decided(&self, leg: LegKey, mid: &str) -> Option<Layer> {
+        let leg = self.world.leg(leg).and_then(|index| self.world.legs.get(index))?;
+        leg.slots.iter().find(|s| s.mid == mid)?.subscriber.target()
     }
 
     /// How often a packet was dropped for `reason`.

@@ -37,11 +37,11 @@ const REMEMBER: Duration = Duration::from_secs(5);
 const QUIET: Duration = Duration::from_millis(700);
 /// Without transport-wide feedback for this long, REMB and loss decide.
 const TWCC_GONE: Duration = Duration::from_secs(10);
-/// A queue longer than this is drained: the target falls by a thousandth for each further millisecond, at most by
-/// [`MOST_DRAIN`]. Larger: sound is late for longer after a path narrowed. Smaller: video yields to small queues.
+/// A queue longer than this is drained: the target falls by a thousandth for each further millisecond, faster the longer it is,
+/// at most by [`MOST_DRAIN`]. Larger: sound is late for longer after a path narrowed. Smaller: video yields to small queues.
 const LONG_QUEUE_MS: f64 = 100.0;
 /// See [`LONG_QUEUE_MS`].
-const MOST_DRAIN: f64 = 0.5;
+const MOST_DRAIN: f64 = 0.65;
 /// So much more must be wanted for a probe out of turn. Smaller: measured rates that wobble cause probes.
 const MORE_WANTED: f64 = 1.2;
 /// Such a probe asks for so much more than the estimate; what passes is followed by another one.
@@ -112,7 +112,8 @@ pub struct BandwidthEstimator {
     last_feedback: Option<Time>,
     /// When the oldest packet left that no feedback came after.
     unanswered: Option<Time>,
-    newest_acked: u64,
+    /// When the newest packet left that the peer received.
+    newest_acked: Time,
     /// Highest number that feedback spoke of, and about when that packet arrived.
     spoken: Option<(u64, i64)>,
     silence: Option<Silence>,
@@ -153,7 +154,7 @@ impl BandwidthEstimator {
             rtt_given: false,
             last_feedback: None,
             unanswered: None,
-            newest_acked: 0,
+            newest_acked: Time::ZERO,
             spoken: None,
             silence: None,
             fall: None,
@@ -181,12 +182,13 @@ impl BandwidthEstimator {
         }
     }
 
-    /// A packet of `size` bytes leaves. The transport-wide number to stamp.
+    /// A packet of `size` bytes leaves, headers of UDP and IP included: the rates here are those of the path. The
+    /// transport-wide number to stamp.
     pub fn on_sent(&mut self, now: Time, size: usize) -> u16 {
         self.now = now;
         self.unanswered.get_or_insert(now);
         let size = size.min(usize::from(u16::MAX)) as u16;
-        let cluster = self.prober.on_sent(now, self.history.next_sequence(), size);
+        let cluster = self.prober.on_sent(now, size);
         self.history.sent(now, size, cluster) as u16
     }
 
@@ -270,16 +272,18 @@ impl BandwidthEstimator {
         }
         let limit = self.loss.limit().unwrap_or(Bitrate::MAX);
         let long = (self.delay.queue_ms() - LONG_QUEUE_MS).max(0.0) / 1000.0;
-        self.aimd
-            .rate()
-            .min(limit)
-            .scale(1.0 - long.min(MOST_DRAIN))
-            .clamp(self.limits.min, self.limits.max.max(self.limits.min))
+        let drain = (long * (1.0 + long)).min(MOST_DRAIN);
+        self.aimd.rate().min(limit).scale(1.0 - drain).clamp(self.limits.min, self.limits.max.max(self.limits.min))
     }
 
     /// How fast the pacer lets packets go: above the target, and at a probe's rate while one is sent.
     pub fn pacing_rate(&self) -> Bitrate {
-        let paced = self.target().scale(if self.is_transport_wide() { PACING } else { BLIND_PACING });
+        let paced = match self.is_transport_wide() {
+            false => self.target().scale(BLIND_PACING),
+            // What waits here must not keep the queue there.
+            true if self.delay.queue_ms() > LONG_QUEUE_MS => self.target(),
+            true => self.target().scale(PACING),
+        };
         self.prober.rate().map_or(paced, |rate| rate.max(paced))
     }
 
@@ -309,8 +313,8 @@ impl BandwidthEstimator {
             return self.prober.put_off(now + PUT_OFF);
         }
         let ceiling = self.limits.max.min(self.wanted.scale(1.2));
-        let jitter = Duration::from_micros((self.delay.jitter_ms().clamp(0.0, 1000.0) * 1e3) as u64);
-        self.prober.begin(now, self.target(), ceiling, jitter);
+        let jitter = Duration::from_micros((self.delay.packet_jitter_ms().clamp(0.0, 1000.0) * 1e3) as u64);
+        self.prober.begin(now, (self.target(), self.aimd.knows_capacity()), ceiling, jitter);
     }
 
     /// Values for metrics.
@@ -336,7 +340,7 @@ impl BandwidthEstimator {
             self.prober.reset();
             self.spoken = None;
         }
-        self.newest_acked = self.newest_acked.max(acked.sequence);
+        self.newest_acked = self.newest_acked.max(acked.sent);
         if uncredited {
             self.throughput.packet(acked.arrival_us, acked.size);
         }
@@ -368,7 +372,7 @@ impl BandwidthEstimator {
         let inherent = self.loss.inherent();
         let passing = |rate: Option<Bitrate>| rate.map(|rate| rate.scale(1.0 / (1.0 - inherent)));
         let rtt = self.rtt.unwrap_or(DEFAULT_RTT);
-        let outcome = self.prober.outcome(now, self.newest_acked, inherent);
+        let outcome = self.prober.outcome(now, self.newest_acked.before(REORDERING), inherent);
         if usage != Usage::Over
             && let Some(outcome) = outcome
         {
@@ -378,7 +382,7 @@ impl BandwidthEstimator {
         if usage == Usage::Normal && self.loss.limit().is_some() {
             self.aimd.hold(now);
         } else {
-            self.aimd.update(now, usage, passing(delivered), rtt);
+            self.aimd.update(now, usage, (passing(delivered), self.queue_is_young()), rtt);
         }
         match self.loss.update(now, before, self.throughput.long()) {
             Verdict::Congested(rate) => self.aimd.overused(now, rate),
@@ -396,7 +400,12 @@ impl BandwidthEstimator {
     /// little of the path: what was delivered is then what was sent, and that may be far less than passes.
     fn overused_at(&self, target: Bitrate) -> Option<Bitrate> {
         let delivered = self.throughput.short()?;
-        Some(if self.delay.queue_ms() < YOUNG_QUEUE_MS { delivered.max(target) } else { delivered })
+        Some(if self.queue_is_young() { delivered.max(target) } else { delivered })
+    }
+
+    /// Whether the queue just began, as far as the path's noise lets it be seen.
+    fn queue_is_young(&self) -> bool {
+        self.delay.queue_ms() < YOUNG_QUEUE_MS + self.delay.packet_jitter_ms()
     }
 
     /// After a deep fall and some quiet, asks whether the path is as wide as before.

@@ -18,7 +18,10 @@ use plenum_packet::{Bitrate, Time};
 /// fails.
 const SHORTEST: Duration = Duration::from_millis(15);
 const MIN_PACKETS: u32 = 5;
-/// With jitter a cluster lasts up to this long.
+/// With jitter a cluster lasts so many times the jitter. Longer: a queue of that length at a path that is full. Shorter: jitter
+/// blurs what it shows.
+const JITTERS: u32 = 6;
+/// And up to this long.
 const LONGEST: Duration = Duration::from_millis(150);
 /// A cluster that could not be sent (nothing to fill it with) ends after this.
 const GIVE_UP: Duration = Duration::from_millis(600);
@@ -27,8 +30,11 @@ const AWAIT: Duration = Duration::from_secs(1);
 /// First rate probed, in starts; each success is followed by a probe of [`NEXT`] times the result.
 const FIRST: f64 = 3.0;
 const NEXT: f64 = 2.0;
+/// What is probed now and then where the path was overused before, in estimates. Larger: each such probe fills its queue.
+/// Smaller: nothing new is learned.
+const NEAR: f64 = 1.5;
 /// A probe has passed whole when its result is at least this part of its rate.
-const PASSED: f64 = 0.7;
+const PASSED: f64 = 0.78;
 /// Time between probes while more is wanted than the estimate allows. Longer: slow to see a wider path. Shorter: more
 /// padding on a path that is full (15 ms of twice the rate in every 5 s are 0.6 %).
 pub const INTERVAL: Duration = Duration::from_secs(5);
@@ -58,7 +64,7 @@ struct Measuring {
     rate: Bitrate,
     sent_bytes: u64,
     packets: u32,
-    last_sequence: u64,
+    last_sent: Time,
     sent_for: Duration,
     deadline: Time,
     closed: bool,
@@ -131,14 +137,14 @@ impl Prober {
     }
 
     /// Begins a probe that is due. `ceiling` bounds its rate; a probe that could not exceed `estimate` is not made.
-    /// `jitter` is the path's noise.
-    pub fn begin(&mut self, now: Time, estimate: Bitrate, ceiling: Bitrate, jitter: Duration) {
+    /// `near` says that the estimate is near what overused the path; `jitter` is the path's noise.
+    pub fn begin(&mut self, now: Time, (estimate, near): (Bitrate, bool), ceiling: Bitrate, jitter: Duration) {
         if self.is_busy() {
             return;
         }
         let rate = match self.wanted {
             Some((rate, at)) if now >= at => rate,
-            None if now >= self.next_periodic => estimate.scale(NEXT),
+            None if now >= self.next_periodic => estimate.scale(if near { NEAR } else { NEXT }),
             _ => return,
         };
         if ceiling < estimate.scale(1.05) {
@@ -152,7 +158,7 @@ impl Prober {
             return;
         }
         self.last_id = self.last_id.checked_add(1).unwrap_or(1);
-        let bytes = rate.bytes_in((jitter * 3).clamp(SHORTEST, LONGEST));
+        let bytes = rate.bytes_in((jitter * JITTERS).clamp(SHORTEST, LONGEST));
         self.sending = Some(Sending {
             id: self.last_id,
             rate,
@@ -175,8 +181,8 @@ impl Prober {
         (target > sending.sent).then(|| (target - sending.sent).clamp(200, MAX_DUE) as u32)
     }
 
-    /// A packet leaves; the cluster that it belongs to (0: none). `sequence` is its number.
-    pub fn on_sent(&mut self, now: Time, sequence: u64, size: u16) -> Cluster {
+    /// A packet leaves; the cluster that it belongs to (0: none).
+    pub fn on_sent(&mut self, now: Time, size: u16) -> Cluster {
         let Some(sending) = &mut self.sending else { return 0 };
         let started = *sending.started.get_or_insert(now);
         sending.sent += u64::from(size);
@@ -187,7 +193,7 @@ impl Prober {
             self.measuring = Some(Measuring::of(&done, now));
         }
         if let Some(measuring) = &mut self.measuring {
-            measuring.last_sequence = sequence;
+            measuring.last_sent = now;
             measuring.sent_bytes = done.sent;
             measuring.packets = done.packets;
             measuring.sent_for = now.since(started);
@@ -207,10 +213,11 @@ impl Prober {
         }
     }
 
-    /// Whether the cluster is complete: all of it that will be reported on has been, up to number `newest`. `loss` is
-    /// the part of packets that the path loses anyway.
-    pub fn outcome(&mut self, now: Time, newest: u64, loss: f64) -> Option<Outcome> {
-        let measuring = self.measuring.filter(|m| m.closed && (newest >= m.last_sequence || now >= m.deadline))?;
+    /// What the cluster showed, once all of it was received or the rest of it will not be: the fate of all that left before
+    /// `settled` is known. `loss` is the part of packets that the path loses anyway.
+    pub fn outcome(&mut self, now: Time, settled: Time, loss: f64) -> Option<Outcome> {
+        let told = |m: &Measuring| m.received >= m.packets || settled >= m.last_sent || now >= m.deadline;
+        let measuring = self.measuring.filter(|m| m.closed && told(m))?;
         self.measuring = None;
         let rate = measuring.rate(loss)?.min(measuring.rate);
         let passed = rate >= measuring.rate.scale(PASSED);
@@ -257,7 +264,7 @@ impl Measuring {
             rate: sending.rate,
             sent_bytes: 0,
             packets: 0,
-            last_sequence: 0,
+            last_sent: now,
             sent_for: Duration::ZERO,
             deadline: now + AWAIT,
             closed: false,
@@ -317,18 +324,17 @@ mod tests {
 
     /// Sends a cluster over a path of `capacity` and gives the result.
     fn probe(prober: &mut Prober, from: u64, capacity: Bitrate, lose: u64) -> (Option<Outcome>, u64) {
-        let (mut cumulative, mut free_us, mut sequence, mut newest) = (0u32, 0u64, from * 100, 0);
+        let (mut cumulative, mut free_us, mut sequence) = (0u32, 0u64, from * 100);
         let mut acked = Vec::new();
         let mut ms = from;
-        prober.begin(Time::from_millis(ms), Bitrate::kbps(300), Bitrate::kbps(20_000), Duration::ZERO);
+        prober.begin(Time::from_millis(ms), (Bitrate::kbps(300), false), Bitrate::kbps(20_000), Duration::ZERO);
         while prober.rate().is_some() {
             let now = Time::from_millis(ms);
             let mut due = prober.due(now).unwrap_or(0);
             while due > 0 && prober.rate().is_some() {
                 cumulative += 1000;
                 sequence += 1;
-                newest = sequence;
-                let cluster = prober.on_sent(now, sequence, 1000);
+                let cluster = prober.on_sent(now, 1000);
                 free_us = free_us.max(ms * 1000) + capacity.time_for(1000).as_micros() as u64;
                 let arrival_us = free_us as i64 + 20_000;
                 if lose == 0 || !sequence.is_multiple_of(lose) {
@@ -342,7 +348,7 @@ mod tests {
             assert!(ms < from + 1000, "a cluster ends");
         }
         acked.iter().for_each(|a| prober.on_acked(a));
-        (prober.outcome(Time::from_millis(ms), newest, 0.0), ms)
+        (prober.outcome(Time::from_millis(ms), Time::from_millis(ms), 0.0), ms)
     }
 
     #[test]
@@ -364,9 +370,9 @@ mod tests {
         let t = Time::from_millis;
         let (start, none) = (Bitrate::kbps(500), Duration::ZERO);
         prober.start(t(0), start);
-        prober.begin(t(0), start, Bitrate::ZERO, none);
+        prober.begin(t(0), (start, false), Bitrate::ZERO, none);
         assert!(!prober.is_busy() && prober.poll_timeout() == t(0) + NEEDLESS);
-        prober.begin(t(300), start, Bitrate::kbps(1200), none);
+        prober.begin(t(300), (start, false), Bitrate::kbps(1200), none);
         assert_eq!(prober.rate(), Some(Bitrate::kbps(1200)));
     }
 
@@ -383,7 +389,7 @@ mod tests {
     fn a_probe_that_cannot_be_filled_ends_and_asks_for_no_busy_loop() {
         let mut prober = Prober::default();
         prober.start(Time::ZERO, Bitrate::kbps(300));
-        prober.begin(Time::ZERO, Bitrate::kbps(300), Bitrate::MAX, Duration::ZERO);
+        prober.begin(Time::ZERO, (Bitrate::kbps(300), false), Bitrate::MAX, Duration::ZERO);
         let mut asked = 0;
         let mut now = prober.poll_timeout();
         while prober.rate().is_some() {

@@ -150,8 +150,8 @@ fn audio_is_unharmed_while_video_yields_to_a_path_that_narrows() {
         world.link.capacity = Bitrate::kbps(1000);
         world.run(4.0);
         assert_eq!(world.seen.audio_lost, 0);
-        // Half a second passes until anyone can know; what was sent meanwhile has to drain.
-        assert!(world.seen.audio_worst_ms < 2000, "{:?}", world.seen);
+        // Half a second passes until anyone can know; what was sent meanwhile at three times the capacity has to drain.
+        assert!(world.seen.audio_worst_ms < 2200, "{:?}", world.seen);
         world.mark();
         world.run(20.0);
         near(world.mean(), 1000, "mean");

@@ -48,6 +48,9 @@ const MAX_CREDIT: usize = 1 << 20;
 /// The rate of a pacer that holds nothing back: above what any leg is given in a tick.
 const UNSMOOTHED: Bitrate = Bitrate::kbps(10_000_000);
 
+/// Bytes of UDP and IPv4 around a packet: the bottleneck carries them too. Those of IPv6 and TCP differ little.
+const HEADERS: usize = 28;
+
 /// Packets of a probe in one tick.
 const MAX_PROBE_PACKETS: usize = 32;
 
@@ -328,7 +331,7 @@ impl Egress {
     /// Numbers the packet for transport-wide feedback, if the peer gives that, and hands it to the sealer.
     fn job(&mut self, pool: &mut Pool, now: Time, key: Sealing, written: Written, index: u64) -> Job {
         if let Some(at) = written.transport_sequence {
-            let sequence = self.cc.on_sent(now, written.buf.len() + key.tag);
+            let sequence = self.cc.on_sent(now, written.buf.len() + key.tag + HEADERS);
             ext::stamp_transport_sequence(pool.bytes_mut(&written.buf), at, sequence);
         }
         Job::new(key.id, written.buf, written.header_len, index)

@@ -9,6 +9,9 @@ use plenum_packet::{Bitrate, Time};
 
 /// Part of the delivered rate that remains after overuse. Larger: the queue hardly drains. Smaller: rate is wasted.
 const DECREASE: f64 = 0.85;
+/// The same for a queue that just began: a burst, or the capacity reached from below. Larger: the queue grows on. Smaller: the
+/// rate stays far below the capacity most of the time.
+const GENTLE: f64 = 0.93;
 /// Growth per second away from the known capacity. Larger: overshoots further. Smaller: slow where probes cannot help.
 const GROWTH: f64 = 1.08;
 /// Growth per second before the first overuse, when nothing is known of the path and jitter blurs the probes.
@@ -33,6 +36,8 @@ pub struct Aimd {
     capacity: Capacity,
     last_update: Option<Time>,
     last_decrease: Option<Time>,
+    /// What remained at the last overuse.
+    last_part: f64,
     min: f64,
     max: f64,
 }
@@ -46,6 +51,7 @@ impl Aimd {
             capacity: Capacity::default(),
             last_update: None,
             last_decrease: None,
+            last_part: DECREASE,
             min: 0.0,
             max: 0.0,
         };
@@ -81,13 +87,20 @@ impl Aimd {
         }
     }
 
-    /// Follows the verdict of `usage`; `delivered` is the rate that reaches the peer. Says whether it decreased.
-    pub fn update(&mut self, now: Time, usage: Usage, delivered: Option<Bitrate>, rtt: Duration) -> bool {
+    /// Follows the verdict of `usage`; `delivered` is the rate that reaches the peer, `young` that the queue just began. Says
+    /// whether it decreased.
+    pub fn update(
+        &mut self,
+        now: Time,
+        usage: Usage,
+        (delivered, young): (Option<Bitrate>, bool),
+        rtt: Duration,
+    ) -> bool {
         let passed = now.since(self.last_update.unwrap_or(now)).min(Duration::from_secs(1)).as_secs_f64();
         self.last_update = Some(now);
         match usage {
             Usage::Under => self.state = State::Hold,
-            Usage::Over => return self.decrease(now, delivered, rtt),
+            Usage::Over => return self.decrease(now, delivered, if young { GENTLE } else { DECREASE }, rtt),
             Usage::Normal if self.state == State::Hold => self.state = State::Increase,
             Usage::Normal => self.increase(passed, delivered, rtt),
         }
@@ -100,6 +113,11 @@ impl Aimd {
         self.capacity = Capacity::default();
         self.capacity.overused_at(rate.bps() as f64);
         self.set(rate.min(self.rate()));
+    }
+
+    /// Whether the path was overused at about this rate.
+    pub fn knows_capacity(&self) -> bool {
+        self.capacity.mean.is_some()
     }
 
     /// What was taken for the capacity is not: the rate may grow as in the beginning.
@@ -135,15 +153,17 @@ impl Aimd {
         (packet_bits / (rtt.as_secs_f64() + 0.1)).max(4000.0)
     }
 
-    fn decrease(&mut self, now: Time, delivered: Option<Bitrate>, rtt: Duration) -> bool {
+    fn decrease(&mut self, now: Time, delivered: Option<Bitrate>, part: f64, rtt: Duration) -> bool {
         let known = delivered.map(|rate| rate.bps() as f64);
         let pause = rtt.clamp(Duration::from_millis(10), Duration::from_millis(200));
         let collapsed = known.is_some_and(|rate| rate < self.current / 2.0);
-        if self.last_decrease.is_some_and(|last| now.since(last) < pause) && !collapsed {
+        // A queue that turns out to be no burst is met at once.
+        let grown = part < core::mem::replace(&mut self.last_part, part);
+        if self.last_decrease.is_some_and(|last| now.since(last) < pause) && !collapsed && !grown {
             return false;
         }
         // Before anything was measured, halve: too much was sent from the start.
-        let rate = known.map_or(self.current * 0.5, |rate| rate * DECREASE);
+        let rate = known.map_or(self.current * 0.5, |rate| rate * part);
         self.state = State::Hold;
         self.last_decrease = Some(now);
         if let Some(known) = known {
@@ -202,23 +222,25 @@ mod tests {
     #[test]
     fn overuse_brings_the_rate_below_what_was_delivered_once_per_round_trip() {
         let mut aimd = control();
-        assert!(aimd.update(Time::from_millis(0), Usage::Over, Some(Bitrate::kbps(800)), RTT));
+        assert!(aimd.update(Time::from_millis(0), Usage::Over, (Some(Bitrate::kbps(800)), false), RTT));
         assert_eq!(aimd.rate(), Bitrate::kbps(680));
-        assert!(!aimd.update(Time::from_millis(20), Usage::Over, Some(Bitrate::kbps(700)), RTT));
+        assert!(!aimd.update(Time::from_millis(20), Usage::Over, (Some(Bitrate::kbps(700)), false), RTT));
         assert_eq!(aimd.rate(), Bitrate::kbps(680));
-        assert!(aimd.update(Time::from_millis(80), Usage::Over, Some(Bitrate::kbps(700)), RTT));
+        assert!(aimd.update(Time::from_millis(80), Usage::Over, (Some(Bitrate::kbps(700)), false), RTT));
         assert_eq!(aimd.rate(), Bitrate::kbps(595));
+        assert!(aimd.update(Time::from_millis(200), Usage::Over, (Some(Bitrate::kbps(600)), true), RTT));
+        assert_eq!(aimd.rate(), Bitrate::kbps(558), "a queue that just began costs less");
     }
 
     #[test]
     fn the_rate_grows_only_as_far_as_traffic_showed() {
         let mut aimd = control();
         for i in 0..1000 {
-            aimd.update(Time::from_millis(i * 50), Usage::Normal, Some(Bitrate::kbps(1000)), RTT);
+            aimd.update(Time::from_millis(i * 50), Usage::Normal, (Some(Bitrate::kbps(1000)), false), RTT);
         }
         assert_eq!(aimd.rate(), Bitrate::kbps(1510));
         for i in 1000..1100 {
-            aimd.update(Time::from_millis(i * 50), Usage::Normal, Some(Bitrate::kbps(10)), RTT);
+            aimd.update(Time::from_millis(i * 50), Usage::Normal, (Some(Bitrate::kbps(10)), false), RTT);
         }
         assert_eq!(aimd.rate(), Bitrate::kbps(1510), "little traffic is no reason to go down");
     }
@@ -226,9 +248,9 @@ mod tests {
     #[test]
     fn near_the_capacity_the_rate_grows_slowly() {
         let mut aimd = control();
-        aimd.update(Time::from_millis(0), Usage::Over, Some(Bitrate::kbps(1000)), RTT);
+        aimd.update(Time::from_millis(0), Usage::Over, (Some(Bitrate::kbps(1000)), false), RTT);
         for i in 1..=20 {
-            aimd.update(Time::from_millis(i * 50), Usage::Normal, Some(Bitrate::kbps(850)), RTT);
+            aimd.update(Time::from_millis(i * 50), Usage::Normal, (Some(Bitrate::kbps(850)), false), RTT);
         }
         assert!((Bitrate::kbps(880)..Bitrate::kbps(930)).contains(&aimd.rate()), "{:?}", aimd.rate());
     }

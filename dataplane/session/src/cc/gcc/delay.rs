@@ -5,7 +5,7 @@
 //! empty queue does not cost rate.
 
 use super::overuse::{Overuse, Usage};
-use super::trendline::Trendline;
+use super::trendline::{BEND, Trendline};
 use crate::cc::send_history::Acked;
 use core::time::Duration;
 use plenum_packet::Time;
@@ -24,6 +24,9 @@ const QUIET_MS: f64 = 10.0;
 /// queue that stands is taken for the route.
 const FLOOR_WINDOW: Duration = Duration::from_secs(10);
 
+/// More than this is a jump of the path, not its noise.
+const MOST_JITTER_MS: f64 = 150.0;
+
 /// The delay-based part.
 #[derive(Debug, Default)]
 pub struct DelayBased {
@@ -31,6 +34,9 @@ pub struct DelayBased {
     detector: Overuse,
     floor: Lowest<2>,
     recent: Lowest<4>,
+    /// Delays of the last two packets, microseconds, and the mean size of their second differences.
+    last: [i64; 2],
+    packet_jitter_ms: f64,
     usage: Usage,
 }
 
@@ -38,12 +44,18 @@ impl DelayBased {
     /// Takes an acknowledged packet, in the order of sending.
     pub fn packet(&mut self, acked: &Acked) {
         let delay = acked.arrival_us.saturating_sub((acked.sent.nanos() / 1000) as i64);
+        // A queue that grows or drains evenly is no jitter, as in the trend line.
+        let bend = delay.saturating_sub(self.last[0].saturating_mul(2)).saturating_add(self.last[1]);
+        let bend = (bend.unsigned_abs() as f64 / 1e3 / BEND).min(MOST_JITTER_MS);
+        self.packet_jitter_ms += (bend - self.packet_jitter_ms) / 64.0;
+        self.last = [delay, self.last[0]];
         self.floor.note(acked.sent, FLOOR_WINDOW, delay);
         self.recent.note(acked.sent, RECENT / 4, delay);
         let Some(sample) = self.line.packet(acked.sent, acked.arrival_us) else { return };
         let verdict = self.detector.sample(sample);
         self.usage = match verdict {
-            Usage::Over if !self.stands() => Usage::Normal,
+            // Nor does a delay that falls say anything when no queue stands: nothing drains.
+            Usage::Over | Usage::Under if !self.stands() => Usage::Normal,
             other => other,
         };
     }
@@ -67,6 +79,11 @@ impl DelayBased {
     /// Noise of the path, milliseconds.
     pub fn jitter_ms(&self) -> f64 {
         self.line.jitter_ms()
+    }
+
+    /// Noise of single packets, milliseconds: what blurs a probe.
+    pub fn packet_jitter_ms(&self) -> f64 {
+        self.packet_jitter_ms
     }
 
     /// The peer's clock jumped or the path changed: begin again.

@@ -10,9 +10,11 @@ const BUCKET_US: i64 = 25_000;
 const BUCKETS: usize = 24;
 /// Window of [`Throughput::short`], in buckets. Longer: late to see a drop. Shorter: frames look like bursts.
 const SHORT: i64 = 8;
+/// The end of [`Throughput::short`] in which a queue that stands kept the path busy, in buckets.
+const BUSY: i64 = 5;
 /// Window of [`Throughput::long`], in buckets.
 const LONG: i64 = 20;
-const _: () = assert!(SHORT < LONG && LONG < BUCKETS as i64);
+const _: () = assert!(BUSY < SHORT && SHORT < LONG && LONG < BUCKETS as i64);
 
 /// Bytes by time of arrival.
 #[derive(Debug, Default)]
@@ -55,9 +57,10 @@ impl Throughput {
         }
     }
 
-    /// The rate of the last 200 ms; `None` before they have passed.
+    /// The rate of the last 200 ms, or of their second half if that is higher: before a queue began the path may have been
+    /// idle, which says nothing of its capacity. `None` before they have passed.
     pub fn short(&self) -> Option<Bitrate> {
-        self.rate(SHORT)
+        self.rate(SHORT).max(self.rate(BUSY))
     }
 
     /// The rate of the last 500 ms; `None` before they have passed.

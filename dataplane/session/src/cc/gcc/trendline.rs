@@ -14,7 +14,7 @@ pub const WINDOW: usize = 20;
 /// How much of the old smoothed delay stays with each group.
 const SMOOTHING: f64 = 0.9;
 /// How much larger second differences of noise are than the noise: the root of 1 + 4 + 1.
-const BEND: f64 = 2.449;
+pub const BEND: f64 = 2.449;
 
 #[derive(Debug, Clone, Copy)]
 struct Group {

@@ -42,8 +42,8 @@ pub trait Paced: Copy {
     fn size(&self) -> usize;
 }
 
-/// Bytes of header, extensions and tag around a payload, about.
-const OVERHEAD: usize = 48;
+/// Bytes of header, extensions, tag, UDP and IPv4 around a payload, about.
+const OVERHEAD: usize = 72;
 
 impl Paced for Plan {
     fn class(&self) -> Class {
