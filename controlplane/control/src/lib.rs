@@ -7,6 +7,7 @@
 #![forbid(unsafe_code)]
 
 pub mod accounts;
+pub mod audit;
 pub mod calls;
 pub mod cli;
 pub mod config;
@@ -15,6 +16,7 @@ pub mod events;
 pub mod faces;
 pub mod http;
 pub mod link;
+pub mod outside;
 pub mod serve;
 pub mod store;
 pub mod tls;

@@ -47,6 +47,8 @@ pub struct Settings {
     pub expires_as_string: bool,
     /// Serve `/api/services/` as the dedicated cloud does (MGMT-60).
     pub dedicated_compat: bool,
+    /// Entries of the audit log that are kept of each class.
+    pub audit_keep: u32,
     /// The CMS face.
     pub cms: CmsSettings,
 }
@@ -145,6 +147,7 @@ impl Default for Settings {
             expires_as_string: false,
             dedicated_compat: false,
             cms: CmsSettings::default(),
+            audit_keep: 100_000,
         }
     }
 }

@@ -283,6 +283,12 @@ const REST: &[(&str, &str, Role)] = &[
     ("PUT", "conferences/{name}", Role::Operator),
     ("PATCH", "conferences/{name}", Role::Operator),
     ("DELETE", "conferences/{name}", Role::Operator),
+    ("POST", "conferences/{name}/actions", Role::Operator),
+    ("GET", "conferences/{name}/events", Role::Viewer),
+    ("GET", "conferences/{name}/participants", Role::Viewer),
+    ("GET", "conferences/{name}/participants/{id}", Role::Viewer),
+    ("POST", "conferences/{name}/participants/{id}/actions", Role::Operator),
+    ("GET", "audit", Role::Admin),
     ("GET", "accounts", Role::Admin),
     ("POST", "accounts", Role::Admin),
     ("GET", "accounts/{name}", Role::Admin),
@@ -330,6 +336,18 @@ async fn operations_of_the_rest_api_by_role_password_and_key() {
             assert!(!answer.status.is_server_error() && answer.status != StatusCode::UNAUTHORIZED, "{}", answer.text);
         }
     }
+}
+
+#[test]
+fn every_operation_of_the_rest_api_has_a_row() {
+    let api = plenum::faces::operator::openapi();
+    let mut described = BTreeSet::new();
+    for (path, operations) in api["paths"].as_object().unwrap() {
+        let path = path.strip_prefix("/api/plenum/v1/").unwrap();
+        described.extend(operations.as_object().unwrap().keys().map(|method| (method.to_uppercase(), path.to_owned())));
+    }
+    let rows: BTreeSet<_> = REST.iter().map(|(method, path, _)| (method.to_string(), path.to_string())).collect();
+    assert_eq!(described, rows);
 }
 
 /// Names of a function's match arms that are commands: what stands in quotes before `=>`.

@@ -30,7 +30,9 @@ pub const PASSWORD_LENGTH: std::ops::RangeInclusive<usize> = 12..=256;
 const KEY_MARK: &str = "plk_";
 
 /// What somebody may do; each may what the one before may.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, clap::ValueEnum)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, utoipa::ToSchema, clap::ValueEnum,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum Role {
     /// Reads everything but secrets.

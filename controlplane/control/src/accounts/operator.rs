@@ -6,6 +6,7 @@
 
 use super::Role;
 use super::login::Check;
+use crate::audit::{Class, Entry, Note, Origin, Who};
 use crate::http::limiter::{Kind, WRONG_GUESS, network};
 use crate::http::problem::Problem;
 use crate::http::{App, Peer};
@@ -84,8 +85,19 @@ impl Operator {
         let shown = headers.get(header::AUTHORIZATION).ok_or(Denied::Missing)?;
         let directory = app.accounts.now();
         let allowed = || app.limiter.allow(peer.ip, Kind::Join);
-        let wrong = || {
+        let note = |class, who: &str, via: Via, action: &str, result: &str| {
+            // A name that somebody only claims can be anything.
+            let who = who.chars().filter(|c| !c.is_control()).take(64).collect();
+            let (at, ip) = (unix(), peer.ip.to_string());
+            let (via, action, result) = (via.name().into(), action.into(), result.into());
+            let face = String::new();
+            let (conference, target, detail) = (None, None, None);
+            let entry = Entry { at, who, via, ip, face, action, conference, target, detail, result };
+            app.driver.note(Note { class, entry });
+        };
+        let wrong = |who: &str, via: Via| {
             app.limiter.charge(peer.ip, WRONG_GUESS);
+            note(Class::Refused, who, via, "login", "refused");
             Denied::Wrong
         };
         match Credential::read(shown) {
@@ -95,24 +107,32 @@ impl Operator {
                     Ok(made(&key.name, key.role, Via::Key))
                 }
                 None if !allowed() => Err(Denied::TooMany),
-                None => Err(wrong()),
+                None => Err(wrong("", Via::Key)),
             },
             Some(Credential::Password(name, password)) => {
                 let login = (name.as_str(), password.as_str());
                 match app.logins.check(&directory, login, network(peer.ip), allowed).await {
-                    Check::Good { fresh: _ } => {
+                    Check::Good { fresh } => {
+                        if fresh {
+                            note(Class::Operator, &name, Via::Password, "login", "done");
+                        }
                         // The account may have changed while its password was checked.
                         let account = app.accounts.now().accounts.get(&name).cloned().ok_or(Denied::Wrong)?;
                         Ok(made(&name, account.role, Via::Password))
                     }
-                    Check::Wrong => Err(wrong()),
+                    Check::Wrong => Err(wrong(&name, Via::Password)),
                     Check::TooMany => Err(Denied::TooMany),
                     Check::Busy => Err(Denied::Busy),
                 }
             }
             None if !allowed() => Err(Denied::TooMany),
-            None => Err(wrong()),
+            None => Err(wrong("", Via::Password)),
         }
+    }
+
+    /// Where their requests come from, for the audit log.
+    pub fn origin(&self, face: &'static str) -> Origin {
+        Origin { face, ip: self.ip, who: Some(Who { name: self.name.clone(), via: self.via.name() }) }
     }
 
     /// Whether they may what this role may.

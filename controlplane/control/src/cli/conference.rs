@@ -5,6 +5,8 @@ use clap::{Args, Subcommand};
 use hyper::Method;
 use serde_json::{Map, Value};
 
+/// Conferences that are asked for at once.
+const PAGE: usize = 1_000;
 /// Where the operator API has its conferences.
 const CONFERENCES: &str = "/api/plenum/v1/conferences";
 
@@ -113,9 +115,18 @@ fn body(args: &CreateArgs, domain: &str) -> Value {
 }
 
 fn list(args: &ListArgs) -> Result<(), Failure> {
-    let bytes = client::ask(&args.at.load()?.data_folder()?, Method::GET, CONFERENCES, None)?;
-    let answer: Value = serde_json::from_slice(&bytes)?;
-    let all = answer.get("conferences").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+    let data = args.at.load()?.data_folder()?;
+    let mut all: Vec<Value> = Vec::new();
+    loop {
+        let path = format!("{CONFERENCES}?limit={PAGE}&offset={}", all.len());
+        let mut answer: Value = serde_json::from_slice(&client::ask(&data, Method::GET, &path, None)?)?;
+        let page = answer["conferences"].as_array_mut().map(std::mem::take).unwrap_or_default();
+        let last = page.len() < PAGE;
+        all.extend(page);
+        if last {
+            break;
+        }
+    }
     if args.json {
         println!("{}", Value::from(all));
         return Ok(());

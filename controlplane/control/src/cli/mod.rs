@@ -3,6 +3,7 @@
 //! What a command prints for machines goes to standard output; errors go to standard error, once, with their causes, and end
 //! the program with 1.
 
+mod audit;
 mod bind;
 mod client;
 mod conference;
@@ -37,6 +38,8 @@ enum Command {
     /// Create, list, show and delete conferences.
     #[command(subcommand)]
     Conference(conference::ConferenceCommand),
+    /// Say who did what: the audit log, the newest first.
+    Audit(audit::AuditArgs),
     /// Manage the accounts of operators.
     #[command(subcommand)]
     User(secret::UserCommand),
@@ -80,6 +83,7 @@ pub fn main() -> ExitCode {
         Command::Config(command) => settings::run(&command),
         Command::Status(args) => status::run(&args),
         Command::Conference(command) => conference::run(&command),
+        Command::Audit(args) => audit::run(&args),
         Command::User(command) => secret::user(&command),
         Command::Key(command) => secret::key(&command),
     };

@@ -120,6 +120,7 @@ impl Config {
                 origins: self.cms.origins.clone(),
                 ..serve::CmsSettings::default()
             },
+            audit_keep: self.audit.keep,
         }
     }
 

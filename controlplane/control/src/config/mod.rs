@@ -35,6 +35,7 @@ pub struct Config {
     pub log: Log,
     pub mgmt: Mgmt,
     pub cms: Cms,
+    pub audit: Audit,
 }
 
 /// `[server]`
@@ -234,6 +235,21 @@ pub struct Cms {
 impl Default for Cms {
     fn default() -> Cms {
         Cms { connections: 5, subscriptions: 100, unacknowledged: 1_000, acknowledge_within: 30, origins: Vec::new() }
+    }
+}
+
+/// `[audit]`
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+#[allow(missing_docs, reason = "default.toml documents the fields")]
+pub struct Audit {
+    #[serde(deserialize_with = "values::entries")]
+    pub keep: u32,
+}
+
+impl Default for Audit {
+    fn default() -> Audit {
+        Audit { keep: 100_000 }
     }
 }
 

@@ -208,6 +208,10 @@ pub(super) fn rate<'de, D: Deserializer<'de>>(d: D) -> Result<u32, D::Error> {
     check(d, "1 to 1000000", |n| (1..=1_000_000).contains(n))
 }
 
+pub(super) fn entries<'de, D: Deserializer<'de>>(d: D) -> Result<u32, D::Error> {
+    check(d, "100 to 10000000", |n| (100..=10_000_000).contains(n))
+}
+
 pub(super) fn bitrate<'de, D: Deserializer<'de>>(d: D) -> Result<u64, D::Error> {
     check(d, "100000 to 1000000000 bits a second", |n| (100_000..=1_000_000_000).contains(n))
 }

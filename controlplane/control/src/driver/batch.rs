@@ -1,6 +1,7 @@
 //! One batch: apply, write once, then publish, tell media and answer.
 
 use super::{Clock, ConferenceInfo, Driver, Failure, Input, Reply, Request};
+use crate::audit::Origin;
 use crate::store::Write;
 use crate::store::rows::SettingsRow;
 use plenum_contract as contract;
@@ -45,12 +46,15 @@ impl Driver {
     /// Does a batch. Returns the sender to answer when the program shall end.
     pub(super) async fn batch(&mut self, inputs: &mut Vec<Input>) -> Option<oneshot::Sender<()>> {
         let (mut asks, mut follows, mut ticks, mut end) = (Vec::new(), Vec::new(), Vec::new(), None);
+        let mut reads = Vec::new();
         for input in inputs.drain(..) {
             match input {
-                Input::Ask(request @ (Request::Follow { .. } | Request::Resume(_) | Request::Observe), answer) => {
+                Input::Ask(request @ (Request::Follow { .. } | Request::Resume(_) | Request::Observe), _, answer) => {
                     follows.push((request, answer))
                 }
-                Input::Ask(request, answer) => asks.push((request, answer)),
+                Input::Ask(Request::Audit(query), _, answer) => reads.push((query, answer)),
+                Input::Ask(request, origin, answer) => asks.push((request, origin, answer)),
+                Input::Note(note) => self.noted(note),
                 Input::Tick(done) => ticks.push(done),
                 Input::End(done) => end = Some(done),
             }
@@ -59,6 +63,10 @@ impl Driver {
             self.tick().await;
         }
         self.asks(asks).await;
+        for (query, answer) in reads {
+            let found = self.store.audit(&query).await.map_err(|_| Failure::Store);
+            let _ = answer.send(found.map(Reply::Audit));
+        }
         // Readers begin after the events of this batch: what they are shown first already contains them.
         for (request, answer) in follows {
             let _ = answer.send(self.follow(request));
@@ -69,19 +77,23 @@ impl Driver {
         end
     }
 
-    async fn asks(&mut self, asks: Vec<(Request, Answer)>) {
+    async fn asks(&mut self, asks: Vec<(Request, Option<Origin>, Answer)>) {
         if asks.is_empty() {
             return;
         }
         let mut pending = Pending::default();
         let mut done: Vec<(Request, Answer, Result<Reply, Failure>, bool)> = Vec::with_capacity(asks.len());
         self.begin();
-        for (request, answer) in asks {
+        for (request, origin, answer) in asks {
+            let deed = origin.and_then(|origin| self.deed(origin, &request));
             let before = (pending.rows.len(), pending.writes.len());
             let reply = self.one(request.clone(), &mut pending);
             // A row that another request touched already still counts as written by both.
             let touched = (pending.rows.len(), pending.writes.len()) != before;
             let wrote = reply.is_ok() && (touched || writes(&request));
+            if let Some(deed) = deed {
+                pending.writes.extend(self.audited(deed, &reply));
+            }
             done.push((request, answer, reply, wrote));
         }
         let (rows, more) = (std::mem::take(&mut pending.rows), std::mem::take(&mut pending.writes));
@@ -200,6 +212,17 @@ impl Driver {
                 let key = self.place(&name, By::Operator)?;
                 Ok(Reply::Conferences(self.model.conference(key).map(info).into_iter().collect()))
             }
+            Request::Page { offset, limit, filter } => {
+                let filter = filter.to_lowercase();
+                let fits = |text: &String| text.to_lowercase().contains(&filter);
+                let all = self.model.conferences();
+                let found: Vec<&Conference> =
+                    all.filter(|c| fits(&c.settings.name) || c.settings.aliases.iter().any(fits)).collect();
+                let page = found.iter().skip(offset).take(limit).map(|conference| info(conference)).collect();
+                Ok(Reply::Page(page, found.len()))
+            }
+            // Read beside the batch.
+            Request::Audit(_) => Err(Failure::Busy),
             Request::Create(settings) => {
                 let id = ConferenceId(*uuid::Uuid::new_v4().as_bytes());
                 match pending.take(self.model.apply(now, Action::Create(NewConference { id, settings })))? {
@@ -279,7 +302,7 @@ impl Driver {
 fn writes(request: &Request) -> bool {
     match request {
         Request::Check { .. } | Request::Follow { .. } | Request::Resume(_) | Request::Observe => false,
-        Request::Conferences(_) | Request::Wishes { .. } => false,
+        Request::Conferences(_) | Request::Page { .. } | Request::Audit(_) | Request::Wishes { .. } => false,
         Request::Do { command, .. } => {
             !matches!(command, Command::Roster | Command::Status | Command::Extend | Command::Message { .. })
         }
@@ -289,6 +312,7 @@ fn writes(request: &Request) -> bool {
 
 fn info(conference: &Conference) -> ConferenceInfo {
     ConferenceInfo {
+        key: conference.key,
         id: conference.id,
         settings: SettingsRow::of(&conference.settings),
         status: conference.status(),

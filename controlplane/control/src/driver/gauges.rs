@@ -31,6 +31,8 @@ pub struct Gauges {
     pub store_failures: AtomicU64,
     /// Whether the last write was kept.
     pub store_ok: AtomicBool,
+    /// Refused logins that were not written into the audit log: too many in a second, or the store failed.
+    pub audit_dropped: AtomicU64,
     /// Whether a media plane is connected.
     pub media_up: AtomicBool,
     /// Media planes that replaced another since start.

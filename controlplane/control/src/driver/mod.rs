@@ -6,6 +6,7 @@
 //! be written or not (it has happened) and written with the next batch that can.
 
 mod accounts;
+mod audited;
 mod batch;
 mod clock;
 mod gauges;
@@ -23,11 +24,13 @@ pub use gauges::Gauges;
 pub use request::{ConferenceInfo, Failure, Offer, Reply, Request};
 
 use crate::accounts::Accounts;
+use crate::audit::{Note, Origin};
 use crate::events::{Logs, Observed};
 use crate::link::{LinkEvent, MediaLink};
 use crate::serve::Settings;
 use crate::store::{Loaded, Store, StoreError, Write};
 use accounts::Directories;
+use audited::Auditor;
 use legs::Legs;
 use lost::Lost;
 use media::Media;
@@ -44,12 +47,16 @@ use tokio::sync::{mpsc, oneshot};
 const QUEUE: usize = 4_096;
 /// Requests in one transaction.
 const BATCH: usize = 256;
+/// Writes that wait for a store that fails; beyond them, entries of the audit log are lost.
+const UNWRITTEN: usize = 4_096;
 /// How often time is looked at: tokens end at most this late.
 const TICK: Duration = Duration::from_secs(1);
 
 #[derive(Debug)]
 pub(crate) enum Input {
-    Ask(Request, oneshot::Sender<Result<Reply, Failure>>),
+    Ask(Request, Option<Origin>, oneshot::Sender<Result<Reply, Failure>>),
+    /// For the audit log.
+    Note(Note),
     /// Looks at the time, at once: for tests with a manual clock.
     Tick(oneshot::Sender<()>),
     /// Tells everybody to go and ends the driver.
@@ -74,12 +81,29 @@ impl Handle {
     /// # Errors
     /// [`Failure`]: refused, not kept, too busy, or the program ends.
     pub async fn ask(&self, request: Request) -> Result<Reply, Failure> {
+        self.send(request, None).await
+    }
+
+    /// The same for a request that steers, or may: what was done goes into the audit log.
+    ///
+    /// # Errors
+    /// As [`Handle::ask`].
+    pub async fn ask_from(&self, origin: Origin, request: Request) -> Result<Reply, Failure> {
+        self.send(request, Some(origin)).await
+    }
+
+    async fn send(&self, request: Request, origin: Option<Origin>) -> Result<Reply, Failure> {
         let (reply, answer) = oneshot::channel();
-        self.inputs.try_send(Input::Ask(request, reply)).map_err(|error| match error {
+        self.inputs.try_send(Input::Ask(request, origin, reply)).map_err(|error| match error {
             mpsc::error::TrySendError::Full(_) => Failure::Busy,
             mpsc::error::TrySendError::Closed(_) => Failure::Ending,
         })?;
         answer.await.unwrap_or(Err(Failure::Ending))
+    }
+
+    /// Writes into the audit log what is no request. Nobody waits for it: when the queue is full it is left out.
+    pub(crate) fn note(&self, note: Note) {
+        let _ = self.inputs.try_send(Input::Note(note));
     }
 
     /// Lets the driver look at the time now.
@@ -110,6 +134,7 @@ pub struct Driver {
     media: Media,
     store: Store,
     accounts: Directories,
+    auditor: Auditor,
     logs: Logs,
     gauges: Arc<Gauges>,
     inputs: mpsc::Receiver<Input>,
@@ -168,6 +193,7 @@ impl Driver {
             media,
             store,
             accounts: Directories::new(accounts.clone()),
+            auditor: Auditor::default(),
             logs: Logs::default(),
             gauges: gauges.clone(),
             inputs: queue,
@@ -210,7 +236,8 @@ impl Driver {
     /// Time passed.
     async fn tick(&mut self) {
         self.happened(Action::Tick);
-        self.unwritten_writes.extend(self.accounts.used(self.clock.now().ms));
+        let used = self.accounts.used(self.clock.now().ms);
+        self.later(used);
         self.lost.sweep(self.clock.now(), &self.model);
         self.write_what_happened().await;
         self.survey();
@@ -277,6 +304,12 @@ impl Driver {
                 false
             }
         }
+    }
+
+    /// Written with the next batch, or at the next tick. While the store fails there is a bound; what is beyond it is lost.
+    fn later(&mut self, writes: Vec<Write>) {
+        let room = UNWRITTEN.saturating_sub(self.unwritten_writes.len());
+        self.unwritten_writes.extend(writes.into_iter().take(room));
     }
 
     /// Appends what happened, conference by conference.

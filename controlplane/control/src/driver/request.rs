@@ -1,14 +1,15 @@
 //! What faces ask of the driver, and what they get.
 
 use crate::accounts;
+use crate::audit;
 use crate::calls::{CallError, Present};
 use crate::events::{Observer, Subscription};
 use crate::store::rows::SettingsRow;
 use plenum_contract::spec::SlotWish;
 use plenum_model::event::Status;
 use plenum_model::{
-    By, CallId, Command, ConferenceId, Join, LayoutEntry, ParticipantId, ParticipantKey, ParticipantView, Refusal,
-    Role, ServiceState, Settings, TokenHash,
+    By, CallId, Command, ConferenceId, ConferenceKey, Join, LayoutEntry, ParticipantId, ParticipantKey,
+    ParticipantView, Refusal, Role, ServiceState, Settings, TokenHash,
 };
 
 /// One request. It is cloned only when the store failed and the batch is done again without what could not be kept.
@@ -62,6 +63,15 @@ pub enum Request {
     Observe,
     /// An operator's list of conferences, or the one with this alias or UUID.
     Conferences(Option<String>),
+    /// A part of that list.
+    Page {
+        /// How many are left out at first.
+        offset: usize,
+        /// Most of them.
+        limit: usize,
+        /// What the name or an alias contains, in any letter case; empty = all.
+        filter: String,
+    },
     /// An operator makes a conference.
     Create(Settings),
     /// An operator changes the one with this alias or UUID.
@@ -70,6 +80,8 @@ pub enum Request {
     Delete(String),
     /// An admin changes accounts or keys.
     Accounts(accounts::Change),
+    /// An admin reads the audit log.
+    Audit(audit::Query),
 }
 
 impl Request {
@@ -84,11 +96,12 @@ impl Request {
             Request::Follow { .. } => "follow",
             Request::Resume(_) => "resume",
             Request::Observe => "observe",
-            Request::Conferences(_) => "conferences",
+            Request::Conferences(_) | Request::Page { .. } => "conferences",
             Request::Create(_) => "create",
             Request::Change(..) => "change",
             Request::Delete(_) => "delete",
             Request::Accounts(_) => "accounts",
+            Request::Audit(_) => "audit",
         }
     }
 }
@@ -167,6 +180,10 @@ pub enum Reply {
     Observing(Observer),
     /// For operators.
     Conferences(Vec<ConferenceInfo>),
+    /// A part of them, and how many there are in all.
+    Page(Vec<ConferenceInfo>, usize),
+    /// What the audit log has.
+    Audit(audit::Found),
     /// A conference was made.
     Created(ConferenceId),
 }
@@ -174,6 +191,8 @@ pub enum Reply {
 /// A conference as operators see it.
 #[derive(Clone, Debug)]
 pub struct ConferenceInfo {
+    /// Inside name.
+    pub key: ConferenceKey,
     /// UUID.
     pub id: ConferenceId,
     /// Settings.

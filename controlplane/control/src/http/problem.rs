@@ -13,7 +13,7 @@ pub struct Problem {
 }
 
 /// Its form (`application/problem+json`).
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, utoipa::ToSchema)]
 pub struct ProblemBody {
     /// What kind of problem: `about:blank`, the status says it.
     #[serde(rename = "type")]
@@ -33,6 +33,11 @@ impl Problem {
     /// A refusal with what is wrong, for people.
     pub fn new(status: StatusCode, detail: impl Into<String>) -> Problem {
         Problem { status, detail: detail.into(), field: None }
+    }
+
+    /// The same with the field that is wrong.
+    pub fn about(self, field: &str) -> Problem {
+        Problem { field: Some(field.into()), ..self }
     }
 
     /// A value that cannot be.

@@ -8,6 +8,7 @@
 pub mod rows;
 
 use crate::accounts::Directory;
+use crate::audit::{Class, Found, Note, PAGE, Query, WINDOW};
 use plenum_contract::SessionSpec;
 use plenum_contract::spec::SlotWish;
 use plenum_model::{LegKey, ParticipantKey, Saved, TokenHash};
@@ -30,6 +31,9 @@ const MIGRATIONS: &[&str] = &[
      CREATE TABLE keys (id TEXT PRIMARY KEY, body TEXT NOT NULL) STRICT, WITHOUT ROWID;
      INSERT INTO accounts SELECT name, json_object('role', 'admin', 'password', password) FROM operators;
      DROP TABLE operators;",
+    "CREATE TABLE audit (id INTEGER PRIMARY KEY AUTOINCREMENT, class INTEGER NOT NULL, at INTEGER NOT NULL, who TEXT NOT NULL,
+       action TEXT NOT NULL, conference TEXT NOT NULL, body TEXT NOT NULL) STRICT;
+     CREATE INDEX audit_by_class ON audit (class, id);",
 ];
 
 /// How long a write waits for another process that has the store open. Longer would hold up everybody's requests.
@@ -79,6 +83,10 @@ pub enum Write {
     Account(String, Option<String>),
     /// An API key, by id.
     Key(String, Option<String>),
+    /// An entry of the audit log.
+    Audit(Box<Note>),
+    /// Only so many of these entries stay, the newest.
+    TrimAudit(Class, u32),
 }
 
 /// What a start finds.
@@ -240,6 +248,39 @@ impl Store {
         Ok(directory)
     }
 
+    /// A part of the audit log: looks at no more than [`WINDOW`] entries.
+    ///
+    /// # Errors
+    /// SQLite failed.
+    pub async fn audit(&mut self, asked: &Query) -> Result<Found, StoreError> {
+        let newest: Option<i64> = query_scalar("SELECT max(id) FROM audit").fetch_one(&mut self.connection).await?;
+        let oldest: Option<i64> = query_scalar("SELECT min(id) FROM audit").fetch_one(&mut self.connection).await?;
+        let end = newest.unwrap_or(0) + 1;
+        let before = if asked.before == 0 { end } else { end.min(i64::try_from(asked.before).unwrap_or(i64::MAX)) };
+        let from = before.saturating_sub(WINDOW.cast_signed());
+        let limit = asked.limit.clamp(1, PAGE);
+        let until = if asked.until == 0 { i64::MAX } else { i64::try_from(asked.until).unwrap_or(i64::MAX) };
+        let sql =
+            "SELECT id, body FROM audit WHERE id < ?1 AND id >= ?2 AND at >= ?3 AND at < ?4 AND (?5 IS NULL OR who = ?5)
+                   AND (?6 IS NULL OR action = ?6) AND (?7 IS NULL OR conference = ?7) ORDER BY id DESC LIMIT ?8";
+        let rows = query(sql).bind(before).bind(from).bind(i64::try_from(asked.since).unwrap_or(i64::MAX)).bind(until);
+        let rows = rows.bind(&asked.who).bind(&asked.action).bind(&asked.conference).bind(i64::from(limit));
+        let mut found = Found::default();
+        let mut last = from;
+        let rows = rows.fetch_all(&mut self.connection).await?;
+        if rows.len() == limit as usize {
+            last = rows.last().map_or(Ok(from), |row| row.try_get(0))?;
+        }
+        for row in rows {
+            let (id, body): (i64, String) = (row.try_get(0)?, row.try_get(1)?);
+            if let Ok(entry) = serde_json::from_str(&body) {
+                found.entries.push((id.cast_unsigned(), entry));
+            }
+        }
+        found.next = (last > oldest.unwrap_or(last)).then_some(last.cast_unsigned());
+        Ok(found)
+    }
+
     /// Ends it in order; the WAL is folded into the file.
     pub async fn close(self) {
         if let Err(error) = self.connection.close().await {
@@ -274,6 +315,19 @@ fn statement(write: &Write) -> sqlx::query::Query<'_, Sqlite, sqlx::sqlite::Sqli
         Write::Account(name, None) => query("DELETE FROM accounts WHERE name = ?").bind(name),
         Write::Key(id, Some(body)) => query("INSERT OR REPLACE INTO keys (id, body) VALUES (?, ?)").bind(id).bind(body),
         Write::Key(id, None) => query("DELETE FROM keys WHERE id = ?").bind(id),
+        Write::Audit(note) => {
+            let Note { class, entry } = &**note;
+            let sql = "INSERT INTO audit (class, at, who, action, conference, body) VALUES (?, ?, ?, ?, ?, ?)";
+            // Strings and numbers always have a JSON form.
+            let body = serde_json::to_string(entry).unwrap_or_default();
+            let row = query(sql).bind(*class as i64).bind(entry.at.cast_signed()).bind(&entry.who).bind(&entry.action);
+            row.bind(entry.conference.as_deref().unwrap_or_default()).bind(body)
+        }
+        Write::TrimAudit(class, keep) => {
+            let sql = "DELETE FROM audit WHERE class = ?1 AND id <= \
+                       (SELECT id FROM audit WHERE class = ?1 ORDER BY id DESC LIMIT 1 OFFSET ?2)";
+            query(sql).bind(*class as i64).bind(i64::from(*keep))
+        }
     }
 }
 

@@ -62,7 +62,7 @@ pub struct SettingsRow {
 }
 
 /// How long a conference exists.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum KindRow {
     /// Until it is deleted.
@@ -122,12 +122,19 @@ impl SettingsRow {
             guests_can_present: self.guests_can_present,
             mute_on_join: self.mute_on_join,
             hand_over: self.hand_over,
-            kind: match self.kind {
-                KindRow::Permanent => Kind::Permanent,
-                KindRow::Scheduled { begins, ends } => Kind::Scheduled { begins, ends },
-                KindRow::AdHoc => Kind::AdHoc,
-            },
+            kind: self.kind.kind(),
         })
+    }
+}
+
+impl KindRow {
+    /// For the model.
+    pub fn kind(self) -> Kind {
+        match self {
+            KindRow::Permanent => Kind::Permanent,
+            KindRow::Scheduled { begins, ends } => Kind::Scheduled { begins, ends },
+            KindRow::AdHoc => Kind::AdHoc,
+        }
     }
 }
 

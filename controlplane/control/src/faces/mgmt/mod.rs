@@ -13,6 +13,7 @@ mod render;
 mod session;
 mod stream;
 
+use crate::audit::Origin;
 use crate::driver::{Failure, Reply, Request as Ask};
 use crate::http::{App, Peer, failed, peer, read_body};
 use axum::Router;
@@ -145,7 +146,8 @@ impl Ctx {
     }
 
     async fn ask(&self, request: Ask) -> Result<Reply, Response> {
-        self.app.driver.ask(request).await.map_err(refuse)
+        let origin = Origin { face: "mgmt", ip: self.peer.ip, who: None };
+        self.app.driver.ask_from(origin, request).await.map_err(refuse)
     }
 
     /// A command in this conference.

@@ -2,43 +2,32 @@
 //! are. Passwords and keys are shown once, to who made them, and never again.
 
 use super::body::Json;
-use super::refuse;
+use super::{Answer, ask, created, json};
 use crate::accounts::{
     Account, Admin, Change, Key, Operator, PASSWORD_LENGTH, Role, hash_password, make_key, make_password,
 };
 use crate::driver::Request as Ask;
 use crate::http::App;
 use crate::http::problem::Problem;
-use axum::Router;
 use axum::extract::{Path, State};
-use axum::http::{HeaderValue, StatusCode, header};
-use axum::response::{IntoResponse, Response};
-use axum::routing::get;
+use axum::http::StatusCode;
+use axum::response::IntoResponse as _;
 use serde::{Deserialize, Serialize};
 use std::sync::atomic::Ordering::Relaxed;
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
-pub(super) fn routes() -> Router<App> {
-    Router::new()
-        .route("/api/plenum/v1/me", get(me))
-        .route("/api/plenum/v1/accounts", get(list_accounts).post(add_account))
-        .route("/api/plenum/v1/accounts/{name}", get(show_account).patch(change_account).delete(delete_account))
-        .route("/api/plenum/v1/keys", get(list_keys).post(add_key))
-        .route("/api/plenum/v1/keys/{id}", get(show_key).delete(delete_key))
-}
-
-/// Who asks.
-#[derive(Debug, Serialize)]
-struct Me {
-    /// Name of the account or key; `local` for who comes by the socket.
-    name: String,
-    /// What they may.
-    role: Role,
-    /// `password`, `key` or `socket`.
-    via: &'static str,
+pub(super) fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+        .routes(routes!(list_accounts, add_account))
+        .routes(routes!(show_account, change_account, delete_account))
+        .routes(routes!(list_keys, add_key))
+        .routes(routes!(show_key, delete_key))
 }
 
 /// An account.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 struct AccountBody {
     /// Its name.
     name: String,
@@ -52,14 +41,14 @@ struct AccountBody {
 }
 
 /// All accounts.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 struct AccountList {
     /// By name.
     accounts: Vec<AccountBody>,
 }
 
 /// A new account.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct NewAccount {
     /// 1 to 64 letters, digits and `. _ - @`.
@@ -72,7 +61,7 @@ struct NewAccount {
 }
 
 /// What changes of an account.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct AccountChange {
     /// Another role.
@@ -87,7 +76,7 @@ struct AccountChange {
 }
 
 /// An API key.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 struct KeyBody {
     /// Its public part.
     id: String,
@@ -105,14 +94,14 @@ struct KeyBody {
 }
 
 /// All keys.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 struct KeyList {
     /// By id.
     keys: Vec<KeyBody>,
 }
 
 /// A new key.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct NewKey {
     /// What uses it: 1 to 64 letters, digits and `. _ - @`.
@@ -121,36 +110,41 @@ struct NewKey {
     role: Role,
 }
 
-type Answer = Result<Response, Problem>;
-
-async fn me(operator: Operator) -> Response {
-    axum::Json(Me { name: operator.name, role: operator.role, via: operator.via.name() }).into_response()
-}
-
+/// Lists accounts
+#[utoipa::path(get, path = "/api/plenum/v1/accounts", tag = "accounts", responses((status = 200, body = AccountList)))]
 async fn list_accounts(State(app): State<App>, _: Admin) -> Answer {
     let accounts = app.accounts.now();
     let accounts = accounts.accounts.iter().map(|(name, account)| account_body(name, account, None)).collect();
-    Ok(axum::Json(AccountList { accounts }).into_response())
+    Ok(json(&AccountList { accounts }))
 }
 
+/// Shows an account
+#[utoipa::path(get, path = "/api/plenum/v1/accounts/{name}", tag = "accounts",
+    params(("name" = String, Path, description = "Name of the account")), responses((status = 200, body = AccountBody)))]
 async fn show_account(State(app): State<App>, _: Admin, Path(name): Path<String>) -> Answer {
     account(&app, &name, None)
 }
 
-async fn add_account(State(app): State<App>, _: Admin, Json(new): Json<NewAccount>) -> Answer {
+/// Makes an account
+#[utoipa::path(post, path = "/api/plenum/v1/accounts", tag = "accounts", request_body = NewAccount,
+    responses((status = 201, body = AccountBody, headers(("location" = String)))))]
+async fn add_account(State(app): State<App>, Admin(operator): Admin, Json(new): Json<NewAccount>) -> Answer {
     let told = new.password.is_none();
     let password = new.password.unwrap_or_else(make_password);
     let hash = hashed(&password).await?;
     let change = Change::AddAccount { name: new.name.clone(), role: new.role, password: hash };
-    ask(&app, change).await?;
-    let mut answer = account(&app, &new.name, told.then_some(password))?;
-    created(&mut answer, &format!("/api/plenum/v1/accounts/{}", new.name));
-    Ok(answer)
+    manage(&app, &operator, change).await?;
+    let answer = account(&app, &new.name, told.then_some(password))?;
+    Ok(created(answer, &format!("/api/plenum/v1/accounts/{}", new.name)))
 }
 
+/// Gives an account another role or password
+#[utoipa::path(patch, path = "/api/plenum/v1/accounts/{name}", tag = "accounts",
+    params(("name" = String, Path, description = "Name of the account")),
+    request_body = AccountChange, responses((status = 200, body = AccountBody)))]
 async fn change_account(
     State(app): State<App>,
-    _: Admin,
+    Admin(operator): Admin,
     Path(name): Path<String>,
     Json(change): Json<AccountChange>,
 ) -> Answer {
@@ -159,57 +153,67 @@ async fn change_account(
         Some(password) => Some(hashed(password).await?),
         None => None,
     };
-    ask(&app, Change::SetAccount { name: name.clone(), role: change.role, password }).await?;
+    manage(&app, &operator, Change::SetAccount { name: name.clone(), role: change.role, password }).await?;
     account(&app, &name, made)
 }
 
-async fn delete_account(State(app): State<App>, _: Admin, Path(name): Path<String>) -> Answer {
-    ask(&app, Change::DeleteAccount(name)).await?;
+/// Deletes an account
+#[utoipa::path(delete, path = "/api/plenum/v1/accounts/{name}", tag = "accounts",
+    params(("name" = String, Path, description = "Name of the account")), responses((status = 204)))]
+async fn delete_account(State(app): State<App>, Admin(operator): Admin, Path(name): Path<String>) -> Answer {
+    manage(&app, &operator, Change::DeleteAccount(name)).await?;
     Ok(StatusCode::NO_CONTENT.into_response())
 }
 
+/// Lists API keys
+#[utoipa::path(get, path = "/api/plenum/v1/keys", tag = "keys", responses((status = 200, body = KeyList)))]
 async fn list_keys(State(app): State<App>, _: Admin) -> Answer {
     let keys = app.accounts.now();
     let keys = keys.keys.iter().map(|(id, key)| key_body(id, key, None)).collect();
-    Ok(axum::Json(KeyList { keys }).into_response())
+    Ok(json(&KeyList { keys }))
 }
 
+/// Shows an API key
+#[utoipa::path(get, path = "/api/plenum/v1/keys/{id}", tag = "keys",
+    params(("id" = String, Path, description = "Id of the key")), responses((status = 200, body = KeyBody)))]
 async fn show_key(State(app): State<App>, _: Admin, Path(id): Path<String>) -> Answer {
     key(&app, &id, None)
 }
 
-async fn add_key(State(app): State<App>, _: Admin, Json(new): Json<NewKey>) -> Answer {
+/// Makes an API key
+#[utoipa::path(post, path = "/api/plenum/v1/keys", tag = "keys", request_body = NewKey,
+    responses((status = 201, body = KeyBody, headers(("location" = String)))))]
+async fn add_key(State(app): State<App>, Admin(operator): Admin, Json(new): Json<NewKey>) -> Answer {
     let (id, shown, hash) = make_key();
-    ask(&app, Change::AddKey { id: id.clone(), name: new.name, role: new.role, hash }).await?;
-    let mut answer = key(&app, &id, Some(shown))?;
-    created(&mut answer, &format!("/api/plenum/v1/keys/{id}"));
-    Ok(answer)
+    manage(&app, &operator, Change::AddKey { id: id.clone(), name: new.name, role: new.role, hash }).await?;
+    let answer = key(&app, &id, Some(shown))?;
+    Ok(created(answer, &format!("/api/plenum/v1/keys/{id}")))
 }
 
-async fn delete_key(State(app): State<App>, _: Admin, Path(id): Path<String>) -> Answer {
-    ask(&app, Change::DeleteKey(id)).await?;
+/// Revokes an API key, named by its id or name
+#[utoipa::path(delete, path = "/api/plenum/v1/keys/{id}", tag = "keys",
+    params(("id" = String, Path, description = "Id of the key")), responses((status = 204)))]
+async fn delete_key(State(app): State<App>, Admin(operator): Admin, Path(id): Path<String>) -> Answer {
+    manage(&app, &operator, Change::DeleteKey(id)).await?;
     Ok(StatusCode::NO_CONTENT.into_response())
 }
 
-async fn ask(app: &App, change: Change) -> Result<(), Problem> {
-    match app.driver.ask(Ask::Accounts(change)).await {
-        Ok(_) => Ok(()),
-        Err(failure) => Err(refuse(failure)),
-    }
+async fn manage(app: &App, operator: &Operator, change: Change) -> Result<(), Problem> {
+    ask(app, operator, Ask::Accounts(change)).await.map(drop)
 }
 
 fn account(app: &App, name: &str, password: Option<String>) -> Answer {
     let accounts = app.accounts.now();
     let account = accounts.accounts.get(name);
     let account = account.ok_or_else(|| Problem::new(StatusCode::NOT_FOUND, "No such account"))?;
-    Ok(axum::Json(account_body(name, account, password)).into_response())
+    Ok(json(&account_body(name, account, password)))
 }
 
 fn key(app: &App, id: &str, shown: Option<String>) -> Answer {
     let accounts = app.accounts.now();
     let key = accounts.keys.get(id);
     let key = key.ok_or_else(|| Problem::new(StatusCode::NOT_FOUND, "No such key"))?;
-    Ok(axum::Json(key_body(id, key, shown)).into_response())
+    Ok(json(&key_body(id, key, shown)))
 }
 
 fn account_body(name: &str, account: &Account, password: Option<String>) -> AccountBody {
@@ -229,11 +233,4 @@ async fn hashed(password: &str) -> Result<String, Problem> {
     let password = password.to_owned();
     let hash = tokio::task::spawn_blocking(move || hash_password(&password)).await;
     hash.ok().and_then(Result::ok).ok_or_else(|| Problem::field("password", "This password cannot be hashed"))
-}
-
-fn created(answer: &mut Response, location: &str) {
-    *answer.status_mut() = StatusCode::CREATED;
-    if let Ok(location) = HeaderValue::from_str(location) {
-        answer.headers_mut().insert(header::LOCATION, location);
-    }
 }

@@ -1,10 +1,12 @@
-//! JSON bodies of the REST API: bounded, typed, and refused with the name of the field that is wrong.
+//! JSON bodies and queries of the REST API: bounded, typed, and refused with the name of the field that is wrong.
 
 use crate::http::problem::Problem;
 use crate::http::{App, BODY};
-use axum::extract::{FromRequest, Request};
+use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::http::StatusCode;
+use axum::http::request::Parts;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Deserializer};
 
 /// A body of at most [`BODY`] bytes.
 #[derive(Debug)]
@@ -20,6 +22,31 @@ impl<T: DeserializeOwned> FromRequest<App> for Json<T> {
         })?;
         read(&body).map(Json)
     }
+}
+
+/// What the query says.
+#[derive(Debug)]
+pub(super) struct Query<T>(pub(super) T);
+
+impl<T: DeserializeOwned> FromRequestParts<App> for Query<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &App) -> Result<Query<T>, Problem> {
+        axum::extract::Query::<T>::try_from_uri(&parts.uri).map(|query| Query(query.0)).map_err(|error| {
+            let text = error.body_text();
+            let reason = text.rsplit_once("query string: ").map_or(text.as_str(), |(_, reason)| reason);
+            let path = reason.split_once(": ").map(|(path, _)| path).filter(|path| !path.contains(' '));
+            match named(reason).or(path) {
+                Some(field) => Problem::field(field, reason),
+                None => Problem::new(StatusCode::BAD_REQUEST, reason),
+            }
+        })
+    }
+}
+
+/// A value that may be left out, or be `null`.
+pub(super) fn given<'de, D: Deserializer<'de>, T: Deserialize<'de>>(d: D) -> Result<Option<Option<T>>, D::Error> {
+    Option::deserialize(d).map(Some)
 }
 
 fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {

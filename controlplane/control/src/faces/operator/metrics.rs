@@ -87,6 +87,12 @@ fn control(app: &App, text: &mut Text) {
         get(&gauges.events_lagged),
     );
     text.one("plenum_requests_limited_total", "counter", "Requests refused by rate.", get(&gauges.limited));
+    text.one(
+        "plenum_audit_dropped_total",
+        "counter",
+        "Refused logins that the audit log leaves out.",
+        get(&gauges.audit_dropped),
+    );
     text.head("plenum_http_answers_total", "counter", "HTTP answers by class.");
     for (i, count) in gauges.answers.iter().enumerate() {
         text.line("plenum_http_answers_total", &format!("class=\"{}xx\"", i + 1), get(count));
