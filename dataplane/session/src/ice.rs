@@ -16,6 +16,7 @@ use is::stun::StunMessage;
 use is::{DefaultSha1HmacProvider, Sha1HmacProvider};
 use plenum_contract::spec::IceSpec;
 use plenum_packet::{DropReason, Path, Time};
+use std::collections::VecDeque;
 use std::time::Duration;
 
 /// Longest STUN message that is looked at (RFC 8489 §6.1: it must fit an MTU).
@@ -31,6 +32,9 @@ pub const CONSENT_LOST_AFTER: Duration = Duration::from_secs(30);
 /// another session waits longer. Shorter than the time between checks (5 s, RFC 7675 §5.1): a participant who forges source
 /// addresses could take the paths of others.
 pub(crate) const HELD_FOR: Duration = Duration::from_secs(6);
+/// Checks of which the transaction is remembered, four bytes each: more than an hour of a peer that checks one path every 2.5 s. A
+/// check is valid once: somebody on the way who recorded it must not move media by sending it again, nor keep consent alive.
+const REMEMBERED: usize = 2048;
 /// Longest answer: header, XOR-MAPPED-ADDRESS of IPv6, integrity, fingerprint, and an error phrase.
 const MAX_ANSWER: usize = 128;
 
@@ -82,11 +86,19 @@ pub(crate) struct IceLite {
     paths: Vec<Known>,
     nominated: Option<Path>,
     last_check: Option<Time>,
+    /// Of the latest [`REMEMBERED`] checks, the oldest first.
+    transactions: VecDeque<u32>,
 }
 
 impl IceLite {
     pub(crate) fn new(credentials: IceSpec) -> IceLite {
-        IceLite { credentials: vec![credentials], paths: Vec::new(), nominated: None, last_check: None }
+        IceLite {
+            credentials: vec![credentials],
+            paths: Vec::new(),
+            nominated: None,
+            last_check: None,
+            transactions: VecDeque::new(),
+        }
     }
 
     /// New credentials: an ICE restart. The ones in use stay valid until the peer nominates with the new ones.
@@ -162,7 +174,7 @@ impl IceLite {
     /// A STUN message that arrived on `path`. Only an authenticated binding request changes anything.
     ///
     /// # Errors
-    /// [`DropReason::BadStun`] for everything else: nothing is answered.
+    /// [`DropReason::BadStun`] for everything else, and for a check that came before on another path: nothing is answered.
     pub(crate) fn handle(
         &mut self,
         now: Time,
@@ -187,6 +199,11 @@ impl IceLite {
         if !message.verify(password, hmac) {
             return Err(DropReason::BadStun);
         }
+        let id = transaction(bytes);
+        let known = self.transactions.contains(&id);
+        if known && !self.paths().any(|p| p == path) {
+            return Err(DropReason::BadStun);
+        }
         // Lite is always controlled (RFC 8445 §6.1.1): a peer that thinks so of itself is told, and changes its role.
         let conflict = message.ice_controlled().is_some();
         let answer = match conflict {
@@ -196,9 +213,11 @@ impl IceLite {
         let mut buf = [0; MAX_ANSWER];
         let len = answer.to_bytes(Some(password), &mut buf, hmac).map_err(|_| DropReason::BadStun)?;
         out.push(path, &buf[..len]);
-        if conflict {
+        // A repeated check is answered, because the answer may have been lost, and changes nothing.
+        if conflict || known {
             return Ok(Checked::default());
         }
+        self.remember(id);
         Ok(self.note_check(now, path, index, message.use_candidate()))
     }
 
@@ -233,12 +252,25 @@ impl IceLite {
         checked
     }
 
+    fn remember(&mut self, transaction: u32) {
+        if self.transactions.len() == REMEMBERED {
+            self.transactions.pop_front();
+        }
+        self.transactions.push_back(transaction);
+    }
+
     fn forget_oldest(&mut self) -> Option<Path> {
         let nominated = self.nominated;
         let oldest = self.paths.iter().enumerate().filter(|(_, k)| Some(k.path) != nominated);
         let index = oldest.min_by_key(|(_, k)| k.last_check).map(|(i, _)| i)?;
         Some(self.paths.swap_remove(index).path)
     }
+}
+
+/// The transaction of a STUN message, folded: its 96 bits are random (RFC 8489 §5), so that 32 of them tell checks apart.
+fn transaction(message: &[u8]) -> u32 {
+    let words = message.get(8..20).unwrap_or_default().chunks_exact(4);
+    words.fold(0, |id, word| id ^ u32::from_be_bytes([word[0], word[1], word[2], word[3]]))
 }
 
 fn hmac(key: &[u8], parts: &[&[u8]]) -> [u8; 20] {
