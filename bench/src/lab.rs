@@ -68,7 +68,7 @@ impl Lab {
         let now = Time::from_millis(1_000_000);
         let anchor = Anchor::new(Instant::now(), now, Duration::from_secs(1_700_000_000));
         let certificates = Certificates::generate().expect("a certificate");
-        let limits = SessionLimits { media: 128, max_bitrate: 50_000_000 };
+        let limits = SessionLimits::default();
         let env = Env::new(anchor, &certificates, limits).expect("our own certificate");
         let mut counter = 0u64;
         let random = move |seed: &mut [u8; 32]| {

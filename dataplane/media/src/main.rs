@@ -92,7 +92,11 @@ fn make_env(options: &Options, certificates: &Certificates) -> Result<Arc<Env>, 
     let wall = plenum_host::anchor();
     let anchor =
         Anchor::new(Instant::now(), Time(plenum_host::now()), Duration::from_nanos(wall.unix_at(plenum_host::now())));
-    let limits = SessionLimits { media: MEDIA_PER_SESSION, max_bitrate: options.max_bitrate };
+    let limits = SessionLimits {
+        media: MEDIA_PER_SESSION,
+        max_bitrate: options.max_bitrate,
+        max_ingest: options.max_ingest,
+    };
     Ok(Env::new(anchor, certificates, limits)?)
 }
 

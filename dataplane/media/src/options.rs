@@ -36,6 +36,9 @@ pub(crate) struct Options {
     /// Most bits a second to one leg.
     #[arg(long, default_value_t = 20_000_000)]
     pub(crate) max_bitrate: u64,
+    /// Most bits a second of media from one leg; what is above is dropped.
+    #[arg(long, default_value_t = 20_000_000)]
+    pub(crate) max_ingest: u64,
     /// Pin each shard to a core.
     #[arg(long, default_value_t = true, action = clap::ArgAction::Set)]
     pub(crate) pin: bool,

@@ -44,6 +44,8 @@ drop_reasons! {
     UnknownPayloadType => "unknown_payload_type",
     /// A limit of sources, streams or tracks of the session is reached.
     TooManySources => "too_many_sources",
+    /// The session sends more than it may, or keeps more than its share of packet slots while they are scarce.
+    IngestLimit => "ingest_limit",
     /// A payload descriptor that cannot be parsed.
     MalformedPayload => "malformed_payload",
     /// The codec or profile of this payload is not forwarded.

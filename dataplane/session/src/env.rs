@@ -113,11 +113,14 @@ pub struct SessionLimits {
     pub media: usize,
     /// Most bits a second that we send to one peer, whatever the estimate says.
     pub max_bitrate: u64,
+    /// Most bits a second of media that one peer may send to us; what is above is dropped and not acknowledged, so that a
+    /// sender with congestion control slows down.
+    pub max_ingest: u64,
 }
 
 impl Default for SessionLimits {
     fn default() -> Self {
-        SessionLimits { media: 128, max_bitrate: 50_000_000 }
+        SessionLimits { media: 128, max_bitrate: 50_000_000, max_ingest: 50_000_000 }
     }
 }
 

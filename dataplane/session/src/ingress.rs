@@ -1,7 +1,7 @@
 //! A media packet's way in. The order is the cost: parse, replay check, crypto, then everything that needs trust.
 //!
 //! ```text
-//!  parse header ─► open (replay, then tag) ─► extensions ─► TWCC arrival ─► SSRC ─► statistics
+//!  parse header ─► open (replay, then tag) ─► allowance ─► extensions ─► TWCC arrival ─► SSRC ─► statistics
 //!                                                                                      │
 //!     Incoming ◄── pool slot ◄── seen before? ◄── RTX unwrapped, or padding ◄──────────┘
 //! ```
@@ -226,6 +226,9 @@ impl Session {
         let mut header = rtp::parse(bytes).map_err(|_| DropReason::MalformedRtp)?;
         let header_len = usize::from(header.payload_start);
         let opened = keys.opener.open_rtp(header.ssrc, header.sequence, header_len, bytes)?;
+        if !self.allowance.take(received, self.env.limits.max_ingest, bytes.len()) {
+            return Err(DropReason::IngestLimit);
+        }
         let packet = &bytes[..opened.len];
         let values = ext::read(&self.bindings.map, &header, packet);
         if let (Some(sequence), Some(arrivals)) = (values.transport_sequence, self.ingress.arrivals.as_mut()) {

@@ -14,6 +14,7 @@
 
 #![forbid(unsafe_code)]
 
+mod allowance;
 mod binding;
 pub mod cc;
 mod data;

@@ -9,6 +9,7 @@
 //! Media is handled in [`crate::ingress`] and [`crate::egress`], time in [`crate::timers`], control packets in
 //! [`crate::rtcp`]; each adds its methods to [`Session`].
 
+use crate::allowance::Allowance;
 use crate::binding::Bindings;
 use crate::cc::estimator::Snapshot;
 use crate::data::DataChannels;
@@ -80,6 +81,7 @@ pub struct Session {
     dtls_version: &'static str,
     pub(crate) keys: Option<Keys>,
     pub(crate) bindings: Bindings,
+    pub(crate) allowance: Allowance,
     pub(crate) ingress: Ingress,
     pub(crate) egress: Egress,
     pub(crate) reporter: Reporter,
@@ -106,6 +108,7 @@ impl Session {
             dtls: Dtls::new(env, spec.fingerprints.clone()),
             dtls_version: "",
             keys: None,
+            allowance: Allowance::new(env.limits.max_ingest, now),
             ingress: Ingress::new(&bindings),
             bindings,
             egress,

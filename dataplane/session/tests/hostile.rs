@@ -189,6 +189,50 @@ fn media_follows_a_peer_whose_address_changed_without_a_nomination_and_consent_i
 }
 
 #[test]
+fn a_recorded_check_moves_nothing_from_elsewhere_and_keeps_no_consent_alive() {
+    let mut world = World::connected();
+    let mut recorded = check(&world.session.spec().ice.clone(), true, true);
+    world.deliver(udp4(), &mut recorded).unwrap();
+    assert_eq!(world.deliver(from(7), &mut recorded), Err(DropReason::BadStun));
+    assert_eq!(world.session.path(), Some(udp4()));
+    assert!(!world.session.paths().any(|p| p == from(7)));
+    world.peer.checks = false;
+    for _ in 0..31 {
+        world.run(Duration::from_secs(1));
+        // A repeated one is answered while the session lives, as a lost answer must be.
+        let answered = world.deliver(udp4(), &mut recorded);
+        assert_eq!(answered.is_ok(), !world.session.is_ended());
+    }
+    assert!(world.events.contains(&SessionEvent::Silent));
+    assert!(world.session.is_ended());
+}
+
+#[test]
+fn a_peer_that_sends_more_than_it_may_is_cut_to_it_and_forged_packets_cost_it_nothing() {
+    let mut world = World::connected();
+    let limit = world.env.limits.max_ingest as usize;
+    let mut counts = [0usize; 3];
+    // A second of twice the limit, with as much that is forged.
+    let packets = 2 * limit / 8 / 1_250;
+    for n in 0..packets {
+        world.now += Duration::from_micros(1_000_000 / packets as u64);
+        let mut packet = world.peer.rtp_packet(THEIR_AUDIO, AUDIO_PT, n as u64, 0, &[(MID_ID, b"0")], &[7; 1_200]);
+        let mut forged = packet.clone();
+        *forged.last_mut().unwrap() ^= 1;
+        assert_eq!(world.deliver(udp4(), &mut forged), Err(DropReason::BadTag));
+        match world.deliver(udp4(), &mut packet) {
+            Ok(()) => counts[0] += 1,
+            Err(DropReason::IngestLimit) => counts[1] += 1,
+            Err(_) => counts[2] += 1,
+        }
+        world.free_incoming();
+    }
+    // Half of a second of what had been saved up, and a second's worth.
+    assert!((packets * 70 / 100..=packets * 80 / 100).contains(&counts[0]), "{counts:?} of {packets}");
+    assert_eq!(counts[0] + counts[1], packets, "{counts:?}");
+}
+
+#[test]
 fn a_receiver_that_asks_for_everything_again_and_again_at_most_doubles_its_traffic() {
     use plenum_packet::{Bitrate, HEADROOM};
     use plenum_wire::plan::{Class, Patch, Plan, PlanExtensions};

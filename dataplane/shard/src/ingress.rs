@@ -16,6 +16,10 @@ use plenum_stage::AudioLevel;
 use plenum_wire::demux::{PacketKind, classify};
 use plenum_wire::stun;
 
+/// Of a scarce pool, one leg's caches may hold one part in so many. Fewer: a few legs could fill it. More: a large pool's only
+/// sender would lose packets for nothing.
+const SHARES: usize = 16;
+
 impl Shard {
     /// Takes one datagram.
     pub fn handle(&mut self, now: Time, pool: &mut Pool, datagram: Datagram<'_>) {
@@ -52,6 +56,10 @@ impl Shard {
             pool.free(incoming.buf);
             return Err(DropReason::UnknownSsrc);
         };
+        if !self.may_keep(pool, leg) {
+            pool.free(incoming.buf);
+            return Err(DropReason::IngestLimit);
+        }
         let World { sources, participants, conferences, legs, .. } = &mut self.world;
         let (Some(source), participant) = (sources.get_mut(index), legs.get(leg).map(|l| l.participant)) else {
             pool.free(incoming.buf);
@@ -94,6 +102,17 @@ impl Shard {
         }
         self.fan_out(now, index, &info);
         Ok(())
+    }
+
+    /// Whether the pool has room for one more packet of this leg: always while a quarter of it is free, and then only for legs
+    /// whose caches hold less than their share. So nobody can take the room of others' packets, however many tracks they have.
+    fn may_keep(&self, pool: &Pool, leg: LegIndex) -> bool {
+        if pool.in_use() < pool.capacity() / 4 * 3 {
+            return true;
+        }
+        let sources = self.world.legs.get(leg).into_iter().flat_map(|leg| leg.sources.iter().flatten());
+        let held: usize = sources.filter_map(|source| self.world.sources.get(*source)).map(|s| s.track.cached()).sum();
+        held < pool.capacity() / SHARES
     }
 
     /// One plan for each slot that this source fills.

@@ -139,6 +139,7 @@ impl Config {
         put("--pin", self.media.pin.to_string());
         put("--max-sessions", sessions.to_string());
         put("--max-bitrate", self.limits.bitrate.to_string());
+        put("--max-ingest", self.limits.ingest_bitrate.to_string());
         args
     }
 
@@ -202,7 +203,7 @@ mod tests {
         let args = resolved.link.process.unwrap().args;
         let args: Vec<&str> = args.iter().map(|a| a.to_str().unwrap()).collect();
         let expected = "--socket /srv/plenum/media.sock --ip 192.0.2.1,2001:db8::1 --port-base 40000 --shards 4 --io auto --tcp true \
-                        --pin true --max-sessions 512 --max-bitrate 20000000";
+                        --pin true --max-sessions 512 --max-bitrate 20000000 --max-ingest 20000000";
         assert_eq!(args.join(" "), expected);
         assert_eq!(resolved.settings.public_host, "192.0.2.1:8443");
         assert_eq!(resolved.settings.limits.connections, 3_072);

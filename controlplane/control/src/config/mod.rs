@@ -170,6 +170,8 @@ pub struct Limits {
     pub sessions_per_shard: Auto,
     #[serde(deserialize_with = "values::bitrate")]
     pub bitrate: u64,
+    #[serde(deserialize_with = "values::bitrate")]
+    pub ingest_bitrate: u64,
 }
 
 impl Default for Limits {
@@ -186,6 +188,7 @@ impl Default for Limits {
             joins_per_address: 20,
             sessions_per_shard: Auto::Auto,
             bitrate: 20_000_000,
+            ingest_bitrate: 20_000_000,
         }
     }
 }
