@@ -11,7 +11,7 @@ use plenum_packet::{PacketIo, Pool, Time, TxBatch};
 use plenum_shard::Shard;
 
 /// How often counters are reported.
-const METRICS_EVERY: Duration = Duration::from_secs(1);
+pub(crate) const METRICS_EVERY: Duration = Duration::from_secs(1);
 
 /// What a shard's thread owns.
 pub(crate) struct EventLoop {
@@ -32,6 +32,7 @@ impl EventLoop {
         let mut next_metrics = now() + METRICS_EVERY;
         let mut busy = Busy::default();
         loop {
+            self.end.pulse.beat();
             let deadline = self.shard.deadline().min(next_metrics);
             let shard = &mut self.shard;
             let mut woke = None;
@@ -78,8 +79,13 @@ impl EventLoop {
                     }
                     command => {
                         let leg = crate::control::leg_of(&command);
+                        let revision = match &command {
+                            Command::Session(spec) => Some(spec.revision),
+                            _ => None,
+                        };
                         if let Err(reason) = self.shard.command(now, &mut self.pool, command) {
-                            self.end.report(ToControl::Refused { leg, reason });
+                            let revision = revision.filter(|_| leg.is_some_and(|leg| !self.shard.has_leg(leg)));
+                            self.end.report(ToControl::Refused { leg, revision, reason });
                         }
                     }
                 },

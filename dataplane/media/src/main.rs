@@ -6,9 +6,11 @@
 mod control;
 mod event_loop;
 mod journal;
+mod legs;
 mod log;
 mod options;
 mod shards;
+mod watch;
 
 use clap::Parser;
 use control::Control;
@@ -79,8 +81,19 @@ fn run(options: &Options, log: &Log) -> Result<(), Box<dyn Error>> {
     let threads: Vec<_> =
         loops.into_iter().map(|l| spawn(l, options.pin, &cores, log.clone())).collect::<Result<_, _>>()?;
     let failed = || threads.iter().any(std::thread::JoinHandle::is_finished);
+    let (mut watch, mut hangs) = (shards.watch(), None);
     let mut control = Control::new(listener, shards, from_shards, hello, log.clone());
-    control.run(&|| plenum_host::asked_to_end() || failed())?;
+    control.run(&mut || {
+        hangs = watch.look(event_loop::now());
+        hangs.is_some() || plenum_host::asked_to_end() || failed()
+    })?;
+    if let Some(shard) = hangs.filter(|_| !failed()) {
+        // Its thread cannot be waited for; whoever started us starts us anew.
+        let problem = format!("shard {shard} hangs: no turn for {} s; the program ends", watch::STALL_AFTER.as_secs());
+        log.error(About::shard(shard), || problem.clone());
+        control.say_last();
+        return Err(problem.into());
+    }
     control.finish();
     for thread in threads {
         thread.join().map_err(|_| "a shard's thread panicked")??;
@@ -92,11 +105,8 @@ fn make_env(options: &Options, certificates: &Certificates) -> Result<Arc<Env>, 
     let wall = plenum_host::anchor();
     let anchor =
         Anchor::new(Instant::now(), Time(plenum_host::now()), Duration::from_nanos(wall.unix_at(plenum_host::now())));
-    let limits = SessionLimits {
-        media: MEDIA_PER_SESSION,
-        max_bitrate: options.max_bitrate,
-        max_ingest: options.max_ingest,
-    };
+    let limits =
+        SessionLimits { media: MEDIA_PER_SESSION, max_bitrate: options.max_bitrate, max_ingest: options.max_ingest };
     Ok(Env::new(anchor, certificates, limits)?)
 }
 

@@ -3,6 +3,7 @@
 //! Towards a shard: unbounded, because wanted state is small and control waits for answers. From the shards: bounded, and a
 //! shard never waits; what does not fit is counted, and control is told to resync.
 
+use crate::watch::{Pulse, Watch};
 use plenum_contract::event::ShardMetrics;
 use plenum_contract::{Command, EventBody, LegKey, Snapshot};
 use plenum_io::Waker;
@@ -36,6 +37,8 @@ pub(crate) enum ToControl {
     Refused {
         /// The leg that it was about.
         leg: Option<LegKey>,
+        /// Of the session that was refused, when the shard has none for this leg.
+        revision: Option<u64>,
         /// Why.
         reason: String,
     },
@@ -60,6 +63,7 @@ pub(crate) enum ToControl {
 /// The control thread's end.
 pub(crate) struct Shards {
     inboxes: Vec<(Sender<Order>, Waker, Arc<AtomicBool>)>,
+    pulses: Vec<Pulse>,
     wake: Waker,
     dropped: Arc<AtomicU64>,
 }
@@ -70,6 +74,8 @@ pub(crate) struct ShardEnd {
     pub(crate) inbox: Receiver<Order>,
     /// Ends the shard's wait; its descriptor must be watched.
     pub(crate) waker: Waker,
+    /// Beats with every turn.
+    pub(crate) pulse: Pulse,
     /// Whether the waker was used: spares a system call in every other turn.
     woken: Arc<AtomicBool>,
     reports: SyncSender<ToControl>,
@@ -87,17 +93,23 @@ pub(crate) fn queues(count: usize) -> std::io::Result<(Shards, Receiver<ToContro
     let dropped = Arc::new(AtomicU64::new(0));
     let mut inboxes = Vec::new();
     let mut ends = Vec::new();
-    for _ in 0..count {
+    let pulses = (0..count).map(|_| Pulse::default()).collect::<Vec<_>>();
+    for pulse in pulses.iter().cloned() {
         let (sender, inbox) = channel();
         let (waker, woken) = (Waker::new()?, Arc::new(AtomicBool::new(false)));
         inboxes.push((sender, waker.clone(), Arc::clone(&woken)));
         let (reports, control) = (reports.clone(), wake.clone());
-        ends.push(ShardEnd { inbox, waker, woken, reports, control, dropped: dropped.clone() });
+        ends.push(ShardEnd { inbox, waker, pulse, woken, reports, control, dropped: dropped.clone() });
     }
-    Ok((Shards { inboxes, wake, dropped }, from_shards, ends))
+    Ok((Shards { inboxes, pulses, wake, dropped }, from_shards, ends))
 }
 
 impl Shards {
+    /// Looks at whether every shard turns.
+    pub(crate) fn watch(&self) -> Watch {
+        Watch::new(self.pulses.iter().cloned())
+    }
+
     /// Gives an order to one shard.
     pub(crate) fn send(&self, shard: u16, order: Order) {
         let (inbox, waker, woken) = &self.inboxes[usize::from(shard)];

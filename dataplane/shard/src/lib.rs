@@ -29,7 +29,7 @@ mod world;
 
 pub use histogram::Histogram;
 
-use plenum_contract::EventBody;
+use plenum_contract::{EventBody, LegKey};
 use plenum_packet::{DropCounts, Path, Time};
 use plenum_session::{Env, Feedback, Released};
 use plenum_srtp::Sealer;
@@ -136,6 +136,11 @@ impl Shard {
         for (durable, body) in self.events.drain(..) {
             take(durable, body);
         }
+    }
+
+    /// Whether it has a session with this key.
+    pub fn has_leg(&self, key: LegKey) -> bool {
+        self.world.leg(key).is_some()
     }
 
     fn tell(&mut self, durable: bool, body: EventBody) {
