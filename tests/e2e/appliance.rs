@@ -50,7 +50,7 @@ impl Appliance {
         let port = free_port();
         let extra: Vec<String> = extra.iter().map(|s| (*s).to_owned()).collect();
         let log = Arc::new(Mutex::new(String::new()));
-        let child = spawn(data.path(), port, &extra, &log);
+        let child = spawn(&[], data.path(), port, &extra, &log);
         let mut appliance = Appliance { child, data, port, log, extra };
         appliance.wait_until_healthy();
         appliance
@@ -115,10 +115,29 @@ impl Appliance {
 
     /// Kills the control plane without warning and starts another on the same data.
     pub(crate) fn kill_control_and_restart(&mut self) {
+        self.kill_control();
+        self.child = spawn(&[], self.data.path(), self.port, &self.extra, &self.log);
+        self.wait_until_healthy();
+    }
+
+    /// Kills the control plane without warning and starts another that sees the same data folder read-only: in a mount
+    /// namespace of its own. Waits until it answers.
+    pub(crate) fn kill_control_and_restart_read_only(&mut self) {
+        self.kill_control();
+        let data = self.data.path().to_str().expect("a path in UTF-8");
+        let script = "mount --bind \"$0\" \"$0\" && mount -o remount,bind,ro \"$0\" && exec \"$@\"";
+        let inside = ["unshare", "--mount", "sh", "-c", script, data];
+        self.child = spawn(&inside, self.data.path(), self.port, &self.extra, &self.log);
+        let end = Instant::now() + PATIENCE;
+        while self.get("/health").is_none() {
+            assert!(Instant::now() < end, "it did not answer:\n{}", self.log());
+            pause();
+        }
+    }
+
+    fn kill_control(&mut self) {
         kill(self.control_pid());
         let _ = self.child.wait();
-        self.child = spawn(self.data.path(), self.port, &self.extra, &self.log);
-        self.wait_until_healthy();
     }
 }
 
@@ -157,10 +176,14 @@ fn signal(pid: i32, signal: i32) {
     let _ = Command::new("kill").arg(format!("-{signal}")).arg(pid.to_string()).status();
 }
 
-fn spawn(data: &Path, port: u16, extra: &[String], log: &Arc<Mutex<String>>) -> Child {
+/// `inside`: a command that runs the one that follows it.
+fn spawn(inside: &[&str], data: &Path, port: u16, extra: &[String], log: &Arc<Mutex<String>>) -> Child {
     let (settings, arguments): (Vec<_>, Vec<_>) =
         extra.iter().map(|e| e.as_str()).partition(|e| e.starts_with("PLENUM_"));
-    let mut child = Command::new(program("plenum"))
+    let plenum = program("plenum");
+    let mut words = inside.iter().map(std::ffi::OsStr::new).chain([plenum.as_os_str()]);
+    let mut child = Command::new(words.next().expect("a program"))
+        .args(words)
         .args(["up", "--listen", &format!("127.0.0.1:{port}"), "--media-ip", "127.0.0.1"])
         .arg("--data")
         .arg(data)

@@ -6,6 +6,7 @@ mod client;
 mod codecs;
 mod conference;
 mod data;
+mod failures;
 mod interop;
 mod limits;
 mod logs;

@@ -227,7 +227,13 @@ impl Control {
         let app = App::new(self.settings.clone(), handle.clone(), gauges, closing.clone());
         let router = http::router(app);
         let socket = path.join(SOCKET);
-        tokio::spawn(http::server::serve_local(http::server::bind_local(&socket)?, router.clone(), closing.clone()));
+        match http::server::bind_local(&socket) {
+            Ok(local) => drop(tokio::spawn(http::server::serve_local(local, router.clone(), closing.clone()))),
+            Err(error) if error.kind() == std::io::ErrorKind::ReadOnlyFilesystem => {
+                tracing::warn!(path = %socket.display(), "no operator's socket: the data folder is read-only");
+            }
+            Err(error) => return Err(error.into()),
+        }
         for listener in listeners {
             tokio::spawn(http::server::serve_tcp(listener, router.clone(), places.clone(), closing.clone()));
         }

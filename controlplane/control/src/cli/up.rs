@@ -8,7 +8,7 @@ use crate::serve::{Control, Listener};
 use crate::tls::{self, Certificate};
 use clap::Args;
 use std::fs::{DirBuilder, File, TryLockError};
-use std::io::IsTerminal;
+use std::io::{ErrorKind, IsTerminal};
 use std::net::{IpAddr, SocketAddr};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
@@ -168,7 +168,8 @@ fn banner(shown: &[IpAddr], port: u16, data: &Path, certificate: &Certificate, p
     println!();
 }
 
-/// Makes the folder (mode 0700) and locks it: one control plane for a folder. The lock ends with the program.
+/// Makes the folder (mode 0700) and locks it: one control plane for a folder. The lock ends with the program. A folder that
+/// cannot be written is served as it is: conferences that run can be seen, and what would change them is refused.
 fn data_folder(data: &Path) -> Result<File, Failure> {
     DirBuilder::new()
         .recursive(true)
@@ -176,7 +177,13 @@ fn data_folder(data: &Path) -> Result<File, Failure> {
         .create(data)
         .map_err(|source| DataError { path: data.into(), source })?;
     let path = data.join("control.lock");
-    let file = File::options().write(true).create(true).truncate(false).open(&path);
+    let file = match File::options().write(true).create(true).truncate(false).open(&path) {
+        Err(error) if error.kind() == ErrorKind::ReadOnlyFilesystem => {
+            tracing::error!(path = %data.display(), "the data folder is read-only: nothing can be changed");
+            File::open(&path)
+        }
+        opened => opened,
+    };
     let file = file.map_err(|source| DataError { path, source })?;
     match file.try_lock() {
         Ok(()) => Ok(file),

@@ -15,7 +15,7 @@ use plenum_model::{LegKey, ParticipantKey, Saved, TokenHash};
 use serde::{Deserialize, Serialize};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqliteSynchronous};
 use sqlx::{Connection, Row, Sqlite, query, query_scalar};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// Schema steps; `PRAGMA user_version` says how many are done. A step that was released is never changed.
@@ -104,15 +104,21 @@ pub struct Loaded {
 #[derive(Debug)]
 pub struct Store {
     connection: SqliteConnection,
+    /// Where it lies; `None` = in memory.
+    file: Option<PathBuf>,
+    /// The last write was refused because the file cannot be written. SQLite opens such a file for reading and goes on so.
+    read_only: bool,
 }
 
 impl Store {
-    /// Opens the file, making it and its tables where they are missing.
+    /// Opens the file, making it and its tables where they are missing. One that cannot be written is opened all the same, if
+    /// its tables are those of this version: writes then fail until it can be.
     ///
     /// # Errors
     /// It cannot be opened, or a later version made it.
     pub async fn open(file: &Path) -> Result<Store, StoreError> {
-        Store::with(SqliteConnectOptions::new().filename(file).create_if_missing(true)).await
+        let store = Store::with(SqliteConnectOptions::new().filename(file).create_if_missing(true)).await?;
+        Ok(Store { file: Some(file.to_owned()), ..store })
     }
 
     /// A store that ends with the process.
@@ -126,7 +132,8 @@ impl Store {
     async fn with(options: SqliteConnectOptions) -> Result<Store, StoreError> {
         let options =
             options.journal_mode(SqliteJournalMode::Wal).synchronous(SqliteSynchronous::Normal).busy_timeout(BUSY);
-        let mut store = Store { connection: SqliteConnection::connect_with(&options).await? };
+        let connection = SqliteConnection::connect_with(&options).await?;
+        let mut store = Store { connection, file: None, read_only: false };
         store.migrate().await?;
         Ok(store)
     }
@@ -152,6 +159,18 @@ impl Store {
     /// # Errors
     /// The disk or SQLite failed; nothing was written.
     pub async fn commit(&mut self, writes: &[Write]) -> Result<(), StoreError> {
+        if self.read_only
+            && let Some(file) = self.file.clone()
+        {
+            // What was opened for reading stays so, even if the file can be written again.
+            *self = Store::open(&file).await?;
+        }
+        let written = self.write(writes).await;
+        self.read_only = matches!(&written, Err(StoreError::Sql(error)) if is_read_only(error));
+        written
+    }
+
+    async fn write(&mut self, writes: &[Write]) -> Result<(), StoreError> {
         let mut transaction = self.connection.begin().await?;
         for write in writes {
             statement(write).execute(&mut *transaction).await?;
@@ -289,6 +308,12 @@ impl Store {
     }
 }
 
+/// SQLITE_READONLY, whatever its extended code says.
+fn is_read_only(error: &sqlx::Error) -> bool {
+    let code = error.as_database_error().and_then(|error| error.code()?.parse::<u32>().ok());
+    code.is_some_and(|code| code & 0xff == 8)
+}
+
 fn statement(write: &Write) -> sqlx::query::Query<'_, Sqlite, sqlx::sqlite::SqliteArguments> {
     match write {
         Write::Conference(key, Some(body)) => {
@@ -334,6 +359,18 @@ fn statement(write: &Write) -> sqlx::query::Query<'_, Sqlite, sqlx::sqlite::Sqli
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn a_store_that_could_not_be_written_is_opened_again_for_the_next_write() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut store = Store::open(&folder.path().join("plenum.db")).await.unwrap();
+        let write = [Write::Account("a".into(), Some("{}".into()))];
+        query("PRAGMA query_only = 1").execute(&mut store.connection).await.unwrap();
+        assert!(matches!(store.commit(&write).await, Err(StoreError::Sql(error)) if is_read_only(&error)));
+        assert!(store.read_only);
+        store.commit(&write).await.unwrap();
+        assert!(!store.read_only);
+    }
 
     #[tokio::test]
     async fn what_is_written_is_there_after_opening_again_and_a_bad_row_is_left_out() {
