@@ -3,9 +3,10 @@
 use crate::meeting::{camera, microphone};
 use crate::seeds;
 use crate::world::{HALL, World, address, path};
-use plenum_bench::peer::Slots;
-use plenum_contract::Kind;
+use plenum_bench::peer::{PeerConfig, Slots};
+use plenum_contract::{Command, Kind};
 use plenum_packet::{DropCounts, DropReason};
+use plenum_session::SessionLimits;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -32,6 +33,16 @@ fn enemy(n: u64) -> SocketAddr {
 fn since(before: &DropCounts, world: &World) -> Vec<(DropReason, u64)> {
     let new = world.shard.drops().iter().map(|(reason, count)| (reason, count - before.get(reason)));
     new.filter(|d| d.1 > 0).collect()
+}
+
+/// An SRTCP packet of the right form that nobody sealed: a receiver report about `ssrc`, index, tag.
+fn rtcp(ssrc: u32, tag: u8) -> Vec<u8> {
+    let mut packet = vec![0x81, 201, 0, 7];
+    packet.extend_from_slice(&ssrc.to_be_bytes());
+    packet.extend_from_slice(&[0xff; 24]);
+    packet.extend_from_slice(&[tag; 16]);
+    packet.extend_from_slice(&[0x80, 0, 0, 9]);
+    packet
 }
 
 /// A well-framed STUN request of `len` bytes that names a leg.
@@ -85,6 +96,7 @@ fn each_bad_packet_is_a_counted_drop_of_its_reason() {
             ("nothing", good, vec![], DropReason::NotClassified),
             ("noise", good, vec![0x55; 100], DropReason::NotClassified),
             ("half a header", good, vec![0x90; 14], DropReason::MalformedRtp),
+            ("forged RTCP", good, rtcp(0x1234_5678, 7), DropReason::BadTag),
             ("RTCP without a tag", good, vec![0x80, 200, 0, 1, 0, 0, 0, 1], DropReason::MalformedRtcp),
         ];
         for (name, from, mut bytes, reason) in cases {
@@ -107,35 +119,52 @@ fn a_million_bogus_packets_disturb_nobody() {
         let before = world.shard.drops().clone();
         let frames = |world: &World| world.members[1].peer.slot(Kind::Video, false, 0).map_or(0, |s| s.frames);
         let (shown, pool) = (frames(&world), world.pool.in_use());
-        // A hundred a millisecond for ten seconds; some look like the peer's own, from the peer's own address.
+        // A hundred a millisecond for ten seconds: noise from anywhere, the peer's own packets again from anywhere and from its
+        // address, forged SSRCs, forged RTCP, large STUN messages that name a leg.
+        let ufrag = world.members[0].spec.ice.local_ufrag.clone();
         let mut random = world.random.fork();
-        let mut bytes = vec![0; 1200];
+        let own = u32::from_be_bytes([taken[8], taken[9], taken[10], taken[11]]);
+        let (report, request) = (rtcp(own, 1), stun(1400, &format!("{ufrag}:peer")));
+        let mut bytes = Vec::with_capacity(1500);
         for _ in 0..10_000 {
             for _ in 0..100 {
-                let kind = random.below(8);
-                let len = 1 + random.below(200) as usize;
-                let mut from = enemy(random.next());
+                let kind = random.below(16);
+                let from = if (1..5).contains(&kind) { address(0) } else { enemy(random.next()) };
+                let draw = random.next();
+                bytes.clear();
                 match kind {
-                    0 => bytes[..taken.len()].copy_from_slice(&taken),
-                    1 => {
-                        from = address(0);
-                        bytes[..taken.len()].copy_from_slice(&taken);
-                        bytes[2..4].copy_from_slice(&(random.next() as u16).to_be_bytes());
+                    0 | 1 => bytes.extend_from_slice(&taken),
+                    2 | 3 => {
+                        bytes.extend_from_slice(&taken);
+                        bytes[2..4].copy_from_slice(&(draw as u16).to_be_bytes());
+                        if kind == 3 {
+                            bytes[8..12].copy_from_slice(&((draw >> 16) as u32).to_be_bytes());
+                        }
                     }
+                    4 => {
+                        bytes.extend_from_slice(&report);
+                        let at = 8 + (draw % 40) as usize;
+                        bytes[at] ^= (draw >> 8) as u8 | 1;
+                    }
+                    5 => bytes.extend_from_slice(&request),
                     _ => {
-                        for part in bytes[..len].chunks_mut(8) {
+                        bytes.resize(1 + random.below(200) as usize, 0);
+                        for part in bytes.chunks_mut(8) {
                             part.copy_from_slice(&random.next().to_le_bytes()[..part.len()]);
                         }
                         bytes[0] = [0, 22, 128, 144, 200, 255][random.below(6) as usize];
                     }
                 }
-                let len = if kind < 2 { taken.len() } else { len };
-                world.give(path(from), &mut bytes[..len].to_vec());
+                world.give(path(from), &mut bytes);
             }
             world.run(Duration::from_millis(1));
         }
         let dropped: u64 = since(&before, &world).iter().map(|d| d.1).sum();
         assert!(dropped >= 1_000_000, "{dropped} drops counted");
+        for reason in [DropReason::UnknownSource, DropReason::Replayed, DropReason::BadTag, DropReason::BadStun] {
+            let count = world.shard.drops().get(reason) - before.get(reason);
+            assert!(count > 40_000, "{count} drops for {reason:?}");
+        }
         assert_eq!(world.shard.snapshot().legs, bindings, "nothing was bound");
         let shown = frames(&world) - shown;
         assert!(shown > 290, "{shown} frames in ten seconds");
@@ -145,6 +174,36 @@ fn a_million_bogus_packets_disturb_nobody() {
             assert!(stats.audio_delay.max() < 60_000, "sound came {} µs late", stats.audio_delay.max());
         }
         assert!(world.pool.in_use() < pool + 500, "{} slots are taken, {pool} before", world.pool.in_use());
+        world.finish();
+    });
+}
+
+/// Tracks are m-lines: one more than a session may have is refused at the start and later, and nothing of it is carried out.
+#[test]
+fn at_the_limit_more_tracks_are_refused_with_a_reason_and_all_that_runs_goes_on() {
+    seeds::each("at_the_limit_more_tracks", &[1], |seed| {
+        let mut world = talk(seed);
+        let most = SessionLimits::default().media as u16;
+        let too_many =
+            |config: &mut PeerConfig| config.slots = Slots { audio: 3, video: most - 2, presentation: false };
+        let refused = world.try_join(HALL, too_many);
+        assert!(refused.as_ref().is_err_and(|r| r.contains("m-lines")), "{refused:?}");
+        let legs = world.shard.snapshot().legs;
+        let mut spec = world.members[0].spec.clone();
+        spec.revision += 1;
+        let line = spec.media[0].clone();
+        spec.media.resize(usize::from(most) + 1, line);
+        let refused = world.command(Command::Session(spec));
+        assert!(refused.as_ref().is_err_and(|r| r.contains("m-lines")), "{refused:?}");
+        assert_eq!(world.shard.snapshot().legs, legs, "a refusal changes nothing");
+        let before = [0, 1].map(|id| video(&world, id));
+        world.run(SECOND * 2);
+        for (id, before) in before.into_iter().enumerate() {
+            assert!(video(&world, id) > before + 50, "peer {id} goes on");
+        }
+        // As many as allowed are taken.
+        let slots = Slots { audio: 3, video: most - 3, presentation: false };
+        world.try_join(HALL, |config| config.slots = slots).expect("the limit itself is allowed");
         world.finish();
     });
 }

@@ -301,9 +301,9 @@ impl World {
         self.command(Command::Session(spec)).expect("an ICE restart is not refused");
     }
 
-    /// The media plane dies and comes back with nothing; control opens every session again, with the bindings that it kept, and
-    /// the peers connect anew.
-    pub(crate) fn restart_media(&mut self) {
+    /// The media plane dies and comes back with nothing; control opens every session again, with the bindings that were told
+    /// before unless it `keeps` none, and the peers connect anew.
+    pub(crate) fn restart_media(&mut self, keeps: bool) {
         let peers = Arc::clone(&self.shared);
         self.pool = Pool::new(self.pool.capacity());
         let random = self.random.fork();
@@ -324,7 +324,7 @@ impl World {
             member.spec.revision += 1;
             member.spec.ice = ice.clone();
             member.spec.fingerprints = peers.fingerprints().to_vec();
-            member.spec.bindings = bindings.get(&member.spec.key).cloned().unwrap_or_default();
+            member.spec.bindings = bindings.get(&member.spec.key).cloned().filter(|_| keeps).unwrap_or_default();
             let (spec, participant) = (member.spec.clone(), member.participant.clone());
             member.peer.reconnect(now, &ice);
             self.command(Command::Participant(participant)).expect("a known conference");
