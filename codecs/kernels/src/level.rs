@@ -118,13 +118,13 @@ impl Kernels {
     }
 }
 
-static SCALAR: Table = table!(1, 16, crate::scale::scalar, crate::plain);
+static SCALAR: Table = table!([1, 1], 16, crate::scale::scalar, crate::plain);
 #[cfg(target_arch = "x86_64")]
-static AVX2: Table = table!(4, 16, crate::x86::avx2, crate::x86::simple2);
+static AVX2: Table = table!([8, 4], 16, crate::x86::avx2, crate::x86::simple2);
 #[cfg(target_arch = "x86_64")]
-static AVX512: Table = table!(16, 64, crate::x86::avx512, crate::x86::simple512);
+static AVX512: Table = table!([32, 16], 64, crate::x86::avx512, crate::x86::simple512);
 #[cfg(target_arch = "aarch64")]
-static NEON: Table = table!(4, 16, crate::neon, crate::plain);
+static NEON: Table = table!([8, 4], 16, crate::neon, crate::plain);
 
 #[cfg(test)]
 mod tests {

@@ -5,8 +5,8 @@
 
 use std::arch::aarch64::*;
 
-use crate::scale::scalar::{self, ROUND21};
-use crate::table::{BLOCK, Block, ByteTaps, PAD, QuadTaps};
+use crate::scale::scalar;
+use crate::table::{BLOCK, Block, ByteTaps, PAD, QuadTaps, Ring, Rows};
 
 #[target_feature(enable = "neon")]
 fn load(bytes: &[u8]) -> uint8x16_t {
@@ -37,43 +37,63 @@ fn pairs(pixels: uint8x16_t, weights: uint8x16_t) -> uint16x8_t {
 }
 
 #[target_feature(enable = "neon")]
-pub(crate) fn row4(src: &[u8], taps: &ByteTaps, out: &mut [i16]) {
-    assert!(taps.group == 4 && taps.window == 16 && src.len() >= 16);
-    assert!(
-        out.len() <= taps.base.len() * 4 && taps.index.len() >= out.len() * 4 && taps.weight.len() >= out.len() * 4
-    );
-    let last = src.len() - 16;
-    for (i, out) in out.as_chunks_mut::<8>().0.iter_mut().enumerate() {
-        let four = |g: usize| {
-            let group = 2 * i + g;
-            let picked =
-                vqtbl1q_u8(load(&src[(taps.base[group] as usize).min(last)..]), load(&taps.index[group * 16..]));
-            let weights = &taps.weight[group * 16..][..16];
-            // SAFETY: `weights` is 16 bytes long.
-            pairs(picked, unsafe { vreinterpretq_u8_s8(vld1q_s8(weights.as_ptr())) })
-        };
-        let sums = vreinterpretq_s16_u16(vpaddq_u16(four(0), four(1)));
-        // SAFETY: `out` is 8 words long.
-        unsafe { vst1q_s16(out.as_mut_ptr(), sums) };
+pub(crate) fn across(rows: Rows<'_>, taps: &ByteTaps, mut ring: Ring<'_>) {
+    assert!(taps.window == 16 && rows.width >= 16 && taps.group * taps.each == 16);
+    assert!(taps.outputs.is_multiple_of(32) && taps.base.len() >= taps.outputs / taps.group);
+    let (starts, outs, count) = (rows.starts(), ring.starts(rows.first, taps.outputs), rows.count);
+    let last = rows.width - 16;
+    let tables = |group: usize| {
+        let weights = &taps.weight[group * 16..][..16];
+        // SAFETY: `weights` is 16 bytes long.
+        (load(&taps.index[group * 16..]), unsafe { vreinterpretq_u8_s8(vld1q_s8(weights.as_ptr())) })
+    };
+    let products = |row: *const u8, base: u32, (index, weight): (uint8x16_t, uint8x16_t)| {
+        // SAFETY: 16 bytes from there on are in the row, for `last` is its length less 16.
+        let window = unsafe { vld1q_u8(row.wrapping_add((base as usize).min(last))) };
+        pairs(vqtbl1q_u8(window, index), weight)
+    };
+    let put = |line: *mut i16, block: usize, words: uint16x8_t| {
+        // SAFETY: a line holds all outputs, 8 for each block.
+        unsafe { vst1q_s16(line.add(block * 8), vreinterpretq_s16_u16(words)) };
+    };
+    for block in 0..taps.outputs / 8 {
+        if taps.each == 2 {
+            let (tables, base) = (tables(block), taps.base[block]);
+            for (row, out) in starts.iter().zip(outs).take(count) {
+                put(out, block, products(*row, base, tables));
+            }
+        } else {
+            let (even, odd, base) = (tables(2 * block), tables(2 * block + 1), &taps.base[2 * block..][..2]);
+            for (row, out) in starts.iter().zip(outs).take(count) {
+                put(out, block, vpaddq_u16(products(*row, base[0], even), products(*row, base[1], odd)));
+            }
+        }
     }
 }
 
 #[target_feature(enable = "neon")]
-pub(crate) fn rows14(lines: &[i16], offsets: &[usize], weights: &[i16], out: &mut [u8]) {
+pub(crate) fn down(lines: &[i16], offsets: &[usize], weights: &[i16], out: &mut [u8]) {
     let padded = out.len().next_multiple_of(PAD);
     assert!(offsets.len() == weights.len() && offsets.iter().all(|o| o + padded <= lines.len()));
-    for (i, out) in out.chunks_mut(16).enumerate() {
-        let half = |x: usize| {
-            let (mut low, mut high) = (vdupq_n_s32(ROUND21), vdupq_n_s32(ROUND21));
+    let line = |offset: usize, x: usize| {
+        // SAFETY: x + 8 is at most `padded`, and `padded` words from each offset on are in `lines`.
+        unsafe { vld1q_s16(lines.as_ptr().add(offset + x)) }
+    };
+    let part = |x: usize| {
+        let sum = if let (&[a, b], &[_, w]) = (offsets, weights) {
+            let (a, b) = (line(a, x), line(b, x));
+            vaddq_s16(a, vqrdmulhq_n_s16(vsubq_s16(b, a), w))
+        } else {
+            let mut sum = vdupq_n_s16(0);
             for (o, w) in offsets.iter().zip(weights) {
-                // SAFETY: 8 words from each offset + x on are in `lines`, for x + 8 is at most `padded`.
-                let words = unsafe { vld1q_s16(lines.as_ptr().add(o + x)) };
-                low = vmlal_n_s16(low, vget_low_s16(words), *w);
-                high = vmlal_high_n_s16(high, words, *w);
+                sum = vaddq_s16(sum, vqrdmulhq_n_s16(line(*o, x), *w));
             }
-            vqshrun_n_s16::<5>(vcombine_s16(vshrn_n_s32::<16>(low), vshrn_n_s32::<16>(high)))
+            sum
         };
-        put(out, vcombine_u8(half(i * 16), half(i * 16 + 8)));
+        vqrshrun_n_s16::<7>(sum)
+    };
+    for (i, out) in out.chunks_mut(16).enumerate() {
+        put(out, vcombine_u8(part(i * 16), part(i * 16 + 8)));
     }
 }
 

@@ -3,20 +3,120 @@
 //! All are `unsafe fn`: they may use instructions that the processor lacks. A table leaves `level.rs` only when the processor has its level;
 //! that is the one condition of calling. Lengths are asserted by the kernels themselves, once a row.
 
-/// Taps of outputs that read at most four neighbouring bytes; weights are Q7 and sum to 128 (0 for padding outputs).
+/// A vector that starts at a multiple of 64 bytes: no access to it straddles two cache lines.
+#[derive(Debug)]
+pub(crate) struct Aligned<T> {
+    lines: Vec<Line>,
+    kind: std::marker::PhantomData<T>,
+}
+
+#[derive(Debug, Clone, Copy)]
+#[repr(C, align(64))]
+struct Line([u8; 64]);
+
+/// Types of which every pattern of bits is a value.
+pub(crate) trait Plain: Copy {}
+impl Plain for u8 {}
+impl Plain for i8 {}
+impl Plain for i16 {}
+impl Plain for u32 {}
+
+impl<T: Plain> Aligned<T> {
+    /// At least `len` zeros, rounded up to whole lines.
+    pub(crate) fn zeros(len: usize) -> Aligned<T> {
+        let lines = vec![Line([0; 64]); (len * size_of::<T>()).div_ceil(64)];
+        Aligned { lines, kind: std::marker::PhantomData }
+    }
+}
+
+impl<T: Plain> std::ops::Deref for Aligned<T> {
+    type Target = [T];
+
+    fn deref(&self) -> &[T] {
+        // SAFETY: the lines are initialised bytes, aligned for `T`, and any bits are a `T`.
+        unsafe { std::slice::from_raw_parts(self.lines.as_ptr().cast(), self.lines.len() * 64 / size_of::<T>()) }
+    }
+}
+
+impl<T: Plain> std::ops::DerefMut for Aligned<T> {
+    fn deref_mut(&mut self) -> &mut [T] {
+        // SAFETY: as in `deref`; the borrow is unique.
+        unsafe {
+            std::slice::from_raw_parts_mut(self.lines.as_mut_ptr().cast(), self.lines.len() * 64 / size_of::<T>())
+        }
+    }
+}
+
+/// Taps of outputs that read two or four neighbouring bytes; weights are Q7 and sum to 128 (0 for padding outputs).
 #[derive(Debug)]
 pub(crate) struct ByteTaps {
+    /// Positions and weights of an output: 2 or 4.
+    pub(crate) each: usize,
     /// Outputs that share a window of the source.
     pub(crate) group: usize,
     /// Bytes in a window.
     pub(crate) window: usize,
+    /// Outputs, padding included: a multiple of 32.
+    pub(crate) outputs: usize,
     /// Where each group's window starts.
-    pub(crate) base: Vec<u32>,
-    /// Four positions for each output, within the window.
-    pub(crate) index: Vec<u8>,
-    /// Four weights for each output; 128 is split over two positions.
-    pub(crate) weight: Vec<i8>,
+    pub(crate) base: Aligned<u32>,
+    /// Positions of each output, within the window.
+    pub(crate) index: Aligned<u8>,
+    /// Weights of each output; 128 is split over two positions.
+    pub(crate) weight: Aligned<i8>,
 }
+
+/// Lines of words that wrap around: line `row` of a picture lies at `row & mask`.
+pub(crate) struct Ring<'a> {
+    pub(crate) words: &'a mut [i16],
+    /// Words of a line, a multiple of [`PAD`].
+    pub(crate) line: usize,
+    /// Lines less one; their number is a power of two.
+    pub(crate) mask: usize,
+}
+
+impl Ring<'_> {
+    /// The line of row `row`, its first `words`.
+    pub(crate) fn line(&mut self, row: usize, words: usize) -> &mut [i16] {
+        &mut self.words[(row & self.mask) * self.line..][..words]
+    }
+
+    /// Where the lines of up to [`BATCH`] rows from `first` on start; each holds `words` from there on.
+    #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+    pub(crate) fn starts(&mut self, first: usize, words: usize) -> [*mut i16; BATCH] {
+        assert!(words <= self.line && (self.mask + 1) * self.line <= self.words.len());
+        // The product is in bounds by the assertion: a row's line is below mask + 1.
+        [0, 1, 2, 3].map(|i| self.words.as_mut_ptr().wrapping_add(((first + i) & self.mask) * self.line))
+    }
+}
+
+/// Consecutive rows of a picture.
+#[derive(Clone, Copy)]
+pub(crate) struct Rows<'a> {
+    pub(crate) data: &'a [u8],
+    pub(crate) stride: usize,
+    pub(crate) width: usize,
+    /// Number of the first row, which `data` starts with.
+    pub(crate) first: usize,
+    pub(crate) count: usize,
+}
+
+impl<'a> Rows<'a> {
+    /// Row `i` of these.
+    pub(crate) fn row(&self, i: usize) -> &'a [u8] {
+        &self.data[i * self.stride..][..self.width]
+    }
+
+    /// Where each row starts; `width` bytes are there for the first `count`, the others must not be read.
+    #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+    pub(crate) fn starts(&self) -> [*const u8; BATCH] {
+        assert!((1..=BATCH).contains(&self.count) && (self.count - 1) * self.stride + self.width <= self.data.len());
+        [0, 1, 2, 3].map(|i| self.data.as_ptr().wrapping_add(i * self.stride))
+    }
+}
+
+/// Rows that a call of [`Table::across`] takes at once.
+pub(crate) const BATCH: usize = 4;
 
 /// Taps of outputs that read whole groups of four bytes; weights are Q7 and sum to 128.
 #[derive(Debug)]
@@ -24,10 +124,13 @@ pub(crate) struct QuadTaps {
     /// Groups of four that each output reads.
     pub(crate) quads: usize,
     /// The first group of each output; padded to a multiple of 64 outputs.
-    pub(crate) first: Vec<u32>,
+    pub(crate) first: Aligned<u32>,
     /// `4 × quads` weights for each output.
-    pub(crate) weight: Vec<i8>,
+    pub(crate) weight: Aligned<i8>,
 }
+
+/// Most pairs of rows that [`Table::rows7`] sums: 32:1 touches at most 34 rows.
+pub(crate) const PAIRS: usize = 18;
 
 /// Rows that a pass of [`Table::columns7`] takes at once.
 pub(crate) const BLOCK: usize = 16;
@@ -37,10 +140,10 @@ pub(crate) const PAD: usize = 64;
 
 // SAFETY: of every function type here: the processor must have the level that the table belongs to.
 
-/// One row through [`ByteTaps`]: bytes in, Q7 words out.
-pub(crate) type Row4 = unsafe fn(src: &[u8], taps: &ByteTaps, out: &mut [i16]);
-/// Lines at `offsets` weighted in Q14 and summed: Q7 words in, bytes out.
-pub(crate) type Rows14 = unsafe fn(lines: &[i16], offsets: &[usize], weights: &[i16], out: &mut [u8]);
+/// Rows through [`ByteTaps`] into their lines of the ring: bytes in, Q7 words out. A level may order the words within 32 as its `down` wants them.
+pub(crate) type Across = unsafe fn(rows: Rows<'_>, taps: &ByteTaps, ring: Ring<'_>);
+/// Lines at `offsets` weighted in Q15 and summed: Q7 words in, bytes out. At least two lines; of two, the second's weight counts alone.
+pub(crate) type Down = unsafe fn(lines: &[i16], offsets: &[usize], weights: &[i16], out: &mut [u8]);
 /// Rows of bytes at `offsets` weighted in Q7 and summed; rows `ahead` bytes further are fetched for the next call.
 pub(crate) type Rows7 =
     unsafe fn(data: &[u8], offsets: &[usize], weights: &[i8], width: usize, ahead: usize, out: &mut [u8]);
@@ -67,10 +170,11 @@ pub(crate) struct Block<'a> {
 
 /// The kernels of one level.
 pub(crate) struct Table {
-    pub(crate) group: usize,
+    /// Outputs that share a window: with two taps each, with four.
+    pub(crate) groups: [usize; 2],
     pub(crate) window: usize,
-    pub(crate) row4: Row4,
-    pub(crate) rows14: Rows14,
+    pub(crate) across: Across,
+    pub(crate) down: Down,
     pub(crate) rows7: Rows7,
     pub(crate) columns7: Columns7,
     pub(crate) halve: Halve,
@@ -130,14 +234,14 @@ pub(crate) use compiled;
 
 /// A table whose hand-written kernels stand in module `$scale` and whose simple ones in `$simple`.
 macro_rules! table {
-    ($group:expr, $window:expr, $scale:path, $simple:path) => {{
+    ($groups:expr, $window:expr, $scale:path, $simple:path) => {{
         use $scale as scale;
         use $simple as simple;
         $crate::table::Table {
-            group: $group,
+            groups: $groups,
             window: $window,
-            row4: scale::row4,
-            rows14: scale::rows14,
+            across: scale::across,
+            down: scale::down,
             rows7: scale::rows7,
             columns7: scale::columns7,
             halve: scale::halve,

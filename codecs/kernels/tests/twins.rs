@@ -244,6 +244,9 @@ fn the_sizes_of_conferences_are_the_same_at_every_level() {
         ((640, 360), (274, 154)),
         ((320, 180), (137, 77)),
         ((320, 240), (1920, 1080)),
+        // A shade over 2:1: two taps an output, whose span grows beyond a window.
+        ((8192, 3), (4095, 2)),
+        ((2048, 3), (1023, 2)),
         ((8192, 3), (5, 900)),
         ((3, 8192), (900, 5)),
         ((1, 1), (640, 360)),

@@ -1,9 +1,10 @@
 //! One direction of scaling: which source pixels an output reads, with which weights.
 //!
-//! The window of output i is `max(1, ratio)` pixels long and centred on `(i + ½) × ratio`; a pixel's weight is its overlap with the window.
+//! The window of output i is centred on `(i + ½) × ratio`; a pixel's weight is its overlap with the window. The window is one pixel long up to 1½:1,
+//! `2 × ratio - 2` up to 2:1, and `ratio` beyond.
 //! Weights are differences of a rounded running sum, so that they add up to one exactly; pixels beyond the edge count for the edge pixel.
 
-use crate::table::{ByteTaps, PAD, QuadTaps};
+use crate::table::{Aligned, ByteTaps, PAD, QuadTaps};
 
 /// Weights of every output along one direction.
 #[derive(Debug)]
@@ -12,7 +13,7 @@ pub(super) struct Axis {
     first: Vec<u32>,
     /// Where each output's weights start in `weights`; one more at the end.
     start: Vec<u32>,
-    weights: Vec<i16>,
+    weights: Vec<u16>,
 }
 
 impl Axis {
@@ -20,7 +21,8 @@ impl Axis {
     pub(super) fn new(src: usize, dst: usize, one: i64) -> Axis {
         let (n, m) = (src as i64, dst as i64);
         // Everything in units of 1 / (2 × dst) of a source pixel.
-        let (pixel, length) = (2 * m, 2 * n.max(m));
+        let length = if n >= 2 * m { 2 * n } else { (2 * m).max(4 * (n - m)) };
+        let pixel = 2 * m;
         let mut axis = Axis { first: Vec::with_capacity(dst), start: vec![0], weights: Vec::new() };
         for i in 0..m {
             let low = (2 * i + 1) * n - length / 2;
@@ -38,14 +40,14 @@ impl Axis {
             let from = (left..right).find(|k| weight(*k) != 0).unwrap_or(right);
             let to = (from..=right).rev().find(|k| weight(*k) != 0).unwrap_or(from);
             axis.first.push(from as u32);
-            axis.weights.extend((from..=to).map(|k| weight(k) as i16));
+            axis.weights.extend((from..=to).map(|k| weight(k) as u16));
             axis.start.push(axis.weights.len() as u32);
         }
         axis
     }
 
     /// The first source pixel of output `i`, and the weights from there on.
-    pub(super) fn at(&self, i: usize) -> (usize, &[i16]) {
+    pub(super) fn at(&self, i: usize) -> (usize, &[u16]) {
         (self.first[i] as usize, &self.weights[self.start[i] as usize..self.start[i + 1] as usize])
     }
 
@@ -54,22 +56,27 @@ impl Axis {
         self.start.windows(2).map(|s| (s[1] - s[0]) as usize).max().unwrap_or(1)
     }
 
-    /// The same as [`ByteTaps`], for at most four weights in Q7 each, over a source of `src` bytes.
-    pub(super) fn byte_taps(&self, src: usize, group: usize, window: usize) -> ByteTaps {
+    /// The same as [`ByteTaps`], for at most four weights in Q7 each, over a source of `src` bytes; `groups` for two and for four of them.
+    pub(super) fn byte_taps(&self, src: usize, groups: [usize; 2], window: usize) -> ByteTaps {
+        let near = src <= 2 * self.first.len();
+        let (each, group) = if near && self.longest() <= 2 { (2, groups[0]) } else { (4, groups[1]) };
         let outputs = self.first.len();
-        let padded = outputs.next_multiple_of(PAD);
+        let padded = outputs.next_multiple_of(32);
         let mut taps = ByteTaps {
+            each,
             group,
             window,
-            base: vec![0; padded / group],
-            index: vec![0; padded * 4],
-            weight: vec![0; padded * 4],
+            outputs: padded,
+            base: Aligned::zeros(padded / group),
+            index: Aligned::zeros(padded * each),
+            weight: Aligned::zeros(padded * each),
         };
         for i in 0..outputs {
             let base = (self.first[i - i % group] as usize).min(src.saturating_sub(window));
             taps.base[i / group] = base as u32;
             let (first, weights) = self.at(i);
-            let (index, weight) = (&mut taps.index[4 * i..][..4], &mut taps.weight[4 * i..][..4]);
+            let place = if group == 32 { i - i % 32 + interleaved(i % 32) } else { i };
+            let (index, weight) = (&mut taps.index[each * place..][..each], &mut taps.weight[each * place..][..each]);
             index.fill((first - base) as u8);
             if weights == [128] {
                 // 128 does not fit a signed byte: the pixel counts twice.
@@ -93,7 +100,8 @@ impl Axis {
         };
         let each = (0..outputs).map(needed).max().unwrap_or(1);
         let padded = outputs.next_multiple_of(PAD);
-        let mut taps = QuadTaps { quads: each, first: vec![0; padded], weight: vec![0; padded * each * 4] };
+        let mut taps =
+            QuadTaps { quads: each, first: Aligned::zeros(padded), weight: Aligned::zeros(padded * each * 4) };
         for i in 0..outputs {
             let (first, weights) = self.at(i);
             let quad = (first / 4).min(quads - each);
@@ -106,6 +114,11 @@ impl Axis {
     }
 }
 
+/// Where the i-th of 32 outputs lies after two vectors of sixteen were packed lane by lane: what AVX-512 does to groups of sixteen.
+fn interleaved(i: usize) -> usize {
+    i % 16 / 4 * 8 + i / 16 * 4 + i % 4
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -115,12 +128,12 @@ mod tests {
         for (src, dst) in
             [(1, 1), (1, 9), (9, 1), (2, 3), (640, 960), (640, 274), (1280, 182), (31, 1), (5, 4), (8192, 8191)]
         {
-            for one in [128, 16384] {
+            for one in [128, 32768] {
                 let axis = Axis::new(src, dst, one);
                 for i in 0..dst {
                     let (first, weights) = axis.at(i);
                     assert_eq!(weights.iter().map(|w| i64::from(*w)).sum::<i64>(), one, "{src} to {dst} at {i}");
-                    assert!(first + weights.len() <= src && weights.iter().all(|w| *w >= 0));
+                    assert!(first + weights.len() <= src && weights.iter().all(|w| i64::from(*w) <= one));
                 }
             }
         }
@@ -133,9 +146,9 @@ mod tests {
             (twice.at(0), twice.at(1), twice.at(2), twice.at(3)),
             ((0, &[128][..]), (0, &[96, 32][..]), (0, &[32, 96][..]), (1, &[128][..]))
         );
-        let third = Axis::new(6, 2, 16384);
-        assert_eq!((third.at(0), third.at(1)), ((0, &[5461, 5462, 5461][..]), (3, &[5461, 5462, 5461][..])));
+        let third = Axis::new(6, 2, 32768);
+        assert_eq!((third.at(0), third.at(1)), ((0, &[10923, 10922, 10923][..]), (3, &[10923, 10922, 10923][..])));
         let half_as_much = Axis::new(3, 2, 128);
-        assert_eq!((half_as_much.at(0), half_as_much.at(1)), ((0, &[85, 43][..]), (1, &[43, 85][..])));
+        assert_eq!((half_as_much.at(0), half_as_much.at(1)), ((0, &[96, 32][..]), (1, &[32, 96][..])));
     }
 }

@@ -1,11 +1,12 @@
 //! Scaling of planes: a [`ScalePlan`] is made once for two sizes and run for every frame.
 //!
-//! One rule for every ratio: an output pixel is the mean of the source over a window of `max(1, ratio)` pixels centred on it, in each direction; the
-//! edge repeats. Enlarging this is bilinear; reducing it is the area average. Windows and weights are integers, made once.
+//! One rule for every ratio: an output pixel is the mean of the source over a window centred on it, in each direction; the edge repeats. The window is
+//! one pixel long up to a reduction of 1½:1 (that is bilinear) and as long as the ratio from 2:1 on (that is the area average), see `axis`.
+//! Windows and weights are integers, made once.
 //!
 //! Four ways, chosen by the sizes alone, so that every level computes the same:
 //! - exact 1:1, 2:1 and 4:1: copied, or means of 2×2 and 4×4;
-//! - narrow (at most 3:1 across): each source row is filtered across into words (Q7, exact), kept in a ring, and summed down (Q14);
+//! - narrow (at most 3:1 across): each source row is filtered across into words (Q7, exact), kept in a ring, and summed down (Q15);
 //! - wide: source rows are summed down into bytes (Q7), then sixteen such rows are filtered across together, turned on their side;
 //! - beyond 32:1 the picture is halved first, as often as needed.
 
@@ -15,7 +16,7 @@ pub(crate) mod scalar;
 use axis::Axis;
 
 use crate::level::Kernels;
-use crate::table::{BLOCK, Block, ByteTaps, PAD, QuadTaps};
+use crate::table::{Aligned, BATCH, BLOCK, Block, ByteTaps, PAD, PAIRS, QuadTaps, Ring, Rows};
 use crate::view::{Plane, PlaneMut, SizeError, check_side};
 
 /// Ratio across up to which four taps suffice.
@@ -25,7 +26,7 @@ const NARROW: usize = 3;
 const HALVE_BEYOND: usize = 32;
 
 /// Room for the taps of an output row: 32:1 touches at most 34 source rows.
-const TAPS: usize = 36;
+const TAPS: usize = 2 * PAIRS;
 
 /// How a plane of one size becomes a plane of another. Holds tables and scratch: a few times a row's bytes, up to a third of the source beyond 32:1.
 #[derive(Debug)]
@@ -125,63 +126,67 @@ fn quarter(kernels: Kernels, src: Plane<'_>, dst: &mut PlaneMut<'_>) {
     }
 }
 
-/// Across first: rows of words in a ring that holds what one output row needs.
+/// Across first: rows of words in a ring that holds what one output row needs, and what is filtered ahead.
 #[derive(Debug)]
 struct Narrow {
     taps: ByteTaps,
     down: Axis,
-    /// `rows` lines of `line` words.
-    ring: Vec<i16>,
-    rows: usize,
+    /// Lines of `line` words; their number is a power of two.
+    ring: Aligned<i16>,
     line: usize,
+    mask: usize,
 }
 
 impl Narrow {
     fn new(kernels: Kernels, src: (usize, usize), dst: (usize, usize)) -> Narrow {
-        let down = Axis::new(src.1, dst.1, 1 << 14);
-        let rows = down.longest().next_power_of_two();
+        let down = Axis::new(src.1, dst.1, 1 << 15);
+        let rows = (down.longest() + BATCH - 1).next_power_of_two();
         let line = dst.0.next_multiple_of(PAD);
         let across = Axis::new(src.0, dst.0, 1 << 7);
-        let taps = across.byte_taps(src.0, kernels.table.group, kernels.table.window);
-        Narrow { taps, down, ring: vec![0; rows * line], rows, line }
+        let taps = across.byte_taps(src.0, kernels.table.groups, kernels.table.window);
+        Narrow { taps, down, ring: Aligned::zeros(rows * line), line, mask: rows - 1 }
     }
 
     fn run(&mut self, kernels: Kernels, src: Plane<'_>, dst: &mut PlaneMut<'_>) {
+        let Narrow { taps: across, down, ring, line, mask } = self;
         let mut next = 0;
+        let (mut offsets, mut factors) = ([0; TAPS], [0; TAPS]);
         for y in 0..dst.height() {
-            let (first, weights) = self.down.at(y);
-            let mut offsets = [0; TAPS];
-            let mut padded = [0; TAPS];
-            let taps = weights.len().next_multiple_of(2);
-            for (i, weight) in weights.iter().enumerate() {
-                offsets[i] = ((first + i) & (self.rows - 1)) * self.line;
-                padded[i] = *weight;
-            }
-            // The odd one out is weighted 0; it must only be a line that is there.
-            offsets[taps - 1] = if taps == weights.len() { offsets[taps - 1] } else { offsets[0] };
-            next = first.max(next);
+            let (first, weights) = down.at(y);
             while next < first + weights.len() {
-                let line = &mut self.ring[(next & (self.rows - 1)) * self.line..][..self.line];
-                filter(kernels, src.row(next), &self.taps, line);
-                next += 1;
+                let count = BATCH.min(src.height() - next);
+                let ring = Ring { words: ring, line: *line, mask: *mask };
+                filter(kernels, src, next, count, across, ring);
+                next += count;
             }
+            for (i, weight) in weights.iter().enumerate() {
+                offsets[i] = ((first + i) & *mask) * *line;
+                factors[i] = *weight as i16;
+            }
+            if weights.len() == 1 {
+                (offsets[1], factors[1]) = (offsets[0], 0);
+            }
+            let taps = weights.len().max(2);
             // SAFETY: the processor has the level of `kernels`.
-            unsafe { (kernels.table.rows14)(&self.ring, &offsets[..taps], &padded[..taps], dst.row_mut(y)) };
+            unsafe { (kernels.table.down)(ring, &offsets[..taps], &factors[..taps], dst.row_mut(y)) };
         }
     }
 }
 
-/// One row across. A row that is shorter than a window is filtered from a copy.
-fn filter(kernels: Kernels, row: &[u8], taps: &ByteTaps, line: &mut [i16]) {
-    let mut short = [0; PAD];
-    let row = if row.len() < taps.window {
-        short[..row.len()].copy_from_slice(row);
-        &short[..]
+/// `count` rows from `first` on go across into the ring. Rows that are shorter than a window are filtered from a copy.
+fn filter(kernels: Kernels, src: Plane<'_>, first: usize, count: usize, taps: &ByteTaps, ring: Ring<'_>) {
+    let mut short = [0; BATCH * PAD];
+    let rows = if src.width() < taps.window {
+        for (i, copy) in short.chunks_exact_mut(PAD).enumerate().take(count) {
+            copy[..src.width()].copy_from_slice(src.row(first + i));
+        }
+        Rows { data: &short, stride: PAD, width: PAD, first, count }
     } else {
-        row
+        let data = &src.data()[first * src.stride()..];
+        Rows { data, stride: src.stride(), width: src.width(), first, count }
     };
     // SAFETY: the processor has the level of `kernels`.
-    unsafe { (kernels.table.row4)(row, taps, line) };
+    unsafe { (kernels.table.across)(rows, taps, ring) };
 }
 
 /// Down first, then across by blocks of rows.
@@ -190,10 +195,10 @@ struct Wide {
     taps: QuadTaps,
     down: Axis,
     /// [`BLOCK`] lines of bytes.
-    rows: Vec<u8>,
+    rows: Aligned<u8>,
     line: usize,
     /// The block turned on its side.
-    turned: Vec<u32>,
+    turned: Aligned<u32>,
 }
 
 impl Wide {
@@ -203,9 +208,9 @@ impl Wide {
         Wide {
             taps: across.quad_taps(line / 4),
             down: Axis::new(src.1, dst.1, 1 << 7),
-            rows: vec![0; BLOCK * line],
+            rows: Aligned::zeros(BLOCK * line),
             line,
-            turned: vec![0; line / 4 * BLOCK],
+            turned: Aligned::zeros(line / 4 * BLOCK),
         }
     }
 

@@ -1,23 +1,34 @@
 //! The scalar twins of the scaling kernels: they define the arithmetic that every other level repeats bit for bit.
 
-use crate::table::{BLOCK, Block, ByteTaps, QuadTaps};
-
-/// Rounding of the second pass of the narrow way: Q7 × Q14 to bytes.
-pub(crate) const ROUND21: i32 = 1 << 20;
+use crate::table::{BLOCK, Block, ByteTaps, QuadTaps, Ring, Rows};
 
 /// Q7 words, exact: at most 255 × 128.
-pub(crate) fn row4(src: &[u8], taps: &ByteTaps, out: &mut [i16]) {
-    for (i, out) in out.iter_mut().enumerate() {
-        let window = &src[taps.base[i / taps.group] as usize..];
-        let (index, weight) = (&taps.index[4 * i..][..4], &taps.weight[4 * i..][..4]);
-        *out = (0..4).map(|k| i16::from(window[usize::from(index[k])]) * i16::from(weight[k])).sum();
+pub(crate) fn across(rows: Rows<'_>, taps: &ByteTaps, mut ring: Ring<'_>) {
+    let each = taps.each;
+    for i in 0..rows.count {
+        let src = rows.row(i);
+        for (x, out) in ring.line(rows.first + i, taps.outputs).iter_mut().enumerate() {
+            let window = &src[taps.base[x / taps.group] as usize..];
+            let (index, weight) = (&taps.index[each * x..][..each], &taps.weight[each * x..][..each]);
+            *out = index.iter().zip(weight).map(|(i, w)| i16::from(window[usize::from(*i)]) * i16::from(*w)).sum();
+        }
     }
 }
 
-pub(crate) fn rows14(lines: &[i16], offsets: &[usize], weights: &[i16], out: &mut [u8]) {
+/// The high half of a product, doubled and rounded: Q7 × Q15 to Q7.
+fn scaled(value: i16, weight: i16) -> i16 {
+    ((i32::from(value) * i32::from(weight) + (1 << 14)) >> 15) as i16
+}
+
+pub(crate) fn down(lines: &[i16], offsets: &[usize], weights: &[i16], out: &mut [u8]) {
     for (x, out) in out.iter_mut().enumerate() {
-        let sum = offsets.iter().zip(weights).map(|(o, w)| i32::from(lines[o + x]) * i32::from(*w)).sum::<i32>();
-        *out = ((sum + ROUND21) >> 21) as u8;
+        let sum = if let ([a, b], [_, weight]) = (offsets, weights) {
+            let a = lines[a + x];
+            a + scaled(lines[b + x] - a, *weight)
+        } else {
+            offsets.iter().zip(weights).map(|(o, w)| scaled(lines[o + x], *w)).sum()
+        };
+        *out = ((sum + 64) >> 7) as u8;
     }
 }
 

@@ -4,8 +4,8 @@
 
 use std::arch::x86_64::*;
 
-use crate::scale::scalar::{self, ROUND21};
-use crate::table::{BLOCK, Block, ByteTaps, PAD, QuadTaps};
+use crate::scale::scalar;
+use crate::table::{BLOCK, Block, ByteTaps, PAD, PAIRS, QuadTaps, Ring, Rows};
 
 #[target_feature(enable = "avx2")]
 fn load(bytes: &[u8]) -> __m256i {
@@ -22,57 +22,101 @@ fn store(bytes: &mut [u8], value: __m256i) {
 }
 
 #[target_feature(enable = "avx2")]
-pub(crate) fn row4(src: &[u8], taps: &ByteTaps, out: &mut [i16]) {
-    assert!(taps.group == 4 && taps.window == 16 && src.len() >= 16);
+pub(crate) fn across(rows: Rows<'_>, taps: &ByteTaps, mut ring: Ring<'_>) {
+    assert!(taps.window == 16 && rows.width >= 16 && taps.group * taps.each == 16);
+    let groups = taps.outputs / taps.group;
     assert!(
-        out.len() <= taps.base.len() * 4 && taps.index.len() >= out.len() * 4 && taps.weight.len() >= out.len() * 4
+        taps.base.len() >= groups
+            && taps.index.len() >= taps.outputs * taps.each
+            && taps.weight.len() >= taps.outputs * taps.each
     );
-    let last = src.len() - 16;
-    for (i, out) in out.as_chunks_mut::<16>().0.iter_mut().enumerate() {
-        let window = |g: usize| {
-            let base = (taps.base[4 * i + g] as usize).min(last);
-            // SAFETY: 16 bytes from `base` on are in `src`, for `base` is at most its length less 16.
-            unsafe { _mm_loadu_si128(src.as_ptr().add(base).cast()) }
-        };
-        let table = |at: *const u8, g: usize| {
-            // SAFETY: the tables hold four bytes for each of the outputs asserted above; group 4i + g is one of theirs.
-            unsafe { _mm_loadu_si128(at.add((4 * i + g) * 16).cast()) }
-        };
-        let pairs = |low: usize, high: usize| {
-            let pixels = _mm256_set_m128i(window(high), window(low));
-            let at = taps.index.as_ptr();
-            let picked = _mm256_shuffle_epi8(pixels, _mm256_set_m128i(table(at, high), table(at, low)));
-            let at = taps.weight.as_ptr().cast();
-            _mm256_maddubs_epi16(picked, _mm256_set_m128i(table(at, high), table(at, low)))
-        };
-        let sums = _mm256_hadd_epi16(pairs(0, 2), pairs(1, 3));
-        // SAFETY: `out` is 16 words long.
-        unsafe { _mm256_storeu_si256(out.as_mut_ptr().cast(), sums) };
+    let (starts, outs, count) = (rows.starts(), ring.starts(rows.first, taps.outputs), rows.count);
+    let (last, ahead) = (rows.width - 16, count * rows.stride);
+    let at = |table: *const u8, group: usize| {
+        // SAFETY: the tables hold 16 bytes for each group, as asserted.
+        unsafe { _mm_loadu_si128(table.add(group * 16).cast()) }
+    };
+    let tables = |low: usize, high: usize| {
+        let (index, weight) = (taps.index.as_ptr(), taps.weight.as_ptr().cast());
+        (_mm256_set_m128i(at(index, high), at(index, low)), _mm256_set_m128i(at(weight, high), at(weight, low)))
+    };
+    let window = |row: *const u8, base: u32| {
+        // SAFETY: 16 bytes from there on are in the row, for `last` is its length less 16.
+        unsafe { _mm_loadu_si128(row.wrapping_add((base as usize).min(last)).cast()) }
+    };
+    let products = |row: *const u8, low: u32, high: u32, (index, weight): (__m256i, __m256i)| {
+        let pixels = _mm256_set_m128i(window(row, high), window(row, low));
+        _mm256_maddubs_epi16(_mm256_shuffle_epi8(pixels, index), weight)
+    };
+    let put = |line: *mut i16, block: usize, words: __m256i| {
+        // SAFETY: a line holds all outputs, 16 for each block.
+        unsafe { _mm256_storeu_si256(line.add(block * 16).cast(), words) };
+    };
+    // A prefetch may name any address.
+    let fetch = |row: *const u8, base: u32| _mm_prefetch::<_MM_HINT_T0>(row.wrapping_add(base as usize + ahead).cast());
+    if taps.each == 2 {
+        for (block, base) in taps.base[..groups].as_chunks::<2>().0.iter().enumerate() {
+            let tables = tables(2 * block, 2 * block + 1);
+            for (row, out) in starts.iter().zip(outs).take(count) {
+                fetch(*row, base[0]);
+                put(out, block, products(*row, base[0], base[1], tables));
+            }
+        }
+    } else {
+        for (block, base) in taps.base[..groups].as_chunks::<4>().0.iter().enumerate() {
+            let (even, odd) = (tables(4 * block, 4 * block + 2), tables(4 * block + 1, 4 * block + 3));
+            for (row, out) in starts.iter().zip(outs).take(count) {
+                fetch(*row, base[0]);
+                let even = products(*row, base[0], base[2], even);
+                put(out, block, _mm256_hadd_epi16(even, products(*row, base[1], base[3], odd)));
+            }
+        }
     }
 }
 
 #[target_feature(enable = "avx2")]
-pub(crate) fn rows14(lines: &[i16], offsets: &[usize], weights: &[i16], out: &mut [u8]) {
-    let width = out.len();
-    let padded = width.next_multiple_of(PAD);
+pub(crate) fn down(lines: &[i16], offsets: &[usize], weights: &[i16], out: &mut [u8]) {
+    let padded = out.len().next_multiple_of(PAD);
     assert!(offsets.len() == weights.len() && offsets.iter().all(|o| o + padded <= lines.len()));
-    for x in (0..width).step_by(32) {
-        let half = |x: usize| {
-            let (mut low, mut high) = (_mm256_set1_epi32(ROUND21), _mm256_set1_epi32(ROUND21));
-            for (o, w) in offsets.as_chunks::<2>().0.iter().zip(weights.as_chunks::<2>().0) {
-                // SAFETY: 16 words from each offset + x on are in `lines`, for x + 16 is at most `padded`.
-                let (a, b) = unsafe {
-                    let at = lines.as_ptr().add(x);
-                    (_mm256_loadu_si256(at.add(o[0]).cast()), _mm256_loadu_si256(at.add(o[1]).cast()))
-                };
-                let weight = _mm256_set1_epi32(i32::from(w[0]) | i32::from(w[1]) << 16);
-                low = _mm256_add_epi32(low, _mm256_madd_epi16(_mm256_unpacklo_epi16(a, b), weight));
-                high = _mm256_add_epi32(high, _mm256_madd_epi16(_mm256_unpackhi_epi16(a, b), weight));
+    let line = |offset: usize, x: usize| {
+        // SAFETY: x + 16 is at most `padded`, and `padded` words from each offset on are in `lines`.
+        unsafe { _mm256_loadu_si256(lines.as_ptr().add(offset + x).cast()) }
+    };
+    let half = _mm256_set1_epi16(64);
+    match (offsets, weights) {
+        (&[a, b], &[_, w]) => {
+            let w = _mm256_set1_epi16(w);
+            finish(out, |x| {
+                let (a, b) = (line(a, x), line(b, x));
+                let sum = _mm256_add_epi16(a, _mm256_mulhrs_epi16(_mm256_sub_epi16(b, a), w));
+                _mm256_srli_epi16::<7>(_mm256_add_epi16(sum, half))
+            });
+        }
+        (&[a, b, c], &[u, v, w]) => {
+            let (u, v, w) = (_mm256_set1_epi16(u), _mm256_set1_epi16(v), _mm256_set1_epi16(w));
+            finish(out, |x| {
+                let sum = _mm256_add_epi16(half, _mm256_mulhrs_epi16(line(a, x), u));
+                let rest = _mm256_add_epi16(_mm256_mulhrs_epi16(line(b, x), v), _mm256_mulhrs_epi16(line(c, x), w));
+                _mm256_srli_epi16::<7>(_mm256_add_epi16(sum, rest))
+            });
+        }
+        _ => finish(out, |x| {
+            let mut sum = half;
+            for (o, w) in offsets.iter().zip(weights) {
+                sum = _mm256_add_epi16(sum, _mm256_mulhrs_epi16(line(*o, x), _mm256_set1_epi16(*w)));
             }
-            _mm256_packs_epi32(_mm256_srai_epi32::<21>(low), _mm256_srai_epi32::<21>(high))
-        };
-        let bytes = _mm256_permute4x64_epi64::<0b11_01_10_00>(_mm256_packus_epi16(half(x), half(x + 16)));
-        put(&mut out[x..], bytes);
+            _mm256_srli_epi16::<7>(sum)
+        }),
+    }
+}
+
+/// Words of `part` as bytes.
+#[target_feature(enable = "avx2")]
+#[inline]
+fn finish(out: &mut [u8], part: impl Fn(usize) -> __m256i) {
+    for x in (0..out.len()).step_by(32) {
+        let bytes = _mm256_packus_epi16(part(x), part(x + 16));
+        put(&mut out[x..], _mm256_permute4x64_epi64::<0b11_01_10_00>(bytes));
     }
 }
 
@@ -94,10 +138,15 @@ pub(crate) fn rows7(data: &[u8], offsets: &[usize], weights: &[i8], width: usize
     if width < 32 {
         return scalar::rows7(data, offsets, weights, width, ahead, out);
     }
+    assert!(offsets.len() <= 2 * PAIRS);
+    let mut factors = [_mm256_setzero_si256(); PAIRS];
+    for (factor, w) in factors.iter_mut().zip(weights.as_chunks::<2>().0) {
+        *factor = _mm256_set1_epi16(i16::from_le_bytes([w[0] as u8, w[1] as u8]));
+    }
     for x in (0..width).step_by(32) {
         let x = x.min(width - 32);
         let (mut low, mut high) = (_mm256_set1_epi16(64), _mm256_set1_epi16(64));
-        for (o, w) in offsets.as_chunks::<2>().0.iter().zip(weights.as_chunks::<2>().0) {
+        for (o, weight) in offsets.as_chunks::<2>().0.iter().zip(&factors) {
             // SAFETY: 32 bytes from each offset + x on are in `data`, for x + 32 is at most `width`. A prefetch may name any address.
             let (a, b) = unsafe {
                 let (a, b) = (data.as_ptr().add(o[0] + x), data.as_ptr().add(o[1] + x));
@@ -105,9 +154,8 @@ pub(crate) fn rows7(data: &[u8], offsets: &[usize], weights: &[i8], width: usize
                 _mm_prefetch::<_MM_HINT_T0>(b.wrapping_add(ahead).cast());
                 (_mm256_loadu_si256(a.cast()), _mm256_loadu_si256(b.cast()))
             };
-            let weight = _mm256_set1_epi16(i16::from_le_bytes([w[0] as u8, w[1] as u8]));
-            low = _mm256_add_epi16(low, _mm256_maddubs_epi16(_mm256_unpacklo_epi8(a, b), weight));
-            high = _mm256_add_epi16(high, _mm256_maddubs_epi16(_mm256_unpackhi_epi8(a, b), weight));
+            low = _mm256_add_epi16(low, _mm256_maddubs_epi16(_mm256_unpacklo_epi8(a, b), *weight));
+            high = _mm256_add_epi16(high, _mm256_maddubs_epi16(_mm256_unpackhi_epi8(a, b), *weight));
         }
         store(&mut out[x..], _mm256_packus_epi16(_mm256_srli_epi16::<7>(low), _mm256_srli_epi16::<7>(high)));
     }

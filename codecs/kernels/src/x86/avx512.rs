@@ -3,8 +3,8 @@
 
 use std::arch::x86_64::*;
 
-use crate::scale::scalar::{self, ROUND21};
-use crate::table::{BLOCK, Block, ByteTaps, PAD, QuadTaps};
+use crate::scale::scalar;
+use crate::table::{BLOCK, Block, ByteTaps, PAD, PAIRS, QuadTaps, Ring, Rows};
 
 /// The first `count` of 64 lanes.
 fn mask(count: usize) -> u64 {
@@ -25,66 +25,129 @@ fn store(bytes: &mut [u8], value: __m512i) {
     unsafe { _mm512_mask_storeu_epi8(bytes.as_mut_ptr().cast(), mask(bytes.len()), value) };
 }
 
+/// Words come out as packing leaves them (lane k: outputs 4k to 4k + 3 and 16 + 4k to 16 + 4k + 3 of each 32); `down` puts them in order.
 #[target_feature(enable = "avx512f,avx512bw,avx512vbmi,avx512vnni")]
-pub(crate) fn row4(src: &[u8], taps: &ByteTaps, out: &mut [i16]) {
-    assert!(taps.group == 16 && taps.window == 64 && src.len() >= 64);
-    assert!(
-        out.len() <= taps.base.len() * 16 && taps.index.len() >= out.len() * 4 && taps.weight.len() >= out.len() * 4
-    );
-    let last = src.len() - 64;
-    let order = _mm512_setr_epi64(0, 2, 4, 6, 1, 3, 5, 7);
-    for ((i, out), bases) in out.as_chunks_mut::<32>().0.iter_mut().enumerate().zip(taps.base.as_chunks::<2>().0) {
-        let sixteen = |g: usize| {
-            let base = (bases[g] as usize).min(last);
-            // SAFETY: 64 bytes from `base` on are in `src`, for `base` is at most its length less 64; the tables hold 64 bytes for each
-            // group of the outputs asserted above.
-            let (pixels, index, weight) = unsafe {
-                (
-                    _mm512_loadu_si512(src.as_ptr().add(base).cast()),
-                    _mm512_loadu_si512(taps.index.as_ptr().add((2 * i + g) * 64).cast()),
-                    _mm512_loadu_si512(taps.weight.as_ptr().add((2 * i + g) * 64).cast()),
-                )
-            };
-            _mm512_dpbusd_epi32(_mm512_setzero_si512(), _mm512_permutexvar_epi8(index, pixels), weight)
-        };
-        let words = _mm512_permutexvar_epi64(order, _mm512_packs_epi32(sixteen(0), sixteen(1)));
-        // SAFETY: `out` is 32 words long.
-        unsafe { _mm512_storeu_si512(out.as_mut_ptr().cast(), words) };
+pub(crate) fn across(rows: Rows<'_>, taps: &ByteTaps, mut ring: Ring<'_>) {
+    assert!(taps.window == 64 && rows.width >= 64 && taps.group * taps.each == 64);
+    let groups = taps.outputs / taps.group;
+    assert!(taps.base.len() >= groups && taps.index.len() >= groups * 64 && taps.weight.len() >= groups * 64);
+    let (starts, outs, count) = (rows.starts(), ring.starts(rows.first, taps.outputs), rows.count);
+    let (last, ahead) = (rows.width - 64, count * rows.stride);
+    let window = |row: *const u8, base: u32| {
+        let at = row.wrapping_add((base as usize).min(last));
+        // SAFETY: 64 bytes from there on are in the row, for `last` is its length less 64. A prefetch may name any address.
+        unsafe {
+            _mm_prefetch::<_MM_HINT_T0>(at.wrapping_add(ahead).cast());
+            _mm512_loadu_si512(at.cast())
+        }
+    };
+    let tables = |group: usize| {
+        // SAFETY: both tables hold 64 bytes for each group, as asserted.
+        unsafe {
+            let (index, weight) = (taps.index.as_ptr().add(group * 64), taps.weight.as_ptr().add(group * 64));
+            (_mm512_loadu_si512(index.cast()), _mm512_loadu_si512(weight.cast()))
+        }
+    };
+    let put = |line: *mut i16, block: usize, words: __m512i| {
+        // SAFETY: a line holds all outputs, 32 for each block.
+        unsafe { _mm512_storeu_si512(line.add(block * 32).cast(), words) };
+    };
+    if taps.each == 2 {
+        for (block, base) in taps.base[..groups].iter().enumerate() {
+            let (index, weight) = tables(block);
+            for (row, out) in starts.iter().zip(outs).take(count) {
+                let picked = _mm512_permutexvar_epi8(index, window(*row, *base));
+                put(out, block, _mm512_maddubs_epi16(picked, weight));
+            }
+        }
+    } else {
+        for (block, base) in taps.base[..groups].as_chunks::<2>().0.iter().enumerate() {
+            let ((index, weight), (index2, weight2)) = (tables(2 * block), tables(2 * block + 1));
+            for (row, out) in starts.iter().zip(outs).take(count) {
+                let zero = _mm512_setzero_si512();
+                let a = _mm512_permutexvar_epi8(index, window(*row, base[0]));
+                let b = _mm512_permutexvar_epi8(index2, window(*row, base[1]));
+                let (a, b) = (_mm512_dpbusd_epi32(zero, a, weight), _mm512_dpbusd_epi32(zero, b, weight2));
+                put(out, block, _mm512_packs_epi32(a, b));
+            }
+        }
     }
 }
 
-#[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
-pub(crate) fn rows14(lines: &[i16], offsets: &[usize], weights: &[i16], out: &mut [u8]) {
+#[target_feature(enable = "avx512f,avx512bw")]
+pub(crate) fn down(lines: &[i16], offsets: &[usize], weights: &[i16], out: &mut [u8]) {
     let padded = out.len().next_multiple_of(PAD);
     assert!(offsets.len() == weights.len() && offsets.iter().all(|o| o + padded <= lines.len()));
-    let order = _mm512_setr_epi64(0, 2, 4, 6, 1, 3, 5, 7);
-    for (i, out) in out.chunks_mut(64).enumerate() {
-        let half = |x: usize| {
-            let (mut low, mut high) = (_mm512_set1_epi32(ROUND21), _mm512_set1_epi32(ROUND21));
-            for (o, w) in offsets.as_chunks::<2>().0.iter().zip(weights.as_chunks::<2>().0) {
-                // SAFETY: 32 words from each offset + x on are in `lines`, for x + 32 is at most `padded`.
-                let (a, b) = unsafe {
-                    let at = lines.as_ptr().add(x);
-                    (_mm512_loadu_si512(at.add(o[0]).cast()), _mm512_loadu_si512(at.add(o[1]).cast()))
-                };
-                let weight = _mm512_set1_epi32(i32::from(w[0]) | i32::from(w[1]) << 16);
-                low = _mm512_dpwssd_epi32(low, _mm512_unpacklo_epi16(a, b), weight);
-                high = _mm512_dpwssd_epi32(high, _mm512_unpackhi_epi16(a, b), weight);
+    let line = |offset: usize, x: usize| {
+        // SAFETY: x + 32 is at most `padded`, and `padded` words from each offset on are in `lines`.
+        unsafe { _mm512_loadu_si512(lines.as_ptr().add(offset + x).cast()) }
+    };
+    let half = _mm512_set1_epi16(64);
+    match (offsets, weights) {
+        (&[a, b], &[_, w]) => {
+            let w = _mm512_set1_epi16(w);
+            finish(out, |x| {
+                let (a, b) = (line(a, x), line(b, x));
+                let sum = _mm512_add_epi16(a, _mm512_mulhrs_epi16(_mm512_sub_epi16(b, a), w));
+                _mm512_srli_epi16::<7>(_mm512_add_epi16(sum, half))
+            });
+        }
+        (&[a, b, c], &[u, v, w]) => {
+            let (u, v, w) = (_mm512_set1_epi16(u), _mm512_set1_epi16(v), _mm512_set1_epi16(w));
+            finish(out, |x| {
+                let sum = _mm512_add_epi16(half, _mm512_mulhrs_epi16(line(a, x), u));
+                let rest = _mm512_add_epi16(_mm512_mulhrs_epi16(line(b, x), v), _mm512_mulhrs_epi16(line(c, x), w));
+                _mm512_srli_epi16::<7>(_mm512_add_epi16(sum, rest))
+            });
+        }
+        (&[a, b, c, d], &[t, u, v, w]) => {
+            let (t, u, v, w) = (_mm512_set1_epi16(t), _mm512_set1_epi16(u), _mm512_set1_epi16(v), _mm512_set1_epi16(w));
+            finish(out, |x| {
+                let sum = _mm512_add_epi16(_mm512_mulhrs_epi16(line(a, x), t), _mm512_mulhrs_epi16(line(b, x), u));
+                let rest = _mm512_add_epi16(_mm512_mulhrs_epi16(line(c, x), v), _mm512_mulhrs_epi16(line(d, x), w));
+                _mm512_srli_epi16::<7>(_mm512_add_epi16(_mm512_add_epi16(sum, rest), half))
+            });
+        }
+        _ => finish(out, |x| {
+            let mut sum = half;
+            for (o, w) in offsets.iter().zip(weights) {
+                sum = _mm512_add_epi16(sum, _mm512_mulhrs_epi16(line(*o, x), _mm512_set1_epi16(*w)));
             }
-            _mm512_packs_epi32(_mm512_srai_epi32::<21>(low), _mm512_srai_epi32::<21>(high))
-        };
-        let bytes = _mm512_packus_epi16(half(i * 64), half(i * 64 + 32));
-        store(out, _mm512_permutexvar_epi64(order, bytes));
+            _mm512_srli_epi16::<7>(sum)
+        }),
+    }
+}
+
+/// Words of `part` as bytes, in order again.
+#[target_feature(enable = "avx512f,avx512bw")]
+#[inline]
+fn finish(out: &mut [u8], part: impl Fn(usize) -> __m512i) {
+    let order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
+    let whole = out.len() / 64 * 64;
+    for x in (0..whole).step_by(64) {
+        let bytes = _mm512_permutexvar_epi32(order, _mm512_packus_epi16(part(x), part(x + 32)));
+        store(&mut out[x..x + 64], bytes);
+    }
+    let rest = out.len() - whole;
+    if rest > 0 {
+        let low = part(whole);
+        let high = if rest > 32 { part(whole + 32) } else { low };
+        store(&mut out[whole..], _mm512_permutexvar_epi32(order, _mm512_packus_epi16(low, high)));
     }
 }
 
 #[target_feature(enable = "avx512f,avx512bw")]
 pub(crate) fn rows7(data: &[u8], offsets: &[usize], weights: &[i8], width: usize, ahead: usize, out: &mut [u8]) {
     assert!(offsets.len() == weights.len() && out.len() >= width && offsets.iter().all(|o| o + width <= data.len()));
+    assert!(offsets.len() <= 2 * PAIRS);
+    let mut factors = [_mm512_setzero_si512(); PAIRS];
+    for (factor, w) in factors.iter_mut().zip(weights.as_chunks::<2>().0) {
+        *factor = _mm512_set1_epi16(i16::from_le_bytes([w[0] as u8, w[1] as u8]));
+    }
     for (i, out) in out[..width].chunks_mut(64).enumerate() {
         let lanes = mask(out.len());
         let (mut low, mut high) = (_mm512_set1_epi16(64), _mm512_set1_epi16(64));
-        for (o, w) in offsets.as_chunks::<2>().0.iter().zip(weights.as_chunks::<2>().0) {
+        for (o, weight) in offsets.as_chunks::<2>().0.iter().zip(&factors) {
             // SAFETY: lanes beyond `width` are masked; the others are in `data`, for offset + width is. A prefetch may name any address.
             let (a, b) = unsafe {
                 let (a, b) = (data.as_ptr().add(o[0] + i * 64), data.as_ptr().add(o[1] + i * 64));
@@ -92,9 +155,8 @@ pub(crate) fn rows7(data: &[u8], offsets: &[usize], weights: &[i8], width: usize
                 _mm_prefetch::<_MM_HINT_T0>(b.wrapping_add(ahead).cast());
                 (_mm512_maskz_loadu_epi8(lanes, a.cast()), _mm512_maskz_loadu_epi8(lanes, b.cast()))
             };
-            let weight = _mm512_set1_epi16(i16::from_le_bytes([w[0] as u8, w[1] as u8]));
-            low = _mm512_add_epi16(low, _mm512_maddubs_epi16(_mm512_unpacklo_epi8(a, b), weight));
-            high = _mm512_add_epi16(high, _mm512_maddubs_epi16(_mm512_unpackhi_epi8(a, b), weight));
+            low = _mm512_add_epi16(low, _mm512_maddubs_epi16(_mm512_unpacklo_epi8(a, b), *weight));
+            high = _mm512_add_epi16(high, _mm512_maddubs_epi16(_mm512_unpackhi_epi8(a, b), *weight));
         }
         store(out, _mm512_packus_epi16(_mm512_srli_epi16::<7>(low), _mm512_srli_epi16::<7>(high)));
     }
