@@ -1,6 +1,6 @@
 # Plenum. `make run` starts the appliance, `make test` proves it, `make bench` measures it.
 SEEDS ?= 100
-TARGET ?= all
+TARGET ?= dataplane
 SECONDS ?= 60
 
 .PHONY: run build test lint bench sim fuzz fmt help
@@ -10,7 +10,7 @@ help:
 	@echo "make test   run every test (sets up what is missing)"
 	@echo "make lint   formatting, clippy, shell scripts"
 	@echo "make sim SEEDS=n   n seeds of the simulation"
-	@echo "make fuzz TARGET=vp8 SECONDS=60   coverage-guided fuzzing of one target, or of all"
+	@echo "make fuzz TARGET=vp8 SECONDS=60   coverage-guided fuzzing of a target, dataplane or all"
 	@echo "make bench  benchmarks with peers in the same run; the report goes to target/bench/"
 
 build:

@@ -1,5 +1,5 @@
 #!/bin/bash
-# Fuzzes one target, or every one in turn, with coverage guidance: packaging/fuzz.sh TARGET|all SECONDS
+# Fuzzes targets in turn with coverage guidance: packaging/fuzz.sh TARGET|dataplane|all SECONDS
 # What libFuzzer finds grows in target/fuzz/work/<target>; an input that crashes lies in target/fuzz/artifacts and fails the run.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -9,12 +9,19 @@ out=target/fuzz guided=tests/fuzz/guided
 # Coverage counters for everything in Rust; the passes are stable compiler options, so no nightly is needed.
 flags="-Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 -Cllvm-args=-sanitizer-coverage-inline-8bit-counters"
 flags="$flags -Cllvm-args=-sanitizer-coverage-pc-table -Cllvm-args=-sanitizer-coverage-trace-compares -Ccodegen-units=1"
+control="sdp settings request_json request_form"
+features=()
+case " all $control " in *" $target "*) features=(--features control) ;; esac
 host=$(rustc -vV | sed -n 's/^host: //p')
 cp Cargo.lock "$guided/" # The versions that are shipped.
-RUSTFLAGS=$flags cargo build --release --manifest-path "$guided/Cargo.toml" --target "$host" --target-dir "$out"
+RUSTFLAGS=$flags cargo build --release --manifest-path "$guided/Cargo.toml" --target "$host" --target-dir "$out" "${features[@]}"
 
-names=$target
-[ "$target" != all ] || names=$(ls tests/fuzz/corpus)
+every=$(find tests/fuzz/corpus -mindepth 1 -maxdepth 1 -printf '%f\n' | sort)
+case $target in
+    all) names=$every ;;
+    dataplane) names=$(grep -vwE "${control// /|}" <<<"$every") ;;
+    *) names=$target ;;
+esac
 mkdir -p "$out/artifacts"
 for name in $names; do
     mkdir -p "$out/work/$name"

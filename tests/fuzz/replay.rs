@@ -2,12 +2,18 @@
 //!
 //! `PLENUM_WRITE_CORPUS=1 cargo test -p plenum-tests --test fuzz` writes the seed files after `seeds.rs` changed.
 
+mod control;
 mod seeds;
 mod targets;
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use targets::TARGETS;
+use targets::Target;
+
+/// Every target with its name, which is that of its corpus folder.
+fn targets() -> impl Iterator<Item = &'static (&'static str, Target)> {
+    targets::TARGETS.iter().chain(control::TARGETS)
+}
 
 fn corpus() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus")
@@ -22,7 +28,7 @@ fn entries(folder: &Path) -> Vec<PathBuf> {
 
 #[test]
 fn every_file_of_the_corpus_passes_its_target() {
-    for (name, target) in TARGETS {
+    for (name, target) in targets() {
         let files = entries(&corpus().join(name));
         assert!(!files.is_empty(), "{name} has no corpus");
         for file in files {
@@ -38,7 +44,7 @@ fn every_file_of_the_corpus_passes_its_target() {
 fn every_folder_of_the_corpus_has_a_target() {
     for folder in entries(&corpus()) {
         let name = folder.file_name().expect("a name").to_string_lossy().into_owned();
-        assert!(TARGETS.iter().any(|(target, _)| *target == name), "{name} has no target");
+        assert!(targets().any(|(target, _)| *target == name), "{name} has no target");
     }
 }
 
@@ -59,7 +65,7 @@ fn the_corpus_holds_the_seeds() {
 #[test]
 fn every_cut_and_every_flipped_bit_of_a_seed_passes_its_target() {
     for seed in seeds::all() {
-        let (_, target) = TARGETS.iter().find(|(name, _)| *name == seed.target).expect("a target");
+        let (_, target) = targets().find(|(name, _)| *name == seed.target).expect("a target");
         for cut in 0..seed.bytes.len() {
             target(&seed.bytes[..cut]);
         }
@@ -88,7 +94,7 @@ fn random_mutations_of_the_seeds_pass_their_targets() {
     let all = seeds::all();
     let mut state = 1;
     for seed in &all {
-        let (_, target) = TARGETS.iter().find(|(name, _)| *name == seed.target).expect("a target");
+        let (_, target) = targets().find(|(name, _)| *name == seed.target).expect("a target");
         let siblings: Vec<_> = all.iter().filter(|s| s.target == seed.target).collect();
         for round in 0..rounds {
             let mut bytes = seed.bytes.clone();

@@ -2,18 +2,28 @@
 
 #![no_main]
 
+#[cfg(feature = "control")]
+#[path = "../../control.rs"]
+mod control;
 #[path = "../../targets.rs"]
 mod targets;
 
 use std::sync::OnceLock;
-use targets::{TARGETS, Target};
+use targets::Target;
+
+fn all() -> Vec<(&'static str, Target)> {
+    #[cfg(feature = "control")]
+    return targets::TARGETS.iter().chain(control::TARGETS).copied().collect();
+    #[cfg(not(feature = "control"))]
+    targets::TARGETS.to_vec()
+}
 
 fn chosen() -> Target {
     static CHOSEN: OnceLock<Target> = OnceLock::new();
     *CHOSEN.get_or_init(|| {
         let name = std::env::var("PLENUM_FUZZ_TARGET").unwrap_or_default();
-        let found = TARGETS.iter().find(|(target, _)| *target == name);
-        let names = || TARGETS.iter().map(|(target, _)| *target).collect::<Vec<_>>().join(", ");
+        let names = || all().iter().map(|(target, _)| *target).collect::<Vec<_>>().join(", ");
+        let found = all().into_iter().find(|(target, _)| *target == name);
         found.unwrap_or_else(|| panic!("PLENUM_FUZZ_TARGET={name:?} is none of {}", names())).1
     })
 }
