@@ -2,7 +2,7 @@
 //! a family is added when its issue begins.
 
 /// Families with a few words for each item.
-pub(crate) const FAMILIES: &[(&str, &[&str])] = &[("MGMT", MGMT)];
+pub(crate) const FAMILIES: &[(&str, &[&str])] = &[("MGMT", MGMT), ("CMS", CMS)];
 
 /// In-conference management API.
 const MGMT: &[&str] = &[
@@ -68,4 +68,36 @@ const MGMT: &[&str] = &[
     "the profile dedicated_compat",
     "versions, and the calls of the removed chapter",
     "the Pexip-named paths",
+];
+
+/// Cisco-style events.
+const CMS: &[&str] = &[
+    "authTokens: Basic, a GUID in a header",
+    "the WebSocket, one token for one connection",
+    "the same port as the web admin",
+    "Origin of another site",
+    "the handshake; permessage-deflate is declined",
+    "5 connections, 100 subscriptions, fragments, binary frames, pings",
+    "both sides may speak after 101",
+    "JSON: message and messageAck",
+    "subscribeRequest",
+    "ack, then pending, then active",
+    "the list is the complete wish",
+    "kept or replaced by resource and index",
+    "deactivated",
+    "elements: what triggers and what is told",
+    "callListUpdate: add, update, remove",
+    "rosterUpdate; remove says why",
+    "callInfoUpdate",
+    "clients acknowledge, or are closed",
+    "the current state on active",
+    "elements of calls",
+    "elements of callInfo",
+    "elements of callRoster",
+    "several calls at once",
+    "moving to another call and to the lobby",
+    "the REST API",
+    "call records as another source (optional)",
+    "releases",
+    "the guide's sample",
 ];

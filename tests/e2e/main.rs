@@ -3,6 +3,7 @@
 mod appliance;
 mod browser;
 mod client;
+mod cms;
 mod codecs;
 mod conference;
 mod data;

@@ -207,6 +207,7 @@ impl Driver {
             Request::Offer(offer) => self.offer(offer, pending),
             Request::Wishes { alias, by, target, call, slots } => self.wishes(&alias, by, target, call, slots, pending),
             Request::Follow { .. } | Request::Resume(_) | Request::Observe => self.follow(request),
+            Request::Meetings(which) => Ok(Reply::Meetings(self.meetings(which))),
             Request::Conferences(None) => Ok(Reply::Conferences(self.model.conferences().map(info).collect())),
             Request::Conferences(Some(name)) => {
                 let key = self.place(&name, By::Operator)?;
@@ -302,7 +303,8 @@ impl Driver {
 fn writes(request: &Request) -> bool {
     match request {
         Request::Check { .. } | Request::Follow { .. } | Request::Resume(_) | Request::Observe => false,
-        Request::Conferences(_) | Request::Page { .. } | Request::Audit(_) | Request::Wishes { .. } => false,
+        Request::Conferences(_) | Request::Page { .. } | Request::Audit(_) => false,
+        Request::Wishes { .. } | Request::Meetings(_) => false,
         Request::Do { command, .. } => {
             !matches!(command, Command::Roster | Command::Status | Command::Extend | Command::Message { .. })
         }

@@ -13,6 +13,7 @@ mod gauges;
 mod legs;
 mod lost;
 mod media;
+mod meetings;
 mod moves;
 mod offers;
 mod persist;
@@ -21,7 +22,7 @@ mod sight;
 
 pub use clock::Clock;
 pub use gauges::Gauges;
-pub use request::{ConferenceInfo, Failure, Offer, Reply, Request};
+pub use request::{ConferenceInfo, Failure, MeetingNow, Offer, Reply, Request, Which};
 
 use crate::accounts::Accounts;
 use crate::audit::{Note, Origin};

@@ -8,9 +8,11 @@ use crate::store::rows::SettingsRow;
 use plenum_contract::spec::SlotWish;
 use plenum_model::event::Status;
 use plenum_model::{
-    By, CallId, Command, ConferenceId, ConferenceKey, Join, LayoutEntry, ParticipantId, ParticipantKey,
-    ParticipantView, Refusal, Role, ServiceState, Settings, TokenHash,
+    By, CallId, Command, ConferenceId, ConferenceKey, Join, LayoutEntry, MeetingId, MeetingView, Participant,
+    ParticipantId, ParticipantKey, ParticipantView, Refusal, Role, ServiceState, Settings, TokenHash,
 };
+use std::collections::BTreeSet;
+use std::sync::Arc;
 
 /// One request. It is cloned only when the store failed and the batch is done again without what could not be kept.
 #[derive(Clone, Debug)]
@@ -61,6 +63,8 @@ pub enum Request {
     Resume(ParticipantKey),
     /// Follow all conferences, as whoever may operate.
     Observe,
+    /// An operator's look at meetings that go on.
+    Meetings(Which),
     /// An operator's list of conferences, or the one with this alias or UUID.
     Conferences(Option<String>),
     /// A part of that list.
@@ -96,6 +100,7 @@ impl Request {
             Request::Follow { .. } => "follow",
             Request::Resume(_) => "resume",
             Request::Observe => "observe",
+            Request::Meetings(_) => "meetings",
             Request::Conferences(_) | Request::Page { .. } => "conferences",
             Request::Create(_) => "create",
             Request::Change(..) => "change",
@@ -104,6 +109,32 @@ impl Request {
             Request::Audit(_) => "audit",
         }
     }
+}
+
+/// Which meetings.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Which {
+    /// All that go on.
+    All,
+    /// This one.
+    Call(MeetingId),
+    /// The one that this participant is in.
+    Participant(ParticipantId),
+    /// The one that this media connection is of.
+    Leg(CallId),
+}
+
+/// A meeting with everybody in it who may be seen.
+#[derive(Clone, Debug)]
+pub struct MeetingNow {
+    /// The meeting itself.
+    pub view: MeetingView,
+    /// In the order they came.
+    pub members: Vec<Arc<Participant>>,
+    /// Who holds the presentation floor.
+    pub presenter: Option<ParticipantKey>,
+    /// Who speaks now.
+    pub speaking: BTreeSet<ParticipantKey>,
 }
 
 /// An SDP offer.
@@ -178,6 +209,8 @@ pub enum Reply {
     Stream(Subscription),
     /// Everything that happens, from now on.
     Observing(Observer),
+    /// Meetings that go on.
+    Meetings(Vec<MeetingNow>),
     /// For operators.
     Conferences(Vec<ConferenceInfo>),
     /// A part of them, and how many there are in all.

@@ -61,6 +61,18 @@ impl Val {
         Val::Text(text.into())
     }
 
+    /// As XML has it; `None` = there is no value.
+    pub(super) fn plain(&self) -> Option<String> {
+        match self {
+            Val::Null => None,
+            Val::Flag(flag) => Some(flag.to_string()),
+            Val::Number(number) => Some(number.to_string()),
+            Val::Word(word) => Some((*word).into()),
+            Val::Text(text) => Some(text.to_string()),
+            Val::Lock(locked) => Some(if *locked { "locked" } else { "unlocked" }.into()),
+        }
+    }
+
     /// As `calls` writes it; everything else writes values as they are.
     pub(super) fn of_calls(&self) -> Val {
         match self {

@@ -8,6 +8,7 @@ mod elements;
 mod frames;
 mod messages;
 mod names;
+mod rest;
 mod session;
 mod socket;
 #[cfg(test)]
@@ -22,14 +23,17 @@ use axum::Router;
 use axum::extract::State;
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::routing::{any, get, post};
 use std::sync::{Arc, Mutex, PoisonError};
 use tokens::{Tokens, Worth};
 use tokio::sync::Semaphore;
 
 /// Routes of this face.
 pub fn routes() -> Router<App> {
-    Router::new().route("/api/v1/authTokens", post(auth_token)).route("/events/v1", get(socket::events))
+    Router::new()
+        .route("/api/v1/authTokens", post(auth_token))
+        .route("/events/v1", get(socket::events))
+        .route("/api/v1/{*rest}", any(rest::serve))
 }
 
 /// What this face keeps.

@@ -3,7 +3,6 @@
 use plenum_model::{Kind, LayoutName, ParticipantView, ServiceState};
 
 /// The thirteen layouts of CMS-22.
-#[cfg(test)]
 pub(super) const LAYOUTS: [&str; 13] = [
     "allEqual",
     "speakerOnly",
@@ -45,7 +44,6 @@ pub(super) fn layout_word(layout: LayoutName) -> &'static str {
 
 /// What a client wishes who names a layout: `Some(None)` = no choice of their own. Names that grow with the number of people
 /// mean what fits `people` now. `None` = no such name.
-#[cfg(test)]
 pub(super) fn layout_wish(word: &str, people: usize) -> Option<Option<LayoutName>> {
     let fits = |of: &[&str]| {
         let shows = |name: &&&str| LayoutName::parse(name).is_some_and(|layout| layout.tiles() >= people);
