@@ -14,6 +14,7 @@ pub mod config;
 pub mod driver;
 pub mod events;
 pub mod faces;
+pub mod hooks;
 pub mod http;
 pub mod link;
 pub mod outside;

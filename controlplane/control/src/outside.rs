@@ -18,7 +18,7 @@ pub enum Kind {
     Meeting,
     /// Locked, guests muted, started, chat, recording or streaming changed.
     Status,
-    /// The last one left.
+    /// The last one left, or it was ended: who was still there is gone.
     MeetingEnded,
     /// Somebody came, or waits.
     ParticipantJoined,

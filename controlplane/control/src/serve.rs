@@ -49,6 +49,10 @@ pub struct Settings {
     pub dedicated_compat: bool,
     /// Entries of the audit log that are kept of each class.
     pub audit_keep: u32,
+    /// Events that wait for one webhook; beyond, the oldest give way.
+    pub webhook_spool: u32,
+    /// Whether webhooks may go to addresses that are not of the public Internet, and over plain HTTP.
+    pub webhook_private: bool,
     /// The CMS face.
     pub cms: CmsSettings,
 }
@@ -148,6 +152,8 @@ impl Default for Settings {
             dedicated_compat: false,
             cms: CmsSettings::default(),
             audit_keep: 100_000,
+            webhook_spool: 100_000,
+            webhook_private: false,
         }
     }
 }
@@ -224,6 +230,8 @@ impl Control {
         let (close, closing) = watch::channel(false);
         let limits = &self.settings.limits;
         let places = Places::new(limits.connections, limits.connections_per_address);
+        let private = self.settings.webhook_private;
+        tokio::spawn(crate::hooks::deliver::run(handle.clone(), gauges.clone(), private, closing.clone()));
         let app = App::new(self.settings.clone(), handle.clone(), gauges, closing.clone());
         let router = http::router(app);
         let socket = path.join(SOCKET);

@@ -10,6 +10,7 @@ mod operator;
 pub use login::{Logins, hash_password, make_password};
 pub use operator::{Admin, Denied, Operator, Steerer, Via};
 
+use crate::hooks::{Hook, MAX_HOOKS};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
@@ -84,13 +85,15 @@ pub struct Key {
     pub used: Arc<AtomicU64>,
 }
 
-/// Every account by name and every key by id.
+/// What admins manage: every account by name, every key and webhook by id.
 #[derive(Clone, Debug, Default)]
 pub struct Directory {
     /// By name.
     pub accounts: BTreeMap<String, Account>,
     /// By id.
     pub keys: BTreeMap<String, Key>,
+    /// By id.
+    pub hooks: BTreeMap<String, Hook>,
 }
 
 /// A change that an admin asks for. Secrets in it are hashes already.
@@ -129,6 +132,15 @@ pub enum Change {
     },
     /// The key with this id or name goes.
     DeleteKey(String),
+    /// A new webhook.
+    AddHook {
+        /// Its id.
+        id: String,
+        /// What it is.
+        hook: Hook,
+    },
+    /// The webhook with this id goes, and what waits for it.
+    DeleteHook(String),
 }
 
 /// Why a change was not done.
@@ -158,6 +170,8 @@ pub enum Touched {
     Account(String),
     /// A key.
     Key(String),
+    /// A webhook.
+    Hook(String),
 }
 
 impl Directory {
@@ -213,6 +227,17 @@ impl Directory {
                 let id = id.ok_or(Refused::Unknown("key"))?;
                 self.keys.remove(&id);
                 Ok(Touched::Key(id))
+            }
+            Change::AddHook { id, hook } => {
+                if self.hooks.len() >= MAX_HOOKS {
+                    return Err(Refused::Limit(MAX_HOOKS, "webhooks"));
+                }
+                self.hooks.insert(id.clone(), Hook { created: unix, ..hook });
+                Ok(Touched::Hook(id))
+            }
+            Change::DeleteHook(id) => {
+                self.hooks.remove(&id).ok_or(Refused::Unknown("webhook"))?;
+                Ok(Touched::Hook(id))
             }
         }
     }

@@ -65,6 +65,8 @@ fn account_deed(change: &Change) -> Deed {
         Change::DeleteAccount(name) => deed("account_delete", name, None),
         Change::AddKey { id, name, role, .. } => deed("key_add", name, Some(format!("{id}, {}", role.name()))),
         Change::DeleteKey(id) => deed("key_delete", id, None),
+        Change::AddHook { id, hook } => deed("webhook_add", id, Some(hook.url.clone())),
+        Change::DeleteHook(id) => deed("webhook_delete", id, None),
     }
 }
 

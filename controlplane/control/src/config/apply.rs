@@ -121,6 +121,8 @@ impl Config {
                 ..serve::CmsSettings::default()
             },
             audit_keep: self.audit.keep,
+            webhook_spool: self.webhooks.spool,
+            webhook_private: self.webhooks.private_addresses,
         }
     }
 

@@ -101,7 +101,8 @@ fn read(path: &Path) -> Result<Table, ConfigError> {
 
 /// Section and key that a variable names; `None` for variables that are not about a section of ours.
 fn setting(name: &str) -> Option<(&'static str, String)> {
-    const SECTIONS: [&str; 10] = ["server", "tls", "media", "codecs", "ice", "limits", "log", "mgmt", "cms", "audit"];
+    const SECTIONS: [&str; 11] =
+        ["server", "tls", "media", "codecs", "ice", "limits", "log", "mgmt", "cms", "audit", "webhooks"];
     let name = name.strip_prefix("PLENUM_")?.to_ascii_lowercase();
     let (section, key) = name.split_once('_')?;
     let section = SECTIONS.into_iter().find(|s| *s == section)?;

@@ -36,6 +36,7 @@ pub struct Config {
     pub mgmt: Mgmt,
     pub cms: Cms,
     pub audit: Audit,
+    pub webhooks: Webhooks,
 }
 
 /// `[server]`
@@ -253,6 +254,22 @@ pub struct Audit {
 impl Default for Audit {
     fn default() -> Audit {
         Audit { keep: 100_000 }
+    }
+}
+
+/// `[webhooks]`
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+#[allow(missing_docs, reason = "default.toml documents the fields")]
+pub struct Webhooks {
+    pub private_addresses: bool,
+    #[serde(deserialize_with = "values::entries")]
+    pub spool: u32,
+}
+
+impl Default for Webhooks {
+    fn default() -> Webhooks {
+        Webhooks { private_addresses: false, spool: 100_000 }
     }
 }
 

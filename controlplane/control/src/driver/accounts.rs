@@ -39,7 +39,16 @@ impl Directories {
                 let body = body(directory.keys.get(&id));
                 Write::Key(id, body)
             }
+            Touched::Hook(id) => {
+                let body = body(directory.hooks.get(&id));
+                Write::Hook(id, body)
+            }
         })
+    }
+
+    /// As it is shown.
+    pub(super) fn now(&self) -> Arc<Directory> {
+        self.shown.now()
     }
 
     pub(super) fn commit(&mut self) {

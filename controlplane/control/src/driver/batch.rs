@@ -52,7 +52,9 @@ impl Driver {
                 Input::Ask(request @ (Request::Follow { .. } | Request::Resume(_) | Request::Observe), _, answer) => {
                     follows.push((request, answer))
                 }
-                Input::Ask(Request::Audit(query), _, answer) => reads.push((query, answer)),
+                Input::Ask(request @ (Request::Audit(_) | Request::Spooled { .. }), _, answer) => {
+                    reads.push((request, answer))
+                }
                 Input::Ask(request, origin, answer) => asks.push((request, origin, answer)),
                 Input::Note(note) => self.noted(note),
                 Input::Tick(done) => ticks.push(done),
@@ -63,9 +65,8 @@ impl Driver {
             self.tick().await;
         }
         self.asks(asks).await;
-        for (query, answer) in reads {
-            let found = self.store.audit(&query).await.map_err(|_| Failure::Store);
-            let _ = answer.send(found.map(Reply::Audit));
+        for (request, answer) in reads {
+            let _ = answer.send(self.read(request).await);
         }
         // Readers begin after the events of this batch: what they are shown first already contains them.
         for (request, answer) in follows {
@@ -75,6 +76,19 @@ impl Driver {
             let _ = done.send(());
         }
         end
+    }
+
+    /// What is not in memory.
+    async fn read(&mut self, request: Request) -> Result<Reply, Failure> {
+        let found = match request {
+            Request::Audit(query) => self.store.audit(&query).await.map(Reply::Audit),
+            Request::Spooled { hook, limit } => self.store.spooled(&hook, limit).await.map(Reply::Spooled),
+            _ => return Err(Failure::Busy),
+        };
+        found.map_err(|error| {
+            tracing::warn!(error = &error as &dyn std::error::Error, "the store cannot be read");
+            Failure::Store
+        })
     }
 
     async fn asks(&mut self, asks: Vec<(Request, Option<Origin>, Answer)>) {
@@ -96,6 +110,8 @@ impl Driver {
             }
             done.push((request, answer, reply, wrote));
         }
+        let spooled = self.spool(&pending.events);
+        pending.writes.extend(spooled);
         let (rows, more) = (std::mem::take(&mut pending.rows), std::mem::take(&mut pending.writes));
         if (rows.is_empty() && more.is_empty()) || self.write(rows, more).await {
             self.keep(pending);
@@ -223,7 +239,11 @@ impl Driver {
                 Ok(Reply::Page(page, found.len()))
             }
             // Read beside the batch.
-            Request::Audit(_) => Err(Failure::Busy),
+            Request::Audit(_) | Request::Spooled { .. } => Err(Failure::Busy),
+            Request::Delivered { hook, last } => {
+                pending.writes.push(Write::Delivered(hook, last));
+                Ok(Reply::Done)
+            }
             Request::Create(settings) => {
                 let id = ConferenceId(*uuid::Uuid::new_v4().as_bytes());
                 match pending.take(self.model.apply(now, Action::Create(NewConference { id, settings })))? {
@@ -305,6 +325,7 @@ fn writes(request: &Request) -> bool {
         Request::Check { .. } | Request::Follow { .. } | Request::Resume(_) | Request::Observe => false,
         Request::Conferences(_) | Request::Page { .. } | Request::Audit(_) => false,
         Request::Wishes { .. } | Request::Meetings(_) => false,
+        Request::Spooled { .. } => false,
         Request::Do { command, .. } => {
             !matches!(command, Command::Roster | Command::Status | Command::Extend | Command::Message { .. })
         }

@@ -1,5 +1,6 @@
 //! Numbers for `/metrics` and `/health`: written by the driver and by the faces, read without asking the driver.
 
+use crate::hooks::States;
 use plenum_contract::event::Metrics;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -37,6 +38,8 @@ pub struct Gauges {
     pub media_up: AtomicBool,
     /// Media planes that replaced another since start.
     pub media_restarts: AtomicU64,
+    /// How deliveries to webhooks go.
+    pub hooks: States,
     media: Mutex<Metrics>,
 }
 

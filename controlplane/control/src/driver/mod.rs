@@ -19,6 +19,7 @@ mod offers;
 mod persist;
 mod request;
 mod sight;
+mod spool;
 
 pub use clock::Clock;
 pub use gauges::Gauges;
@@ -37,18 +38,19 @@ use lost::Lost;
 use media::Media;
 use plenum_contract::event::EventBody as Told;
 use plenum_model::{Action, ConferenceKey, Fact, LegKey, Limits, MediaChange, Model, Outcome, ParticipantKey, Row};
+use spool::Spool;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 
 /// Requests that wait. Behind them the next is refused at once: a queue that is longer than this takes longer than clients
 /// wait, and would only hold memory.
 const QUEUE: usize = 4_096;
 /// Requests in one transaction.
 const BATCH: usize = 256;
-/// Writes that wait for a store that fails; beyond them, entries of the audit log are lost.
+/// Writes that wait for a store that fails; beyond them, entries of the audit log and events of webhooks are lost.
 const UNWRITTEN: usize = 4_096;
 /// How often time is looked at: tokens end at most this late.
 const TICK: Duration = Duration::from_secs(1);
@@ -69,9 +71,15 @@ pub(crate) enum Input {
 pub struct Handle {
     inputs: mpsc::Sender<Input>,
     accounts: Accounts,
+    spooled: watch::Receiver<()>,
 }
 
 impl Handle {
+    /// Changes whenever something is written for webhooks.
+    pub fn spooled(&self) -> watch::Receiver<()> {
+        self.spooled.clone()
+    }
+
     /// Accounts and keys as they are now.
     pub fn accounts(&self) -> &Accounts {
         &self.accounts
@@ -136,6 +144,7 @@ pub struct Driver {
     store: Store,
     accounts: Directories,
     auditor: Auditor,
+    spool: Spool,
     logs: Logs,
     gauges: Arc<Gauges>,
     inputs: mpsc::Receiver<Input>,
@@ -185,6 +194,7 @@ impl Driver {
         gauges.store_ok.store(true, Relaxed);
         let (inputs, queue) = mpsc::channel(QUEUE);
         let media = Media::new(link);
+        let (spool, spooled) = Spool::new(&model);
         let driver = Driver {
             settings,
             clock,
@@ -195,6 +205,7 @@ impl Driver {
             store,
             accounts: Directories::new(accounts.clone()),
             auditor: Auditor::default(),
+            spool,
             logs: Logs::default(),
             gauges: gauges.clone(),
             inputs: queue,
@@ -202,7 +213,7 @@ impl Driver {
             unwritten,
             unwritten_writes: Vec::new(),
         };
-        Ok((driver, Handle { inputs, accounts }, gauges))
+        Ok((driver, Handle { inputs, accounts, spooled }, gauges))
     }
 
     /// Runs until [`Handle::end`] or until nobody can ask any more.
@@ -248,6 +259,8 @@ impl Driver {
     fn happened(&mut self, action: Action) {
         let effects = self.model.apply(self.clock.now(), action);
         self.unwritten.extend(effects.rows);
+        let spooled = self.spool(&effects.events);
+        self.later(spooled);
         self.publish(effects.events);
         self.media.tell(&self.model, &mut self.legs, &effects.media);
         self.tell_sight(&effects.media, []);
@@ -292,6 +305,7 @@ impl Driver {
             Ok(()) => {
                 self.unwritten.clear();
                 self.unwritten_writes.clear();
+                self.spool_written();
                 if !self.gauges.store_ok.swap(true, Relaxed) {
                     tracing::info!("the store can be written again");
                 }
@@ -309,8 +323,13 @@ impl Driver {
 
     /// Written with the next batch, or at the next tick. While the store fails there is a bound; what is beyond it is lost.
     fn later(&mut self, writes: Vec<Write>) {
-        let room = UNWRITTEN.saturating_sub(self.unwritten_writes.len());
-        self.unwritten_writes.extend(writes.into_iter().take(room));
+        for write in writes {
+            if self.unwritten_writes.len() < UNWRITTEN {
+                self.unwritten_writes.push(write);
+            } else if let Write::Spool(hook, _) = &write {
+                self.gauges.hooks.of(hook, |state| state.lost += 1);
+            }
+        }
     }
 
     /// Appends what happened, conference by conference.

@@ -4,6 +4,7 @@ use crate::accounts;
 use crate::audit;
 use crate::calls::{CallError, Present};
 use crate::events::{Observer, Subscription};
+use crate::hooks::Spooled;
 use crate::store::rows::SettingsRow;
 use plenum_contract::spec::SlotWish;
 use plenum_model::event::Status;
@@ -86,6 +87,20 @@ pub enum Request {
     Accounts(accounts::Change),
     /// An admin reads the audit log.
     Audit(audit::Query),
+    /// What waits for a webhook.
+    Spooled {
+        /// Its id.
+        hook: String,
+        /// Most events.
+        limit: u32,
+    },
+    /// A webhook took everything up to this event.
+    Delivered {
+        /// Its id.
+        hook: String,
+        /// The last event.
+        last: u64,
+    },
 }
 
 impl Request {
@@ -107,6 +122,7 @@ impl Request {
             Request::Delete(_) => "delete",
             Request::Accounts(_) => "accounts",
             Request::Audit(_) => "audit",
+            Request::Spooled { .. } | Request::Delivered { .. } => "webhook",
         }
     }
 }
@@ -217,6 +233,8 @@ pub enum Reply {
     Page(Vec<ConferenceInfo>, usize),
     /// What the audit log has.
     Audit(audit::Found),
+    /// What waits for a webhook.
+    Spooled(Spooled),
     /// A conference was made.
     Created(ConferenceId),
 }

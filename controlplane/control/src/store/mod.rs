@@ -9,6 +9,7 @@ pub mod rows;
 
 use crate::accounts::Directory;
 use crate::audit::{Class, Found, Note, PAGE, Query, WINDOW};
+use crate::hooks::Spooled;
 use plenum_contract::SessionSpec;
 use plenum_contract::spec::SlotWish;
 use plenum_model::{LegKey, ParticipantKey, Saved, TokenHash};
@@ -34,6 +35,9 @@ const MIGRATIONS: &[&str] = &[
     "CREATE TABLE audit (id INTEGER PRIMARY KEY AUTOINCREMENT, class INTEGER NOT NULL, at INTEGER NOT NULL, who TEXT NOT NULL,
        action TEXT NOT NULL, conference TEXT NOT NULL, body TEXT NOT NULL) STRICT;
      CREATE INDEX audit_by_class ON audit (class, id);",
+    "CREATE TABLE hooks (id TEXT PRIMARY KEY, body TEXT NOT NULL) STRICT, WITHOUT ROWID;
+     CREATE TABLE spool (id INTEGER PRIMARY KEY AUTOINCREMENT, hook TEXT NOT NULL, body TEXT NOT NULL) STRICT;
+     CREATE INDEX spool_by_hook ON spool (hook, id);",
 ];
 
 /// How long a write waits for another process that has the store open. Longer would hold up everybody's requests.
@@ -87,6 +91,14 @@ pub enum Write {
     Audit(Box<Note>),
     /// Only so many of these entries stay, the newest.
     TrimAudit(Class, u32),
+    /// A webhook, by id; deleting takes its spool along.
+    Hook(String, Option<String>),
+    /// An event for a webhook.
+    Spool(String, String),
+    /// A webhook has everything up to this id.
+    Delivered(String, u64),
+    /// Only so many events of a webhook stay, the newest.
+    TrimSpool(String, u32),
 }
 
 /// What a start finds.
@@ -108,6 +120,8 @@ pub struct Store {
     file: Option<PathBuf>,
     /// The last write was refused because the file cannot be written. SQLite opens such a file for reading and goes on so.
     read_only: bool,
+    /// Events that gave way at the bound of a spool, since this was last asked.
+    given_way: Vec<(String, u64)>,
 }
 
 impl Store {
@@ -133,7 +147,7 @@ impl Store {
         let options =
             options.journal_mode(SqliteJournalMode::Wal).synchronous(SqliteSynchronous::Normal).busy_timeout(BUSY);
         let connection = SqliteConnection::connect_with(&options).await?;
-        let mut store = Store { connection, file: None, read_only: false };
+        let mut store = Store { connection, file: None, read_only: false, given_way: Vec::new() };
         store.migrate().await?;
         Ok(store)
     }
@@ -163,7 +177,8 @@ impl Store {
             && let Some(file) = self.file.clone()
         {
             // What was opened for reading stays so, even if the file can be written again.
-            *self = Store::open(&file).await?;
+            let given_way = std::mem::take(&mut self.given_way);
+            *self = Store { given_way, ..Store::open(&file).await? };
         }
         let written = self.write(writes).await;
         self.read_only = matches!(&written, Err(StoreError::Sql(error)) if is_read_only(error));
@@ -171,15 +186,47 @@ impl Store {
     }
 
     async fn write(&mut self, writes: &[Write]) -> Result<(), StoreError> {
+        let mut given_way = Vec::new();
         let mut transaction = self.connection.begin().await?;
         for write in writes {
-            statement(write).execute(&mut *transaction).await?;
+            let done = statement(write).execute(&mut *transaction).await?;
+            if let Write::TrimSpool(hook, _) = write
+                && done.rows_affected() > 0
+            {
+                given_way.push((hook.clone(), done.rows_affected()));
+            }
+            if let Write::Hook(id, None) = write {
+                query("DELETE FROM spool WHERE hook = ?").bind(id).execute(&mut *transaction).await?;
+            }
             if let Write::Participant(key, _, None) = write {
                 query("DELETE FROM tokens WHERE participant = ?").bind(*key).execute(&mut *transaction).await?;
             }
         }
         transaction.commit().await?;
+        self.given_way.extend(given_way);
         Ok(())
+    }
+
+    /// Events of webhooks that gave way since this was last asked.
+    pub fn given_way(&mut self) -> Vec<(String, u64)> {
+        std::mem::take(&mut self.given_way)
+    }
+
+    /// What waits for a webhook, the oldest first, and how many there are.
+    ///
+    /// # Errors
+    /// SQLite failed.
+    pub async fn spooled(&mut self, hook: &str, limit: u32) -> Result<Spooled, StoreError> {
+        let sql = "SELECT id, body FROM spool WHERE hook = ? ORDER BY id LIMIT ?";
+        let rows = query(sql).bind(hook).bind(i64::from(limit)).fetch_all(&mut self.connection).await?;
+        let mut found = Spooled::default();
+        for row in rows {
+            let (id, body): (i64, String) = (row.try_get(0)?, row.try_get(1)?);
+            found.events.push((id.cast_unsigned(), body));
+        }
+        let count = query_scalar::<_, i64>("SELECT count(*) FROM spool WHERE hook = ?").bind(hook);
+        found.pending = count.fetch_one(&mut self.connection).await?.cast_unsigned();
+        Ok(found)
     }
 
     /// Everything, at start.
@@ -262,6 +309,13 @@ impl Store {
             match serde_json::from_str(&body) {
                 Ok(key) => drop(directory.keys.insert(id, key)),
                 Err(_) => tracing::error!(id, "a key of the store cannot be read and is left out"),
+            }
+        }
+        for row in query("SELECT id, body FROM hooks").fetch_all(&mut self.connection).await? {
+            let (id, body): (String, String) = (row.try_get(0)?, row.try_get(1)?);
+            match serde_json::from_str(&body) {
+                Ok(hook) => drop(directory.hooks.insert(id, hook)),
+                Err(_) => tracing::error!(id, "a webhook of the store cannot be read and is left out"),
             }
         }
         Ok(directory)
@@ -347,6 +401,19 @@ fn statement(write: &Write) -> sqlx::query::Query<'_, Sqlite, sqlx::sqlite::Sqli
             let body = serde_json::to_string(entry).unwrap_or_default();
             let row = query(sql).bind(*class as i64).bind(entry.at.cast_signed()).bind(&entry.who).bind(&entry.action);
             row.bind(entry.conference.as_deref().unwrap_or_default()).bind(body)
+        }
+        Write::Hook(id, Some(body)) => {
+            query("INSERT OR REPLACE INTO hooks (id, body) VALUES (?, ?)").bind(id).bind(body)
+        }
+        Write::Hook(id, None) => query("DELETE FROM hooks WHERE id = ?").bind(id),
+        Write::Spool(hook, body) => query("INSERT INTO spool (hook, body) VALUES (?, ?)").bind(hook).bind(body),
+        Write::Delivered(hook, last) => {
+            query("DELETE FROM spool WHERE hook = ? AND id <= ?").bind(hook).bind(last.cast_signed())
+        }
+        Write::TrimSpool(hook, keep) => {
+            let sql = "DELETE FROM spool WHERE hook = ?1 AND id <= \
+                       (SELECT id FROM spool WHERE hook = ?1 ORDER BY id DESC LIMIT 1 OFFSET ?2)";
+            query(sql).bind(hook).bind(i64::from(*keep))
         }
         Write::TrimAudit(class, keep) => {
             let sql = "DELETE FROM audit WHERE class = ?1 AND id <= \

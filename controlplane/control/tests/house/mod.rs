@@ -119,12 +119,16 @@ impl House {
 
     /// On a file, to be started again on the same one.
     pub async fn on(file: &Path) -> House {
+        House::on_with(file, Settings::default()).await
+    }
+
+    pub async fn on_with(file: &Path, settings: Settings) -> House {
         let fresh = !file.exists();
         let mut store = Store::open(file).await.unwrap();
         if fresh {
             add_room(&mut store, pin_room()).await;
         }
-        House::start(store, Settings::default()).await
+        House::start(store, settings).await
     }
 
     async fn start(mut store: Store, settings: Settings) -> House {
@@ -138,6 +142,8 @@ impl House {
         let (driver, handle, gauges) = Driver::new(settings.clone(), store, clock, link, facts).await.unwrap();
         let driving = tokio::spawn(driver.run());
         let (ending, closing) = watch::channel(false);
+        let private = settings.webhook_private;
+        tokio::spawn(plenum::hooks::deliver::run(handle.clone(), gauges.clone(), private, closing.clone()));
         let app = App::new(settings, handle.clone(), gauges.clone(), closing);
         House { router: router(app), handle, gauges, commands, media, hand, driving, _ending: ending }
     }

@@ -93,9 +93,27 @@ fn control(app: &App, text: &mut Text) {
         "Refused logins that the audit log leaves out.",
         get(&gauges.audit_dropped),
     );
+    webhooks(app, text);
     text.head("plenum_http_answers_total", "counter", "HTTP answers by class.");
     for (i, count) in gauges.answers.iter().enumerate() {
         text.line("plenum_http_answers_total", &format!("class=\"{}xx\"", i + 1), get(count));
+    }
+}
+
+fn webhooks(app: &App, text: &mut Text) {
+    type Column = (&'static str, &'static str, &'static str, fn(&crate::hooks::State) -> u64);
+    const COLUMNS: [Column; 4] = [
+        ("plenum_webhook_pending", "gauge", "Events that wait for a webhook.", |s| s.pending),
+        ("plenum_webhook_deliveries_total", "counter", "Deliveries that a webhook took.", |s| s.delivered),
+        ("plenum_webhook_failures_total", "counter", "Deliveries that failed; they are tried again.", |s| s.failed),
+        ("plenum_webhook_lost_total", "counter", "Events that gave way at the bound of a spool.", |s| s.lost),
+    ];
+    let states = app.gauges.hooks.now();
+    for (name, kind, help, value) in COLUMNS {
+        text.head(name, kind, help);
+        for (hook, state) in &states {
+            text.line(name, &format!("hook=\"{hook}\""), value(state));
+        }
     }
 }
 

@@ -11,6 +11,7 @@ mod docs;
 mod metrics;
 mod participants;
 mod status;
+mod webhooks;
 
 pub use docs::openapi;
 
@@ -47,6 +48,7 @@ fn api() -> OpenApiRouter<App> {
         .merge(conferences::routes())
         .merge(participants::routes())
         .merge(accounts::routes())
+        .merge(webhooks::routes())
         .merge(audit::routes())
 }
 
