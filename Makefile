@@ -3,11 +3,12 @@ SEEDS ?= 100
 TARGET ?= dataplane
 SECONDS ?= 60
 
-.PHONY: run build test lint bench sim fuzz fmt help
+.PHONY: run build test test-arm lint bench sim fuzz fmt help
 
 help:
 	@echo "make run    build the release programs, start the appliance, print the address to open"
 	@echo "make test   run every test (sets up what is missing)"
+	@echo "make test-arm   the kernels on aarch64, under qemu"
 	@echo "make lint   formatting, clippy, shell scripts"
 	@echo "make sim SEEDS=n   n seeds of the simulation"
 	@echo "make fuzz TARGET=vp8 SECONDS=60   coverage-guided fuzzing of a target, dataplane or all"
@@ -24,6 +25,14 @@ test:
 	@packaging/setup.sh test
 	cargo build -p plenum -p plenum-media
 	cargo test --workspace --no-fail-fast
+	for level in scalar avx2 neon; do PLENUM_SIMD=$$level cargo test -p plenum-kernels || exit 1; done
+
+# The kernels on another architecture, in an emulator.
+test-arm:
+	@packaging/setup.sh arm
+	CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER=aarch64-linux-gnu-gcc \
+	CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUNNER='qemu-aarch64-static -L /usr/aarch64-linux-gnu' \
+	cargo test -p plenum-kernels --target aarch64-unknown-linux-gnu
 
 sim:
 	@packaging/setup.sh build
@@ -42,6 +51,7 @@ bench:
 	@packaging/setup.sh bench
 	cargo build --release -p plenum -p plenum-media -p plenum-bench
 	target/release/plenum-bench
+	cargo run --release -p plenum-kernels --example measure | tee target/bench/kernels.md
 
 fmt:
 	cargo fmt --all

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs what Plenum needs on Debian 12 and is missing. Idempotent: with nothing missing it changes nothing and asks nobody.
-# usage: packaging/setup.sh build|test|bench      (test includes build, bench includes test)
+# usage: packaging/setup.sh build|test|bench|arm      (test includes build, bench includes test; arm: build and an emulator of aarch64)
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -11,8 +11,9 @@ test_packages=(chromium fonts-noto-cjk iproute2 openssl procps util-linux python
 case $level in
   build) ;;
   test) packages+=("${test_packages[@]}") ;;
-  bench) packages+=("${test_packages[@]}" janus golang-go golang-github-pion-webrtc.v3-dev) ;;
-  *) echo "usage: $0 build|test|bench" >&2; exit 2 ;;
+  bench) packages+=("${test_packages[@]}" janus libyuv0 golang-go golang-github-pion-webrtc.v3-dev) ;;
+  arm) packages+=(gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user-static) ;;
+  *) echo "usage: $0 build|test|bench|arm" >&2; exit 2 ;;
 esac
 
 missing=()
@@ -33,6 +34,11 @@ fi
 if ! command -v cargo >/dev/null; then
   echo "setup: Rust 1.95 or newer is needed (rustup.rs)" >&2
   exit 1
+fi
+
+if [ "$level" = arm ]; then
+  rustup target list --installed | grep -qx aarch64-unknown-linux-gnu || rustup target add aarch64-unknown-linux-gnu
+  exit
 fi
 
 # aiortc is an independent WebRTC stack in Python; it lives in an environment of its own under target/.
