@@ -16,6 +16,11 @@ case $level in
   *) echo "usage: $0 build|test|bench|arm" >&2; exit 2 ;;
 esac
 
+# Pexip's client library comes with npm; whoever has a node of another source keeps it.
+if [ "$level" != build ] && ! { command -v node && command -v npm; } >/dev/null; then
+  packages+=(nodejs npm)
+fi
+
 missing=()
 for package in "${packages[@]}"; do
   # A plain query of dpkg's database: no lock, no network.
@@ -49,5 +54,17 @@ if [ "$level" != build ]; then
     mkdir -p target
     /usr/bin/python3 -m venv "$venv"
     "$venv/bin/pip" install --quiet --disable-pip-version-check -r tests/interop/requirements.txt
+  fi
+fi
+
+# Pexip's own client library and a bundler, in the versions of the lock file, under target/.
+if [ "$level" != build ]; then
+  pexip=target/pexip
+  if ! cmp -s tests/interop/pexip/package-lock.json "$pexip/installed"; then
+    echo "setup: preparing Pexip's client library for the interop tests"
+    mkdir -p "$pexip"
+    cp tests/interop/pexip/package.json tests/interop/pexip/package-lock.json "$pexip/"
+    (cd "$pexip" && npm ci --ignore-scripts --no-audit --no-fund --no-update-notifier --loglevel=error >/dev/null)
+    cp "$pexip/package-lock.json" "$pexip/installed"
   fi
 fi

@@ -61,6 +61,14 @@ impl Appliance {
         format!("https://127.0.0.1:{}", self.port)
     }
 
+    /// Makes a conference, as its operator on the machine does.
+    pub(crate) fn create(&self, arguments: &[&str]) {
+        let mut command = Command::new(program("plenum"));
+        command.args(["conference", "create", "--data"]).arg(self.data.path()).args(arguments);
+        let made = command.output().expect("plenum starts");
+        assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    }
+
     /// The port of HTTPS.
     pub(crate) fn port(&self) -> u16 {
         self.port
@@ -220,7 +228,11 @@ pub(crate) fn free_port() -> u16 {
 
 /// A TLS connection that trusts whatever certificate it is shown: the appliance makes its own.
 pub(crate) fn tls_connect(port: u16) -> Option<rustls::StreamOwned<rustls::ClientConnection, TcpStream>> {
-    let tcp = TcpStream::connect(("127.0.0.1", port)).ok()?;
+    tls_over(TcpStream::connect(("127.0.0.1", port)).ok()?)
+}
+
+/// The same over a connection that is there.
+pub(crate) fn tls_over(tcp: TcpStream) -> Option<rustls::StreamOwned<rustls::ClientConnection, TcpStream>> {
     tcp.set_read_timeout(Some(Duration::from_secs(5))).ok()?;
     let config = crate::trust::client_config();
     let name = rustls::pki_types::ServerName::try_from("127.0.0.1").ok()?;

@@ -56,7 +56,19 @@ pub(crate) struct Person {
 
 /// One exchange.
 pub(crate) fn exchange(at: &Appliance, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Answer {
-    let mut stream = tls_connect(at.port()).expect("the appliance accepts");
+    let text = attempt(at, method, path, headers, body).expect("the appliance accepts");
+    Answer::read(&text).unwrap_or_else(|| panic!("{method} {path}: no answer: {text:?}"))
+}
+
+/// One exchange with an appliance that may be killed meanwhile: the result of a success, `None` = nobody knows.
+pub(crate) fn attempt_post(at: &Appliance, path: &str, token: &str, body: &Value) -> Option<Value> {
+    let answer = Answer::read(&attempt(at, "POST", path, &[("token", token)], &body.to_string())?)?;
+    let json = serde_json::from_str::<Value>(&answer.body).ok()?;
+    (answer.status == 200 && json["status"] == "success").then(|| json["result"].clone())
+}
+
+fn attempt(at: &Appliance, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Option<String> {
+    let mut stream = tls_connect(at.port())?;
     let more: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
     let length = body.len();
     let head = format!(
@@ -66,8 +78,7 @@ pub(crate) fn exchange(at: &Appliance, method: &str, path: &str, headers: &[(&st
     let _ = stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(body.as_bytes()));
     let mut bytes = Vec::new();
     let _ = stream.read_to_end(&mut bytes);
-    let text = String::from_utf8_lossy(&bytes);
-    Answer::read(&text).unwrap_or_else(|| panic!("{method} {path}: no answer: {text:?}"))
+    Some(String::from_utf8_lossy(&bytes).into_owned())
 }
 
 pub(crate) fn post(at: &Appliance, path: &str, token: Option<&str>, body: Value) -> Answer {

@@ -8,12 +8,15 @@ mod codecs;
 mod conference;
 mod data;
 mod failures;
+mod flood;
 mod interop;
 mod limits;
 mod logs;
 mod page;
+mod pexip;
 mod prometheus;
 mod stacks;
+mod steering;
 mod trust;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};

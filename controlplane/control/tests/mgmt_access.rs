@@ -8,6 +8,7 @@ use axum::http::StatusCode;
 use house::{House, ROOM, from, open_room, request};
 use plenum::serve::{Limits, Settings};
 use serde_json::{Value, json};
+use tower::ServiceExt;
 
 #[tokio::test]
 async fn mgmt_9_new_session_gives_everything_that_a_client_needs() {
@@ -220,6 +221,80 @@ async fn hostile_bodies_get_a_clear_4xx() {
 }
 
 #[tokio::test]
+async fn wrong_types_and_duplicate_names_get_a_clear_400_and_any_content_type_is_read_as_what_it_is() {
+    let house = House::open().await;
+    let alice = house.join("A", None).await;
+    let me = format!("participants/{}", alice.uuid);
+    let wrong = [json!({}), json!([]), json!([1]), json!({"a": 1}), json!(true)];
+    for (path, name) in [
+        ("message".to_owned(), "payload"),
+        (format!("{me}/message"), "payload"),
+        (format!("{me}/role"), "role"),
+        (format!("{me}/overlaytext"), "text"),
+        (format!("{me}/transfer"), "conference_alias"),
+        (format!("{me}/dtmf"), "digits"),
+        (format!("{me}/calls"), "sdp"),
+        ("override_layout".to_owned(), "layouts"),
+        ("dial".to_owned(), "destination"),
+        ("refresh_session".to_owned(), "display_name"),
+    ] {
+        for value in &wrong {
+            // Text may be a number; a list of layouts may be empty.
+            if (name, value) == ("layouts", &json!([])) {
+                continue;
+            }
+            let answer = house.act(&alice, &path, json!({name: value})).await;
+            assert!(!answer.refused(400).is_empty(), "{path} with {value}");
+        }
+    }
+    let raw = |body: &'static str, kind: &'static str| {
+        let request = request("POST", &format!("{ROOM}/message"), Some(&alice.token)).header("content-type", kind);
+        house.send(request.body(Body::from(body)).unwrap())
+    };
+    assert!(raw(r#"{"payload":"a","payload":"b"}"#, "application/json").await.refused(400).contains("twice"));
+    for kind in ["text/plain", "multipart/form-data; boundary=x", "application/xml", "x", ""] {
+        raw(r#"{"payload":"a"}"#, kind).await.result();
+        raw("<payload>a</payload>", kind).await.refused(400);
+        raw("payload=a", kind).await.refused(400);
+    }
+}
+
+#[tokio::test]
+async fn names_in_right_to_left_scripts_are_taken_and_characters_that_turn_the_text_around_are_not() {
+    let house = House::open().await;
+    for name in ["שלום עליכם", "مرحبا", "Zoë 会议 🙂", "a\u{200f}b"] {
+        let who = house.join(name, None).await;
+        let roster = house.get(&format!("{ROOM}/participants"), Some(&who.token)).await;
+        assert_eq!(roster.result().as_array().unwrap().last().unwrap()["display_name"], name);
+    }
+    for name in ["a\u{0}", "a\nb", "\u{1b}[2J", "\u{85}x", "gpj\u{202e}exe", "\u{2066}x", "a\u{2028}b"] {
+        assert!(house.try_join(&format!("x{name}x"), None).await.refused(400).contains("control"), "{name:?}");
+    }
+    house.try_join(&"x".repeat(129), None).await.refused(400);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_body_that_trickles_has_the_time_of_every_request_and_one_without_end_is_cut_off() {
+    let house = House::open().await;
+    let alice = house.join("A", None).await;
+    let send = |body: Body| {
+        let request = request("POST", &format!("{ROOM}/message"), Some(&alice.token)).body(body).unwrap();
+        house.router.clone().oneshot(request)
+    };
+    let second = std::time::Duration::from_secs(1);
+    let trickle = futures_util::stream::unfold((), move |()| async move {
+        tokio::time::sleep(second).await;
+        Some((Ok::<_, std::convert::Infallible>(" "), ()))
+    });
+    assert_eq!(send(Body::from_stream(trickle)).await.unwrap().status(), StatusCode::REQUEST_TIMEOUT);
+    let endless = futures_util::stream::repeat_with(|| Ok::<_, std::convert::Infallible>([b' '; 1000].as_slice()));
+    assert_eq!(send(Body::from_stream(endless)).await.unwrap().status(), StatusCode::PAYLOAD_TOO_LARGE);
+    let said = br#"{"payload":"slowly"}"#.iter().map(|byte| Ok::<_, std::convert::Infallible>(vec![*byte]));
+    let bytes = Body::from_stream(futures_util::stream::iter(said));
+    assert_eq!(send(bytes).await.unwrap().status(), StatusCode::OK);
+}
+
+#[tokio::test]
 async fn an_address_that_joins_too_often_waits_and_others_do_not() {
     let limits = Limits { joins_per_address: 1, ..Limits::default() };
     let house = House::with(open_room(), Settings { limits, ..Settings::default() }).await;
@@ -276,4 +351,26 @@ async fn the_page_is_served_with_its_policy() {
     let again = request("GET", "/", None).header("if-none-match", &page.headers["etag"]).body(Body::empty()).unwrap();
     assert_eq!(house.send(again).await.status, StatusCode::NOT_MODIFIED);
     house.get("/no/such/page", None).await.refused(404);
+}
+
+#[tokio::test]
+async fn mgmt_62_pexips_clients_get_what_their_validators_want() {
+    let house = House::with_pins().await;
+    let room = "/api/client/v2/conferences/1061";
+    let asked = house.post(&format!("{room}/request_token"), None, json!({"display_name": "A"})).await;
+    assert_eq!(asked.status, 403);
+    assert_eq!(asked.json["result"]["pin"], "required");
+    assert!(asked.json["result"]["version"]["version_id"].is_string(), "they take the answer only with the version");
+    let request = request("POST", &format!("{room}/request_token"), None).header("pin", "1234");
+    let joined = house.send(request.body(axum::body::Body::from("{}")).unwrap()).await;
+    let token = joined.result()["token"].as_str().unwrap();
+    assert!(joined.result().get("stun").is_none(), "an empty list would become an ICE server without an address");
+    let me = joined.result()["participant_uuid"].as_str().unwrap();
+    for floor in ["take_floor", "release_floor"] {
+        let answer = house.post(&format!("{room}/participants/{me}/{floor}"), Some(token), Value::Null).await;
+        assert_eq!(answer.result(), &Value::Null, "{floor}");
+    }
+    let theme = house.get(&format!("{room}/theme/"), Some(token)).await;
+    assert_eq!((theme.status.as_u16(), theme.text.as_str()), (204, ""));
+    house.get(&format!("{room}/theme/"), None).await.refused(403);
 }

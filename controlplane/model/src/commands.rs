@@ -6,7 +6,7 @@ use crate::conference::{Conference, Token};
 use crate::effects::{MediaChange, Outcome, Refusal, Row};
 use crate::event::{Audience, EventBody};
 use crate::ids::{ConferenceKey, Now, ParticipantId, ParticipantKey, TokenHash};
-use crate::join::clean_name;
+use crate::join::{clean_name, clean_text};
 use crate::limits::{MESSAGE_BYTES, NAME_CHARS, TOKEN_LIFE_MS, TOKENS_PER_PARTICIPANT};
 use crate::model::{Fx, Model, Step};
 use crate::participant::{Participant, ServiceState};
@@ -257,8 +257,10 @@ impl Model {
                 self.set(fx, place, key, false, |m| m.buzz_time = if raised { now.unix.max(1) } else { 0 });
             }
             MemberCommand::OverlayText(text) => {
-                let text = clean_name(&text)?;
-                self.set(fx, place, key, false, |m| m.overlay_text = text);
+                let text = clean_text(&text)?;
+                // No text is the name again.
+                let or_name = |m: &mut Participant| if text.is_empty() { m.display_name.clone() } else { text };
+                self.set(fx, place, key, false, |m| m.overlay_text = or_name(m));
             }
             MemberCommand::Spotlight(on) => self.spotlight(now, fx, place, key, on),
             MemberCommand::Importance(importance) => self.set_importance(fx, place, key, importance),

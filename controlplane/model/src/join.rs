@@ -217,14 +217,21 @@ impl Model {
     }
 }
 
-/// A name that can be shown: trimmed, without control characters, of bounded length.
+/// A name that can be shown; nobody is nameless.
 pub(crate) fn clean_name(name: &str) -> Result<String, Refusal> {
-    let name = name.trim();
-    if name.chars().count() > NAME_CHARS {
-        return Err(Refusal::BadValue(format!("display_name is longer than {NAME_CHARS} characters")));
+    let name = clean_text(name)?;
+    Ok(if name.is_empty() { "Guest".into() } else { name })
+}
+
+/// A line that can be shown: trimmed, of bounded length, without what breaks lines or turns the text after it around. Names
+/// of right-to-left scripts need none of that: their letters carry their direction.
+pub(crate) fn clean_text(text: &str) -> Result<String, Refusal> {
+    let text = text.trim();
+    if text.chars().count() > NAME_CHARS {
+        return Err(Refusal::BadValue(format!("a name is longer than {NAME_CHARS} characters")));
     }
-    if name.chars().any(char::is_control) {
-        return Err(Refusal::BadValue("display_name has control characters".into()));
+    if text.chars().any(|c| c.is_control() || matches!(c, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')) {
+        return Err(Refusal::BadValue("a name has control characters".into()));
     }
-    Ok(if name.is_empty() { "Guest".into() } else { name.into() })
+    Ok(text.into())
 }

@@ -6,11 +6,11 @@ use super::{Ctx, dial, layouts, unknown};
 use crate::driver::Reply;
 use crate::http::failed;
 use axum::http::StatusCode;
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use plenum_model::layout::LAYOUTS;
 use plenum_model::limits::MOVEMENTS;
 use plenum_model::{CameraAction, CameraMove, CameraMovement, Command, MemberCommand, ParticipantId, Role, Transfer};
-use serde_json::json;
+use serde_json::{Value, json};
 
 /// A command without arguments whose answer is a value.
 pub(super) async fn plain(c: &Ctx, command: Command) -> Response {
@@ -55,6 +55,14 @@ pub(super) async fn no_picture(c: &Ctx) -> Response {
 pub(super) async fn available_layouts(c: &Ctx) -> Response {
     match c.command(Command::Status).await {
         Ok(_) => success(json!(LAYOUTS)),
+        Err(refusal) => refusal,
+    }
+}
+
+/// Pexip's clients ask for the theme before they do anything else; 204 says that there is none.
+pub(super) async fn no_theme(c: &Ctx) -> Response {
+    match c.command(Command::Status).await {
+        Ok(_) => StatusCode::NO_CONTENT.into_response(),
         Err(refusal) => refusal,
     }
 }
@@ -139,10 +147,15 @@ pub(super) async fn member(c: &Ctx, id: &str, name: &str, fields: &Fields) -> Re
             Err(reason) => return bad(&reason),
         },
         "lobby" => MemberCommand::Lobby,
+        // Pexip's clients tell these by themselves: nobody is thrown out for doing nothing, and there is no mix to shape.
+        "notify_not_afk" | "preferred_aspect_ratio" => return c.done(Command::Status).await,
         _ => return unknown(),
     };
+    // Pexip's clients take nothing but null here.
+    let floor = c.dialect == Dialect::Conferences && matches!(name, "take_floor" | "release_floor");
+    let result = if floor { Value::Null } else { true.into() };
     match ParticipantId::parse(id) {
-        Some(target) => c.done(Command::To { target, command }).await,
+        Some(target) => c.command(Command::To { target, command }).await.map_or_else(|no| no, |_| success(result)),
         None => failed(StatusCode::NOT_FOUND, "No such participant"),
     }
 }

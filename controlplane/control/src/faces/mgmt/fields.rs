@@ -2,7 +2,9 @@
 //!
 //! What is there but cannot be read is refused with its name; what is not there is `None`.
 
+use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
+use std::fmt;
 
 /// Members nested deeper than this are refused by the parser (serde_json's own limit is 128); arrays are bounded by the
 /// body's size.
@@ -11,6 +13,73 @@ const MEMBERS: usize = 256;
 /// A body's members with lower-case names.
 #[derive(Debug, Default)]
 pub(super) struct Fields(Map<String, Value>);
+
+/// JSON whose objects name nothing twice, at any depth: of two values, one would silently win, and a proxy that looked at the
+/// other would have looked in vain. As deep as serde_json goes.
+struct Strict(Value);
+
+impl<'de> Deserialize<'de> for Strict {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Strict, D::Error> {
+        from.deserialize_any(StrictVisitor).map(Strict)
+    }
+}
+
+struct StrictVisitor;
+
+impl<'de> Visitor<'de> for StrictVisitor {
+    type Value = Value;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("JSON")
+    }
+
+    fn visit_unit<E: Error>(self) -> Result<Value, E> {
+        Ok(Value::Null)
+    }
+
+    fn visit_bool<E: Error>(self, value: bool) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_i64<E: Error>(self, value: i64) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_u64<E: Error>(self, value: u64) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_f64<E: Error>(self, value: f64) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_str<E: Error>(self, value: &str) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_string<E: Error>(self, value: String) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut from: A) -> Result<Value, A::Error> {
+        let mut list = Vec::new();
+        while let Some(Strict(value)) = from.next_element()? {
+            list.push(value);
+        }
+        Ok(list.into())
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut from: A) -> Result<Value, A::Error> {
+        let mut members = Map::new();
+        while let Some((name, Strict(value))) = from.next_entry::<String, Strict>()? {
+            if members.contains_key(&name) {
+                return Err(A::Error::custom(format_args!("{name:?} is there twice")));
+            }
+            members.insert(name, value);
+        }
+        Ok(members.into())
+    }
+}
 
 /// Why a body cannot be used; words for the client.
 pub(super) type Bad = String;
@@ -21,8 +90,8 @@ impl Fields {
         if body.iter().all(u8::is_ascii_whitespace) {
             return Ok(Fields::default());
         }
-        let value: Value = serde_json::from_slice(body).map_err(|error| format!("The body is no JSON: {error}"))?;
-        match value {
+        let value: Strict = serde_json::from_slice(body).map_err(|error| format!("The body is no JSON: {error}"))?;
+        match value.0 {
             Value::Null => Ok(Fields::default()),
             Value::Object(members) => Fields::of(members),
             _ => Err("The body must be a JSON object".into()),
@@ -33,6 +102,9 @@ impl Fields {
     pub(super) fn form(body: &[u8]) -> Result<Fields, Bad> {
         let mut members = Map::new();
         for (name, value) in form_pairs(body).ok_or("The body is no form")? {
+            if members.contains_key(&name) {
+                return Err(format!("{name:?} is there twice"));
+            }
             members.insert(name, Value::String(value));
         }
         Fields::of(members)
@@ -202,7 +274,8 @@ mod tests {
 
     #[test]
     fn what_cannot_be_read_is_refused() {
-        for body in [&b"[1]"[..], b"{", b"\"x\"", b"{\"a\":1,\"A\":2}", b"\xff"] {
+        let twice: [&[u8]; 3] = [br#"{"a":1,"a":2}"#, br#"{"a":1,"A":2}"#, br#"{"x":[{"a":{"b":1,"b":2}}]}"#];
+        for body in [&b"[1]"[..], b"{", b"\"x\"", b"\xff"].into_iter().chain(twice) {
             assert!(Fields::json(body).is_err(), "{body:?}");
         }
         let deep = [vec![b'['; 100_000], vec![b']'; 100_000]].concat();
@@ -216,6 +289,9 @@ mod tests {
         let fields = Fields::form("joinAccount=1061&participantName=%E4%BC%9A+x&joinPwd=".as_bytes()).unwrap();
         assert_eq!(fields.text("participantname").unwrap().as_deref(), Some("会 x"));
         assert!(Fields::form(b"a=%ff").is_err());
+        assert!(Fields::form(b"a=1&b=2&a=3").is_err());
+        let kept = Fields::json(br#"{"a":-1.5,"b":[null,true,-2,3],"c":{"d":"e"}}"#).unwrap().0;
+        assert_eq!(Value::Object(kept), serde_json::json!({"a": -1.5, "b": [null, true, -2, 3], "c": {"d": "e"}}));
         assert_eq!(decode("1061%40plenum.local+x%", false).as_deref(), Some("1061@plenum.local+x%"));
     }
 

@@ -90,6 +90,7 @@ async fn dispatch(c: Ctx, path: &[&str], request: Request) -> Response {
         (true, ["participants", id]) => commands::participant(&c, id).await,
         (true, ["presentation.jpeg" | "presentation_high.jpeg"]) => commands::no_picture(&c).await,
         (true, ["available_layouts"]) => commands::available_layouts(&c).await,
+        (true, ["theme"]) => commands::no_theme(&c).await,
         (true, _) => unknown(),
         (false, _) if request.method() != Method::POST => {
             failed(StatusCode::METHOD_NOT_ALLOWED, "Only GET and POST are served")

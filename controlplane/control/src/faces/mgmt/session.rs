@@ -7,8 +7,9 @@ use crate::driver::{Failure, Reply, Request as Ask};
 use crate::http::limiter::{Kind, WRONG_GUESS};
 use crate::http::{failed, too_many};
 use crate::serve::Settings;
+use axum::Json;
 use axum::http::{HeaderMap, StatusCode, header};
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use plenum_model::{By, Command, Join, ParticipantId, Refusal};
 use serde_json::{Value, json};
 
@@ -43,12 +44,13 @@ pub(super) async fn new(c: &Ctx, fields: &Fields) -> Response {
     };
     match c.app.driver.ask(Ask::Join(join)).await {
         Ok(reply) => joined(c, &token, reply),
-        Err(failure) => {
-            if matches!(&failure, Failure::Refused(Refusal::Pin(need)) if need.wrong) {
+        Err(Failure::Refused(Refusal::Pin(need))) => {
+            if need.wrong {
                 c.app.limiter.charge(c.peer.ip, WRONG_GUESS);
             }
-            refuse(failure)
+            pin_needed(c.dialect, need.guest_pin)
         }
+        Err(failure) => refuse(failure),
     }
 }
 
@@ -65,7 +67,7 @@ fn joined(c: &Ctx, token: &str, reply: Reply) -> Response {
         "stun": stun(ours),
         "turn": turn(ours),
         "analytics_enabled": false,
-        "version": {"pseudo_version": "25010.0.0", "version_id": "12"},
+        "version": version(),
         "role": role_name(role),
         "service_type": "conference",
         "chat_enabled": settings.chat,
@@ -92,7 +94,28 @@ fn joined(c: &Ctx, token: &str, reply: Reply) -> Response {
     {
         result.extend(more);
     }
+    // Pexip's clients make an ICE server of an empty list, which browsers refuse.
+    if c.dialect == Dialect::Conferences
+        && ours.stun.is_empty()
+        && let Value::Object(result) = &mut result
+    {
+        result.remove("stun");
+    }
     success(result)
+}
+
+/// MGMT-61.
+fn version() -> Value {
+    json!({"pseudo_version": "25010.0.0", "version_id": "12"})
+}
+
+/// MGMT-10. Pexip's clients take it only with the version.
+fn pin_needed(dialect: Dialect, guest_pin: bool) -> Response {
+    let mut result = json!({"pin": "required", "guest_pin": if guest_pin { "required" } else { "none" }});
+    if dialect == Dialect::Conferences {
+        result["version"] = version();
+    }
+    (StatusCode::FORBIDDEN, Json(json!({"status": "success", "result": result}))).into_response()
 }
 
 fn stun(settings: &Settings) -> Value {
