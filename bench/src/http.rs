@@ -194,7 +194,8 @@ fn find(bytes: &[u8], what: &[u8]) -> Option<usize> {
     bytes.windows(what.len()).position(|w| w == what)
 }
 
-fn trusting() -> Arc<ClientConfig> {
+/// A configuration that accepts every certificate.
+pub(crate) fn trusting() -> Arc<ClientConfig> {
     let provider = aws_lc_rs::default_provider();
     let config = ClientConfig::builder_with_provider(Arc::new(provider.clone()))
         .with_safe_default_protocol_versions()

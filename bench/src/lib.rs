@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 pub mod allocations;
+pub mod events;
 pub mod fanout;
 pub mod http;
 pub mod lab;

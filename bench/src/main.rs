@@ -5,7 +5,7 @@
 #![forbid(unsafe_code)]
 
 use clap::{Parser, ValueEnum};
-use plenum_bench::{fanout, micro, report::Report, rivals};
+use plenum_bench::{events, fanout, micro, report::Report, rivals};
 use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
 use std::alloc::System;
 use std::path::PathBuf;
@@ -38,6 +38,8 @@ enum Chapter {
     Fanout,
     /// Janus and a Pion SFU under the same load, in turns with Plenum.
     Peers,
+    /// A whole appliance with thousands of event subscribers, and joins.
+    Events,
     /// Everything.
     All,
 }
@@ -48,6 +50,7 @@ impl Chapter {
             Chapter::Micro => "micro",
             Chapter::Fanout => "fanout",
             Chapter::Peers => "peers",
+            Chapter::Events => "events",
             Chapter::All => "report",
         }
     }
@@ -68,6 +71,9 @@ fn main() -> ExitCode {
     }
     if options.chapter.includes(Chapter::Peers) {
         rivals::run(&mut report, options.quick);
+    }
+    if options.chapter.includes(Chapter::Events) {
+        events::run(&mut report, options.quick);
     }
     print!("{}", report.text());
     match report.write(&options.out, options.chapter.name()) {

@@ -9,6 +9,7 @@ mod observer;
 
 pub use observer::{Observed, Observer, Seen};
 
+use axum::body::Bytes;
 use observer::Feed;
 use plenum_model::event::Standing;
 use plenum_model::{Audience, ConferenceKey, EventBody, ParticipantKey};
@@ -23,8 +24,8 @@ pub const KEPT: usize = 512;
 /// guests is one.
 pub const BEHIND: usize = 256;
 
-/// How many API dialects keep an entry's rendered text.
-pub const DIALECTS: usize = 3;
+/// How many forms of an entry are kept: API dialects by kinds of streams.
+pub const FORMS: usize = 6;
 
 /// One entry.
 #[derive(Debug)]
@@ -35,7 +36,7 @@ pub struct Entry {
     pub audience: Audience,
     /// What.
     pub body: EventBody,
-    rendered: [OnceLock<Arc<str>>; DIALECTS],
+    rendered: [OnceLock<Arc<[Bytes]>>; FORMS],
 }
 
 impl Entry {
@@ -43,9 +44,9 @@ impl Entry {
         Entry { number, audience, body, rendered: Default::default() }
     }
 
-    /// The text of this entry in a dialect, made once however many readers there are.
-    pub fn rendered(&self, dialect: usize, make: impl FnOnce(&EventBody) -> String) -> Arc<str> {
-        self.rendered[dialect].get_or_init(|| make(&self.body).into()).clone()
+    /// The messages of this entry in one of [`FORMS`], made once however many readers there are.
+    pub fn rendered(&self, form: usize, make: impl FnOnce() -> Vec<Bytes>) -> &Arc<[Bytes]> {
+        self.rendered[form].get_or_init(|| make().into())
     }
 }
 

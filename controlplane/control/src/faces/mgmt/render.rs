@@ -4,6 +4,7 @@ use crate::driver::Failure;
 use crate::http::failed;
 use crate::serve::Settings;
 use axum::Json;
+use axum::body::Bytes;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use plenum_model::event::Status;
@@ -276,16 +277,28 @@ pub(super) fn messages(dialect: Dialect, body: &EventBody) -> Vec<(&'static str,
     }
 }
 
-/// The event as server-sent events without an id: blocks that end with an empty line. Events without data say `null`: an
-/// EventSource drops what has no data at all.
-pub(super) fn sse(dialect: Dialect, body: &EventBody) -> String {
+/// The event as server-sent events: blocks that end with an empty line, the id in the last one. Events without data say
+/// `null`: an EventSource drops what has no data at all.
+pub(super) fn sse(dialect: Dialect, body: &EventBody, id: Option<&str>) -> String {
     use std::fmt::Write as _;
     let mut out = String::new();
-    for (name, data) in messages(dialect, body) {
+    let messages = messages(dialect, body);
+    let last = messages.len().saturating_sub(1);
+    for (n, (name, data)) in messages.into_iter().enumerate() {
         // Writing to a String cannot fail.
-        let _ = write!(out, "event: {name}\ndata: {data}\n\n");
+        let _ = writeln!(out, "event: {name}\ndata: {data}");
+        if let Some(id) = id.filter(|_| n == last) {
+            let _ = writeln!(out, "id: {id}");
+        }
+        out.push('\n');
     }
     out
+}
+
+/// The event as messages of the event WebSocket (spec/mgmt.md section 0).
+pub(super) fn websocket(dialect: Dialect, body: &EventBody, id: Option<&str>) -> Vec<Bytes> {
+    let message = |(name, data)| json!({"_command": "event", "_eventName": name, "_eventId": id, "data": data});
+    messages(dialect, body).into_iter().map(|one| message(one).to_string().into()).collect()
 }
 
 #[cfg(test)]
@@ -358,9 +371,9 @@ mod tests {
 
     #[test]
     fn mgmt_42_an_event_is_one_line_of_data_whatever_a_name_contains() {
-        let text = sse(Dialect::Services, &EventBody::Created(Box::new(view())));
-        assert!(text.starts_with("event: participant_create\ndata: {") && text.ends_with("}\n\n"));
-        assert_eq!(text.lines().count(), 3);
+        let text = sse(Dialect::Services, &EventBody::Created(Box::new(view())), Some("a-1"));
+        assert!(text.starts_with("event: participant_create\ndata: {") && text.ends_with("}\nid: a-1\n\n"));
+        assert_eq!(text.lines().count(), 4);
     }
 
     #[test]

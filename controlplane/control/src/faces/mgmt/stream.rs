@@ -2,27 +2,33 @@
 //!
 //! A stream belongs to the participant, not to the token it was opened with: a refreshed token keeps it, and it ends when
 //! the participant is out. A reader that is too slow is told so and cut off; it comes back and is brought up to date.
+//!
+//! What happens within [`TOGETHER`] of the last write goes out together: one record of TLS and one packet instead of many.
+//! An event after a silence goes at once.
 
 use super::Ctx;
 use super::render::{self, Dialect};
 use crate::driver::{Failure, Gauges, Reply, Request as Ask};
-use crate::events::{Entry, Next, Subscription};
+use crate::events::{Entry, FORMS, Next, Subscription};
 use crate::http::failed;
 use axum::body::{Body, Bytes};
-use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade};
+use axum::extract::ws::{CloseFrame, Message, Utf8Bytes, WebSocket, WebSocketUpgrade};
 use axum::extract::{FromRequestParts, Request};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use futures_util::stream;
+use bytes::BytesMut;
+use futures_util::{SinkExt, stream};
 use plenum_model::{ParticipantKey, Refusal};
-use serde_json::json;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::OwnedSemaphorePermit;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, Sleep, sleep, sleep_until};
 
 /// Between signs of life (MGMT-42: 15 to 20 s).
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
+/// Least time between two writes to one reader, so the longest that an event is held back.
+const TOGETHER: Duration = Duration::from_millis(20);
 /// Entries written at once; more would hold up others on the same thread.
 const AT_ONCE: usize = 64;
 /// What a WebSocket client may send us: nothing that we read.
@@ -34,7 +40,9 @@ struct Reader {
     subscription: Subscription,
     dialect: Dialect,
     app: crate::http::App,
-    next_sign: Instant,
+    /// Runs out when it may be time for a sign of life.
+    timer: Pin<Box<Sleep>>,
+    written: Instant,
     _place: OwnedSemaphorePermit,
 }
 
@@ -53,7 +61,8 @@ async fn follow(c: &Ctx) -> Result<Reader, Response> {
             subscription,
             dialect: c.dialect,
             app: c.app.clone(),
-            next_sign: Instant::now() + KEEP_ALIVE,
+            timer: Box::pin(sleep(KEEP_ALIVE)),
+            written: Instant::now() - TOGETHER,
             _place: place,
         }),
         _ => Err(super::unknown()),
@@ -82,31 +91,83 @@ pub(super) async fn events(c: Ctx) -> Response {
     answer
 }
 
+/// What a reader is to be given.
+enum Turn {
+    Next(Next),
+    SignOfLife,
+}
+
 impl Reader {
+    /// What comes next: entries that come soon after the last write wait for others. Safe to drop while it waits.
+    async fn turn(&mut self) -> Turn {
+        loop {
+            // One timer for the whole stream: it is set again only when it ran out, not for every entry.
+            let next = tokio::select! {
+                biased;
+                next = self.subscription.next() => next,
+                () = self.timer.as_mut() => {
+                    let due = self.written + KEEP_ALIVE;
+                    let now = Instant::now();
+                    self.timer.as_mut().reset(if due > now { due } else { now + KEEP_ALIVE });
+                    if due > now { continue } else { return Turn::SignOfLife }
+                }
+            };
+            return Turn::Next(next);
+        }
+    }
+
+    /// Waits until the next write may be.
+    async fn gather(&mut self) {
+        let due = self.written + TOGETHER;
+        if Instant::now() < due {
+            sleep_until(due).await;
+        }
+    }
+
     /// The next piece of the stream, and whether it goes on; `None` = it is over.
     async fn next_text(&mut self) -> Option<(Bytes, bool)> {
-        match timeout_at(self.next_sign, self.subscription.next()).await {
-            Err(_) => {
-                self.next_sign = Instant::now() + KEEP_ALIVE;
-                Some((Bytes::from_static(b": keep-alive\n\n"), true))
-            }
-            Ok(Next::Over) => None,
-            Ok(Next::Moved(viewer)) => Some((Bytes::new(), self.move_on(viewer).await.is_some())),
-            Ok(Next::Lagged) => {
+        let piece = match self.turn().await {
+            Turn::SignOfLife => Some((Bytes::from_static(b": keep-alive\n\n"), true)),
+            Turn::Next(Next::Over) => None,
+            Turn::Next(Next::Moved(viewer)) => Some((Bytes::new(), self.move_on(viewer).await.is_some())),
+            Turn::Next(Next::Lagged) => {
                 Gauges::count(&self.app.gauges.events_lagged);
                 Some((Bytes::from_static(b": too slow, begin again\n\n"), false))
             }
-            Ok(Next::Entry(entry)) => {
-                self.next_sign = Instant::now() + KEEP_ALIVE;
-                let mut text = String::new();
-                self.write(&entry, &mut text);
-                for _ in 1..AT_ONCE {
-                    let Some(entry) = self.subscription.next_ready() else { break };
-                    self.write(&entry, &mut text);
-                }
-                Some((text.into(), true))
+            Turn::Next(Next::Entry(entry)) => {
+                self.gather().await;
+                Some((self.texts(&entry), true))
             }
+        };
+        self.written = Instant::now();
+        piece
+    }
+
+    /// The text of `entry` and of those that are there after it. One alone is not copied.
+    fn texts(&mut self, entry: &Entry) -> Bytes {
+        let first = self.text(entry);
+        let Some(second) = self.subscription.next_ready() else { return first };
+        let mut all = BytesMut::from(first);
+        all.extend_from_slice(&self.text(&second));
+        for _ in 2..AT_ONCE {
+            let Some(entry) = self.subscription.next_ready() else { break };
+            all.extend_from_slice(&self.text(&entry));
         }
+        all.freeze()
+    }
+
+    /// An entry as server-sent events. Its id is the same for every reader that has it, so it is rendered with it.
+    fn text(&self, entry: &Entry) -> Bytes {
+        let dialect = self.dialect;
+        let make = || vec![render::sse(dialect, &entry.body, self.subscription.id(entry).as_deref()).into()];
+        entry.rendered(dialect.index(), make).first().cloned().unwrap_or_default()
+    }
+
+    /// An entry as messages of a WebSocket.
+    fn messages<'a>(&self, entry: &'a Entry) -> &'a [Bytes] {
+        let dialect = self.dialect;
+        let id = || self.subscription.id(entry);
+        entry.rendered(FORMS / 2 + dialect.index(), || render::websocket(dialect, &entry.body, id().as_deref()))
     }
 
     /// Follows the conference that the reader was moved to.
@@ -117,21 +178,6 @@ impl Reader {
                 Some(())
             }
             _ => None,
-        }
-    }
-
-    fn write(&self, entry: &Arc<Entry>, out: &mut String) {
-        let dialect = self.dialect;
-        let text = entry.rendered(dialect.index(), |body| render::sse(dialect, body));
-        // An id goes into the last block of the entry, before the empty line that ends it.
-        match (self.subscription.id(entry), text.strip_suffix('\n')) {
-            (Some(id), Some(open)) => {
-                out.push_str(open);
-                out.push_str("id: ");
-                out.push_str(&id);
-                out.push_str("\n\n");
-            }
-            _ => out.push_str(&text),
         }
     }
 }
@@ -151,24 +197,31 @@ pub(super) async fn websocket(c: Ctx, request: Request) -> Response {
 
 async fn serve_socket(mut reader: Reader, mut socket: WebSocket) {
     loop {
-        let message = tokio::select! {
-            next = timeout_at(reader.next_sign, reader.subscription.next()) => next,
+        let turn = tokio::select! {
+            turn = reader.turn() => turn,
             received = socket.recv() => match received {
                 Some(Ok(Message::Close(_)) | Err(_)) | None => return,
                 Some(Ok(_)) => continue,
             },
         };
-        reader.next_sign = Instant::now() + KEEP_ALIVE;
-        let result = match message {
-            Err(_) => send(&mut socket, Message::Ping(Bytes::new())).await,
-            Ok(Next::Entry(entry)) => send_entry(&reader, &mut socket, &entry).await,
-            Ok(Next::Moved(viewer)) => reader.move_on(viewer).await,
-            Ok(Next::Lagged) => {
+        let result = match turn {
+            Turn::SignOfLife => send(&mut socket, Message::Ping(Bytes::new())).await,
+            Turn::Next(Next::Entry(entry)) => {
+                reader.gather().await;
+                tokio::time::timeout(STALLED, send_entries(&mut reader, &mut socket, entry)).await.unwrap_or_else(
+                    |_| {
+                        Gauges::count(&reader.app.gauges.events_lagged);
+                        None
+                    },
+                )
+            }
+            Turn::Next(Next::Moved(viewer)) => reader.move_on(viewer).await,
+            Turn::Next(Next::Lagged) => {
                 Gauges::count(&reader.app.gauges.events_lagged);
                 close(&mut socket, 1008, "too slow, begin again").await;
                 return;
             }
-            Ok(Next::Over) => {
+            Turn::Next(Next::Over) => {
                 close(&mut socket, 1000, "over").await;
                 return;
             }
@@ -176,16 +229,21 @@ async fn serve_socket(mut reader: Reader, mut socket: WebSocket) {
         if result.is_none() {
             return;
         }
+        reader.written = Instant::now();
     }
 }
 
-async fn send_entry(reader: &Reader, socket: &mut WebSocket, entry: &Entry) -> Option<()> {
-    let id = reader.subscription.id(entry);
-    for (name, data) in render::messages(reader.dialect, &entry.body) {
-        let message = json!({"_command": "event", "_eventName": name, "_eventId": id, "data": data});
-        send(socket, Message::Text(message.to_string().into())).await?;
+/// Sends an entry and those that are there after it, in one write.
+async fn send_entries(reader: &mut Reader, socket: &mut WebSocket, first: Arc<Entry>) -> Option<()> {
+    let mut entry = Some(first);
+    for _ in 0..AT_ONCE {
+        let Some(one) = entry.take() else { break };
+        for message in reader.messages(&one) {
+            socket.feed(Message::Text(Utf8Bytes::try_from(message.clone()).ok()?)).await.ok()?;
+        }
+        entry = reader.subscription.next_ready();
     }
-    Some(())
+    socket.flush().await.ok()
 }
 
 async fn send(socket: &mut WebSocket, message: Message) -> Option<()> {
