@@ -569,3 +569,83 @@ fn cms_23_several_conferences_are_followed_at_once_and_an_ended_one_removes_ever
         json!([{"call": story.call(one), "updateType": "update", "participants": 2}])
     );
 }
+
+/// What a client knows that keeps what it is told, by subscription and name.
+#[derive(Debug, Default, PartialEq)]
+struct Mirror(BTreeMap<(u64, String), serde_json::Map<String, Value>>);
+
+impl Mirror {
+    fn take(&mut self, bodies: Vec<Value>) {
+        for body in bodies {
+            let Some(index) = body["subscriptionIndex"].as_u64() else { continue };
+            for (kind, update) in updates(&body) {
+                let mut elements = update.as_object().unwrap().clone();
+                elements.remove("updateType");
+                let id = elements.get("call").or(elements.get("participant")).unwrap().as_str().unwrap().to_owned();
+                let known = self.0.contains_key(&(index, id.clone()));
+                assert_eq!(known, kind != "add", "{kind} of {id}, which was known: {known}");
+                match kind.as_str() {
+                    "remove" => drop(self.0.remove(&(index, id))),
+                    _ => self.0.entry((index, id)).or_default().extend(elements),
+                }
+            }
+        }
+    }
+}
+
+proptest::proptest! {
+    #![proptest_config(proptest::prelude::ProptestConfig { cases: 64, failure_persistence: None, ..Default::default() })]
+
+    /// CMS-15, CMS-16, CMS-19: who keeps what they are told knows exactly what somebody is told who comes now.
+    #[test]
+    fn cms_15_cms_16_cms_19_random_meetings_are_told_without_a_gap(moves in proptest::collection::vec((0u8..12, 0u8..8), 1..80)) {
+        let mut story = Story::new();
+        let rooms = [story.room("1061"), story.room("2000")];
+        story.join("1061", "Alice");
+        let calls = json!({"index": 1, "type": "calls", "elements": super::elements::CALL});
+        let roster = json!({"index": 2, "type": "callRoster", "call": story.call(rooms[0]), "elements": super::elements::PERSON});
+        let subscription = json!([calls, roster]);
+        story.subscribe(1, subscription.clone());
+        let mut mirror = Mirror::default();
+        mirror.take(story.bodies());
+        let mut people: Vec<ParticipantId> = Vec::new();
+        for (what, n) in moves {
+            let room = rooms[n as usize % 2];
+            let inside = people.iter().copied().filter(|id| story.model.conference(room).unwrap().by_id.contains_key(id));
+            let who = inside.clone().nth(n as usize % inside.count().max(1));
+            let on = n % 4 < 2;
+            match (what, who) {
+                (0..3, _) if people.len() < 100 => people.push(story.join(["1061", "2000"][n as usize % 2], &format!("P{n}"))),
+                (3, _) => story.does(room, Command::Lock(on)),
+                (4, _) => story.does(room, Command::MuteAll { audio: Some(on), video: Some(!on) }),
+                (5, _) => story.does(room, Command::MuteOnJoin(on.then_some(true))),
+                (6, Some(who)) => story.to(room, who, MemberCommand::Role(if on { Role::Host } else { Role::Guest })),
+                (7, Some(who)) => story.to(room, who, MemberCommand::Importance(on.then_some(n))),
+                (8, Some(who)) => story.to(room, who, MemberCommand::Layout(LayoutName::parse("4:0").filter(|_| on))),
+                (9, Some(who)) => {
+                    let alias = ["2000", "1061"][n as usize % 2].into();
+                    let transfer = Transfer { alias, pin: None, role: None, ending: Vec::new() };
+                    story.to(room, who, MemberCommand::Transfer(transfer));
+                }
+                (10, Some(who)) => story.to(room, who, MemberCommand::Disconnect),
+                (11, Some(who)) => {
+                    let key = story.model.conference(room).unwrap().by_id[&who];
+                    story.act(Action::Fact(Fact::Speakers { conference: room, order: vec![(key, on)] }));
+                }
+                _ => {}
+            }
+            mirror.take(story.bodies());
+        }
+        let pictures = story.model.conferences().map(|conference| {
+            let bodies = conference.picture_for_observers();
+            observed(conference.key, bodies.into_iter().map(|body| (Audience::Observers, body)))
+        });
+        let pictures: Vec<Observed> = pictures.collect();
+        story.session = Session::new(RULES, BRIDGE.into(), 0);
+        story.session.happened(0, &pictures);
+        story.subscribe(1, subscription);
+        let mut fresh = Mirror::default();
+        fresh.take(story.bodies());
+        proptest::prop_assert_eq!(mirror, fresh);
+    }
+}
