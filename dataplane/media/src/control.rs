@@ -273,8 +273,8 @@ impl Control {
     fn send_to_leg(&self, leg: LegKey, command: &Command) -> Result<(), String> {
         let shard = match self.leg_shards.shard(leg) {
             Some(shard) => shard,
-            // It is gone already, or was refused: as control wants it.
-            None if matches!(command, Command::RemoveSession(_)) => return Ok(()),
+            // It was refused, or ended while the command was on its way: control is told of that.
+            None if matches!(command, Command::RemoveSession(_) | Command::Subscription(_)) => return Ok(()),
             None => return Err(format!("leg {} is unknown", leg.0)),
         };
         self.shards.send(shard, Order::Command(Box::new(command.clone())));

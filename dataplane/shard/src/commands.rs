@@ -26,7 +26,7 @@ impl Shard {
             Command::RemoveParticipant(key) => self.remove_participant(now, pool, key),
             Command::Session(spec) => return self.set_session(now, pool, &spec),
             Command::RemoveSession(key) => self.remove_session(now, pool, key),
-            Command::Subscription(spec) => return self.set_subscription(&spec),
+            Command::Subscription(spec) => self.set_subscription(&spec),
             Command::Start(key) => return self.start(key),
             Command::Hello { .. }
             | Command::Snapshot
@@ -159,11 +159,12 @@ impl Shard {
         Ok(())
     }
 
-    fn set_subscription(&mut self, spec: &SubscriptionSpec) -> Result<(), String> {
-        let index = self.world.leg(spec.leg).ok_or_else(|| format!("leg {} is unknown", spec.leg.0))?;
-        let Some(leg) = self.world.legs.get_mut(index) else { return Ok(()) };
+    fn set_subscription(&mut self, spec: &SubscriptionSpec) {
+        // The leg may have ended while the wish was on its way: control is told of that.
+        let Some(index) = self.world.leg(spec.leg) else { return };
+        let Some(leg) = self.world.legs.get_mut(index) else { return };
         if spec.revision <= leg.subscription {
-            return Ok(());
+            return;
         }
         leg.subscription = spec.revision;
         leg.session.set_smoothing(!spec.low_latency);
@@ -177,7 +178,6 @@ impl Shard {
         }
         self.next_layers = Time::ZERO;
         self.settle_leg(index);
-        Ok(())
     }
 
     /// Ends a leg: goodbye to the peer, its tracks leave every slot, control is told.

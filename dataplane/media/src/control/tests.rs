@@ -90,6 +90,14 @@ fn a_refused_session_is_forgotten_and_removing_it_is_no_fault() {
     assert_eq!(control.leg_shards.shard(LegKey(5)), None);
     assert!(control.carry_out(Command::Start(LegKey(5))).unwrap_err().contains("unknown"));
     control.carry_out(Command::RemoveSession(LegKey(5))).unwrap();
+    let wish = plenum_contract::SubscriptionSpec {
+        leg: LegKey(5),
+        revision: 1,
+        slots: vec![],
+        first: vec![],
+        low_latency: false,
+    };
+    control.carry_out(Command::Subscription(wish)).expect("a wish that crossed the leg's end");
     std::fs::remove_file(path).unwrap();
 }
 
