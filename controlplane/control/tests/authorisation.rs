@@ -1,6 +1,6 @@
 //! Who may do what (MGMT-4, MGMT-5, MGMT-7, MGMT-35): every command of MGMT × every kind of caller.
 //!
-//! Whoever has no valid token of the conference learns nothing but that. An operator's password is no token: operators steer
+//! Whoever has no valid token of the conference learns nothing but that. What operators show, password or key, is no token: operators steer
 //! through their own API, whose operations × (nobody, tokens, viewer, operator, admin, by password and by key) follow. A test
 //! below reads the sources, so that a command that is added has a row here.
 #![allow(missing_docs)]
@@ -134,6 +134,8 @@ struct Matrix {
     house: House,
     expired: String,
     foreign: String,
+    /// What operators show, by who they are: no token here.
+    operators: Vec<(String, String)>,
 }
 
 impl Matrix {
@@ -149,7 +151,15 @@ impl Matrix {
         assert_eq!(made.status, StatusCode::CREATED);
         let foreign = house.post("/api/services/2000/new_session", None, json!({"display_name": "F"})).await;
         let foreign = house::person(&foreign).token;
-        Matrix { house, expired, foreign }
+        let mut operators = Vec::new();
+        for role in [Role::Viewer, Role::Operator, Role::Admin] {
+            let body = json!({"name": format!("key-{}", role.name()), "role": role});
+            let key = house.operate(&house::login("admin"), "POST", "keys", body).await;
+            let key = format!("Bearer {}", key.json["key"].as_str().unwrap());
+            operators.push((format!("an API key of a {}", role.name()), key));
+            operators.push((format!("the password of a {}", role.name()), house::login(role.name())));
+        }
+        Matrix { house, expired, foreign, operators }
     }
 
     async fn meet(&self) -> Meeting {
@@ -174,7 +184,7 @@ impl Matrix {
         method: &str,
         path: &str,
         token: Option<&str>,
-        password: bool,
+        authorization: Option<&str>,
         body: &Value,
     ) -> (StatusCode, String) {
         let path = match (path, token) {
@@ -182,8 +192,8 @@ impl Matrix {
             _ => format!("{ROOM}/{path}"),
         };
         let mut asked = request(method, &path, token);
-        if password {
-            asked = asked.header("authorization", house::login("operator"));
+        if let Some(authorization) = authorization {
+            asked = asked.header("authorization", authorization);
         }
         let body = if body.is_null() { Body::empty() } else { Body::from(body.to_string()) };
         let answer = self.house.router.clone().oneshot(asked.body(body).unwrap()).await.unwrap();
@@ -198,21 +208,21 @@ impl Matrix {
     /// Those who have no valid token of this conference.
     async fn strangers(&self, method: &str, path: &str, body: &Value) {
         let strangers = [
-            ("no token", None, false),
-            ("an expired token", Some(self.expired.as_str()), false),
-            ("another conference's token", Some(self.foreign.as_str()), false),
-            ("a made-up token", Some("x"), false),
-            ("an operator's password", None, true),
+            ("no token", None, None),
+            ("an expired token", Some(self.expired.as_str()), None),
+            ("another conference's token", Some(self.foreign.as_str()), None),
+            ("a made-up token", Some("x"), None),
         ];
-        for (who, token, password) in strangers {
-            let (status, text) = self.ask(method, path, token, password, body).await;
+        let operators = self.operators.iter().map(|(who, shown)| (who.as_str(), None, Some(shown.as_str())));
+        for (who, token, authorization) in strangers.into_iter().chain(operators) {
+            let (status, text) = self.ask(method, path, token, authorization, body).await;
             assert_eq!(status, StatusCode::FORBIDDEN, "{path} by {who}: {text}");
             assert_eq!(text, r#"{"result":"Invalid token","status":"failed"}"#, "{path} by {who}");
         }
     }
 
     async fn check(&self, method: &str, path: &str, who: &Person, name: &str, body: &Value, allowed: bool) {
-        let (status, text) = self.ask(method, path, Some(&who.token), false, body).await;
+        let (status, text) = self.ask(method, path, Some(&who.token), None, body).await;
         // What is not there yet, or cannot be now, says so to who may ask.
         let reasons = [StatusCode::OK, StatusCode::NO_CONTENT, StatusCode::NOT_IMPLEMENTED, StatusCode::BAD_REQUEST];
         let picture = path.ends_with(".jpeg") && status == StatusCode::NOT_FOUND && text.contains("picture");
