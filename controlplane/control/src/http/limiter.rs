@@ -2,6 +2,7 @@
 //!
 //! A burst of ten seconds' worth may come at once: a meeting room behind one NAT joins together. When the table is full of
 //! addresses that are using their share, strangers share one bucket: memory stays bounded and nobody known is disturbed.
+//! Work stays bounded too: a full table is swept once a second at most, whatever comes.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -10,6 +11,8 @@ use std::time::Instant;
 
 /// Addresses that are remembered. Each costs some 60 bytes.
 const ADDRESSES: usize = 65_536;
+/// Seconds between two sweeps of a full table: each looks at every address.
+const SWEEP: f64 = 1.0;
 /// Seconds of rate that may come at once.
 const BURST: f64 = 10.0;
 /// What a wrong PIN or password costs: with the default rate two guesses a second, so that four digits take an hour and six
@@ -35,6 +38,10 @@ struct Bucket {
 struct Table {
     known: HashMap<(IpAddr, bool), Bucket>,
     strangers: [Option<Bucket>; 2],
+    /// When the table was swept last; `None` = never.
+    swept: Option<f64>,
+    #[cfg(test)]
+    sweeps: u32,
 }
 
 /// The table.
@@ -76,12 +83,7 @@ impl Limiter {
         let key = (network(address), kind == Kind::Join);
         let mut table = self.table.lock().unwrap_or_else(PoisonError::into_inner);
         if table.known.len() >= ADDRESSES && !table.known.contains_key(&key) {
-            let rates = self.rates;
-            // Who has used nothing lately is forgotten: a full bucket and none are the same.
-            table.known.retain(|(_, join), bucket| {
-                let rate = rates[usize::from(*join)];
-                bucket.filled(now, rate) < rate * BURST
-            });
+            table.sweep(now, self.rates);
         }
         let full = table.known.len() >= ADDRESSES && !table.known.contains_key(&key);
         let fresh = Bucket { left: rate * BURST, at: now };
@@ -97,6 +99,24 @@ impl Limiter {
             bucket.left -= cost;
         }
         enough
+    }
+}
+
+impl Table {
+    /// Forgets who has used nothing lately: a full bucket and none are the same.
+    fn sweep(&mut self, now: f64, rates: [f64; 2]) {
+        if self.swept.is_some_and(|at| now < at + SWEEP) {
+            return;
+        }
+        self.swept = Some(now);
+        #[cfg(test)]
+        {
+            self.sweeps += 1;
+        }
+        self.known.retain(|(_, join), bucket| {
+            let rate = rates[usize::from(*join)];
+            bucket.filled(now, rate) < rate * BURST
+        });
     }
 }
 
@@ -143,14 +163,18 @@ mod tests {
     }
 
     #[test]
-    fn a_flood_of_addresses_costs_bounded_memory_and_no_known_address() {
+    fn a_flood_of_addresses_costs_bounded_memory_and_work_and_no_known_address() {
         let limiter = Limiter::new(1, 1);
         let known: IpAddr = "192.0.2.1".parse().unwrap();
         limiter.pay_at(0.0, known, Kind::Request, 1.0);
         for n in 0..100_000u32 {
             limiter.pay_at(0.001, IpAddr::V4(Ipv4Addr::from(n)), Kind::Request, 1.0);
         }
-        assert!(limiter.table.lock().unwrap().known.len() <= ADDRESSES);
+        {
+            let table = limiter.table.lock().unwrap();
+            assert!(table.known.len() <= ADDRESSES);
+            assert_eq!(table.sweeps, 1, "34,000 strangers came within a second");
+        }
         assert!(limiter.pay_at(0.002, known, Kind::Request, 1.0));
         // Later the table is swept.
         assert!(limiter.pay_at(60.0, "198.51.100.7".parse().unwrap(), Kind::Request, 1.0));
