@@ -46,14 +46,16 @@ if [ "$level" = arm ]; then
   exit
 fi
 
-# aiortc is an independent WebRTC stack in Python; it lives in an environment of its own under target/.
+# aiortc is an independent WebRTC stack in Python, Schemathesis asks our REST API what it says of itself; they live in an
+# environment of their own under target/.
 if [ "$level" != build ]; then
   venv=target/python
-  if ! "$venv/bin/python" -c 'import aiortc' 2>/dev/null; then
-    echo "setup: preparing the Python environment of the interop tests"
+  if ! cmp -s tests/interop/requirements.txt "$venv/installed"; then
+    echo "setup: preparing the Python environment of the tests"
     mkdir -p target
     /usr/bin/python3 -m venv "$venv"
-    "$venv/bin/pip" install --quiet --disable-pip-version-check -r tests/interop/requirements.txt
+    "$venv/bin/python" -m pip install --quiet --disable-pip-version-check -r tests/interop/requirements.txt
+    cp tests/interop/requirements.txt "$venv/installed"
   fi
 fi
 

@@ -15,6 +15,7 @@ mod logs;
 mod page;
 mod pexip;
 mod prometheus;
+mod rest;
 mod stacks;
 mod steering;
 mod trust;

@@ -190,7 +190,7 @@ impl Iterator for Marks<'_> {
         loop {
             let begin = from + self.bytes[from..].iter().position(|byte| *byte == b'<')? + 1;
             from = begin;
-            let Some(length) = self.bytes[begin..].iter().position(|byte| *byte == b'>') else { return None };
+            let length = self.bytes[begin..].iter().position(|byte| *byte == b'>')?;
             let words = std::str::from_utf8(&self.bytes[begin..begin + length]).unwrap_or_default();
             let Some((sequence, made)) = words.split_once(',') else { continue };
             if let (Ok(sequence), Ok(made)) = (sequence.parse(), made.parse()) {

@@ -1,6 +1,7 @@
 //! The HTTP side: one router for every face, and what holds for every request: size and time limits, a request id, rates for
 //! each address, CORS, counters. Faces convert; nothing here knows what a request means.
 
+mod leftover;
 pub mod limiter;
 mod patience;
 pub(crate) mod places;
@@ -119,6 +120,7 @@ pub fn router(app: App) -> Router {
         .fallback(|| async { failed(StatusCode::NOT_FOUND, "No such address") })
         .layer(axum::extract::DefaultBodyLimit::max(BODY))
         .layer(axum::middleware::from_fn_with_state(app.clone(), around))
+        .layer(axum::middleware::from_fn(leftover::take))
         .with_state(app)
 }
 

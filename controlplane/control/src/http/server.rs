@@ -2,7 +2,8 @@
 //!
 //! Bounds: connections in all and from one address, time for the TLS handshake, for a request's head and for taking what we
 //! write, bytes of a head. At the limit of connections the next one is told so and closed. When the program ends, connections
-//! stop taking requests and have [`DRAIN`] to finish what they are at.
+//! stop taking requests and have [`DRAIN`] to finish what they are at. Every connection is closed as TLS wants it, and for
+//! [`LINGER`] takes what its client still sends: a socket that is closed with unread bytes resets, and the answer is lost.
 
 use super::patience::Patient;
 use super::places::{Entry, Places};
@@ -18,9 +19,9 @@ use hyper_util::service::TowerToHyperService;
 use std::net::{IpAddr, Ipv4Addr};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpListener, UnixListener};
 use tokio::sync::{Semaphore, watch};
 use tokio_rustls::TlsAcceptor;
@@ -32,6 +33,9 @@ const HEAD: Duration = Duration::from_secs(30);
 const HEAD_BYTES: usize = 64 << 10;
 /// Time for telling a client that there is no place for it.
 const REFUSING: Duration = Duration::from_secs(5);
+/// How long, and how many bytes, a client may go on sending after we closed. A reset ends it then.
+const LINGER: Duration = Duration::from_secs(5);
+const LINGER_BYTES: usize = 4 << 20;
 /// How long open requests may take when the program ends.
 pub(crate) const DRAIN: Duration = Duration::from_secs(2);
 /// After an accept that failed (no descriptors left): the next one waits, or the loop would burn a core.
@@ -160,21 +164,47 @@ where
         .max_concurrent_streams(64)
         .keep_alive_interval(HEAD)
         .max_header_list_size(32 << 10);
-    let connection = builder.serve_connection_with_upgrades(TokioIo::new(Patient::new(stream, HEAD)), service);
-    tokio::pin!(connection);
-    let result = tokio::select! {
-        result = connection.as_mut() => result,
-        () = ended(&mut ending) => {
-            connection.as_mut().graceful_shutdown();
-            match tokio::time::timeout(DRAIN, connection).await {
-                Ok(result) => result,
-                Err(_) => Ok(()),
+    let stream = Arc::new(Mutex::new(stream));
+    let result = {
+        let io = TokioIo::new(Patient::new(stream.clone(), HEAD));
+        let connection = builder.serve_connection_with_upgrades(io, service);
+        tokio::pin!(connection);
+        tokio::select! {
+            result = connection.as_mut() => result,
+            () = ended(&mut ending) => {
+                connection.as_mut().graceful_shutdown();
+                match tokio::time::timeout(DRAIN, connection.as_mut()).await {
+                    Ok(result) => result,
+                    Err(_) => Ok(()),
+                }
             }
         }
     };
     if let Err(error) = result {
         tracing::debug!(error, ip = %peer.ip, "a connection ended early");
     }
+    // Who was upgraded has the stream now.
+    if let Some(stream) = Arc::into_inner(stream) {
+        let stream = stream.into_inner().unwrap_or_else(PoisonError::into_inner);
+        tokio::select! {
+            _ = tokio::time::timeout(LINGER, linger(stream)) => {}
+            () = ended(&mut ending) => {}
+        }
+    }
+}
+
+/// Closes our side, then takes and forgets what still comes, until the client closes its side.
+async fn linger<S: AsyncRead + AsyncWrite + Unpin>(mut stream: S) -> std::io::Result<()> {
+    stream.shutdown().await?;
+    let mut scrap = [0; 4_096];
+    let mut bytes = 0;
+    while bytes < LINGER_BYTES {
+        match stream.read(&mut scrap).await? {
+            0 => break,
+            n => bytes += n,
+        }
+    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -188,6 +218,7 @@ mod tests {
     fn connect(room: usize) -> (DuplexStream, watch::Sender<bool>) {
         let (ours, theirs) = tokio::io::duplex(room);
         let router = Router::new().route("/", get(|| async { "x".repeat(100_000) }));
+        let router = router.layer(axum::middleware::from_fn(super::super::leftover::take));
         let (end, ending) = watch::channel(false);
         tokio::spawn(serve_connection(ours, Peer::default(), router, ending));
         (theirs, end)
@@ -253,5 +284,112 @@ mod tests {
         let many = format!("GET / HTTP/1.1\r\nhost: x\r\n{}\r\n", "a: b\r\n".repeat(1_000));
         let _ = client.write_all(many.as_bytes()).await;
         assert!(rest(&mut client).await.0.starts_with("HTTP/1.1 431 "));
+    }
+
+    /// Reads until `text` came.
+    async fn until(client: &mut (impl AsyncRead + Unpin), text: &str) -> String {
+        let mut said = Vec::new();
+        let mut byte = [0];
+        while !said.ends_with(text.as_bytes()) {
+            assert_eq!(client.read(&mut byte).await.unwrap(), 1, "{}", String::from_utf8_lossy(&said));
+            said.push(byte[0]);
+        }
+        String::from_utf8(said).unwrap()
+    }
+
+    /// Time for the server to do all that it can.
+    async fn breathe() {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_is_refused_by_the_head_is_answered_after_the_body_and_keeps_the_connection() {
+        let (mut client, _end) = connect(1 << 20);
+        for chunked in [false, true] {
+            let how = if chunked { "transfer-encoding: chunked" } else { "content-length: 100000" };
+            client.write_all(format!("PATCH / HTTP/1.1\r\nhost: x\r\n{how}\r\n\r\n").as_bytes()).await.unwrap();
+            breathe().await;
+            if chunked {
+                client.write_all(b"5\r\nhello\r\n").await.unwrap();
+                breathe().await;
+                client.write_all(b"0\r\n\r\n").await.unwrap();
+            } else {
+                client.write_all(&[b'x'; 50_000]).await.unwrap();
+                breathe().await;
+                client.write_all(&[b'x'; 50_000]).await.unwrap();
+            }
+            let said = until(&mut client, "\r\n\r\n").await;
+            assert!(said.starts_with("HTTP/1.1 405 ") && !said.contains("connection: close"), "{said}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_announces_too_much_or_never_sends_it_is_answered_and_told_that_the_connection_closes() {
+        for (more, sent, seconds) in [
+            ("content-length: 3000000", 3_000_000, 0),
+            ("content-length: 100000\r\nexpect: 100-continue", 0, 0),
+            ("content-length: 100000", 10, 15),
+        ] {
+            let (mut client, _end) = connect(1_024);
+            let begin = Instant::now();
+            client.write_all(format!("PATCH / HTTP/1.1\r\nhost: x\r\n{more}\r\n\r\n").as_bytes()).await.unwrap();
+            // It sends all before it reads anything, as many clients do.
+            client.write_all(&vec![b'x'; sent]).await.unwrap();
+            let said = until(&mut client, "\r\n\r\n").await;
+            assert!(said.starts_with("HTTP/1.1 405 ") && said.contains("connection: close"), "{said}");
+            assert_eq!(begin.elapsed().as_secs(), seconds, "{more}");
+            assert_eq!(rest(&mut client).await.0, "");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_sends_for_ever_is_cut_off() {
+        let (mut client, _end) = connect(1_024);
+        client.write_all(b"PATCH / HTTP/1.1\r\nhost: x\r\ncontent-length: 99000000\r\n\r\n").await.unwrap();
+        let mut taken = 0;
+        while client.write_all(&[0; 1_024]).await.is_ok() {
+            taken += 1_024;
+        }
+        assert!((LINGER_BYTES..2 * LINGER_BYTES).contains(&taken), "{taken}");
+
+        let (mut client, _end) = connect(1_024);
+        client.write_all(b"PATCH / HTTP/1.1\r\nhost: x\r\ncontent-length: 99000000\r\n\r\n").await.unwrap();
+        let begin = Instant::now();
+        while client.write_all(b"x").await.is_ok() {
+            breathe().await;
+        }
+        assert!(begin.elapsed() <= LINGER + Duration::from_secs(2), "{:?}", begin.elapsed());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_connection_that_ends_early_is_closed_as_tls_wants_it() {
+        crate::tls::install_provider();
+        let made = rcgen::generate_simple_self_signed(["a.example".to_owned()]).unwrap();
+        let key = rustls::pki_types::PrivateKeyDer::try_from(made.signing_key.serialize_der()).unwrap();
+        let server = rustls::ServerConfig::builder()
+            .with_no_client_auth()
+            .with_single_cert(vec![made.cert.der().clone()], key)
+            .unwrap();
+        let mut trusted = rustls::RootCertStore::empty();
+        trusted.add(made.cert.der().clone()).unwrap();
+        let client = rustls::ClientConfig::builder().with_root_certificates(trusted).with_no_client_auth();
+        let (_end, ending) = watch::channel(false);
+        for beginning in ["", "GET / HTTP/1.1\r\nhost: x\r\n", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n garbage", "\0\r\n\r\n"]
+        {
+            let (ours, theirs) = tokio::io::duplex(1 << 16);
+            let (server, ending) = (Arc::new(server.clone()), ending.clone());
+            tokio::spawn(async move {
+                let stream = TlsAcceptor::from(server).accept(ours).await.unwrap();
+                serve_connection(stream, Peer::default(), Router::new(), ending).await;
+            });
+            let name = "a.example".try_into().unwrap();
+            let connector = tokio_rustls::TlsConnector::from(Arc::new(client.clone()));
+            let mut client = connector.connect(name, theirs).await.unwrap();
+            client.write_all(beginning.as_bytes()).await.unwrap();
+            client.flush().await.unwrap();
+            let mut said = Vec::new();
+            let end = client.read_to_end(&mut said).await;
+            assert!(end.is_ok(), "{end:?} after {beginning:?}");
+        }
     }
 }
