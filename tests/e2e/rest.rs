@@ -63,7 +63,8 @@ fn schemathesis_finds_no_server_error_in_our_own_api() {
     // While it started, /health may have answered 503.
     assert_eq!(answers(&at, "5xx"), before, "{said}");
     // It was let in, and it was heard.
-    assert!(answers(&at, "2xx") > 50 && answers(&at, "4xx") > 200, "{said}");
+    let (taken, refused) = (answers(&at, "2xx"), answers(&at, "4xx"));
+    assert!(taken > 30 && refused > 200, "{taken} and {refused}: {said}");
     assert_eq!(at.get("/health").map(|(status, _)| status), Some(200));
 }
 
