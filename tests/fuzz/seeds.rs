@@ -441,7 +441,12 @@ fn sdp_seeds() -> Named {
 fn settings_seeds() -> Named {
     let text = |text: &str| text.as_bytes().to_vec();
     vec![
-        ("default", plenum::config::DEFAULT_TOML.as_bytes().to_vec()),
+        (
+            "several",
+            text(
+                "listen = [\"127.0.0.1:8443\"]\n[media]\nio = \"auto\"\n[limits]\nsessions = 100\n[cms]\nsockets = 5\n",
+            ),
+        ),
         ("turn", text("[ice]\nturn = [{ urls = [\"turn:a:1\"], username = \"u\", credential = \"p\" }]\n")),
         ("nat", text("[media]\nadvertised = [\"10.0.0.5=203.0.113.9\", \"::1=10.0.0.1\"]\nshards = 65\n")),
         ("unknown_setting", text("[media]\ncolour = 1\n")),

@@ -4,6 +4,7 @@
 //! one. A failure prints scenario and seed. Scenarios read as stories: a world is set up, time runs, and what people would
 //! notice is asserted. The guard, the sealing guard of debug builds and the leak check run in all of them.
 
+mod failure;
 mod net;
 mod random;
 mod seeds;

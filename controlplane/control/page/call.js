@@ -98,6 +98,10 @@ export class Call {
       const slides = this.presentation ? [this.presentation.mid] : [];
       const answer = await this.session.mine(`calls/${this.uuid}/update`, { sdp: markSlides(this.pc.localDescription.sdp, slides) });
       await this.pc.setRemoteDescription({ type: 'answer', sdp: answer.sdp });
+    } catch (error) {
+      // An offer that nobody answered would stand in the way of the next one.
+      if (this.pc.signalingState === 'have-local-offer') await this.pc.setLocalDescription({ type: 'rollback' }).catch(() => {});
+      throw error;
     } finally { this.restarting = false; }
   }
 

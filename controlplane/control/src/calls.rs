@@ -110,6 +110,35 @@ pub fn update(offer: &str, previous: &SessionSpec, context: &AnswerContext<'_>) 
     build(offer, Some(previous), context)
 }
 
+/// What a former media plane had, for a session that is reopened on a new one: its slots are other streams from now on. Their
+/// numbering went with the former plane, and one SSRC whose numbers jump back is taken for late packets by receivers.
+/// `seed` comes from a CSPRNG and is used for nothing else.
+pub fn on_new_streams(spec: &SessionSpec, seed: [u8; 32]) -> SessionSpec {
+    let (mut spec, mut random) = (spec.clone(), Random::new(seed));
+    let mut given = ssrcs(&spec.media);
+    for slot in spec.media.iter_mut().filter_map(|m| m.slot.as_mut()) {
+        slot.ssrc = another_ssrc(&mut random, &mut given);
+        slot.rtx_ssrc = slot.rtx_ssrc.map(|_| another_ssrc(&mut random, &mut given));
+    }
+    spec
+}
+
+/// Every SSRC of ours.
+fn ssrcs(media: &[MediaSpec]) -> Vec<u32> {
+    media.iter().filter_map(|m| m.slot.as_ref()).flat_map(|s| [Some(s.ssrc), s.rtx_ssrc]).flatten().collect()
+}
+
+/// An SSRC that is not among those that were given, and is from now on.
+fn another_ssrc(random: &mut Random, given: &mut Vec<u32>) -> u32 {
+    loop {
+        let ssrc = random.u32();
+        if ssrc != 0 && !given.contains(&ssrc) {
+            given.push(ssrc);
+            return ssrc;
+        }
+    }
+}
+
 /// The codecs of a conference's next answer: those of `set` and then of `optional` that every leg of `legs` with a
 /// receiving m-line of that kind can decode. `optional` ones are for conferences in which everybody has them.
 pub fn usable_codecs<'a>(
@@ -200,17 +229,8 @@ fn answered(
     local: &(String, String),
     random: &mut Random,
 ) -> Result<Answered, CallError> {
-    let mut given: Vec<u32> =
-        former.iter().filter_map(|m| m.slot.as_ref()).flat_map(|s| [Some(s.ssrc), s.rtx_ssrc]).flatten().collect();
-    let mut new_ssrc = || {
-        loop {
-            let ssrc = random.u32();
-            if ssrc != 0 && !given.contains(&ssrc) {
-                given.push(ssrc);
-                return ssrc;
-            }
-        }
-    };
+    let mut given = ssrcs(former);
+    let mut new_ssrc = || another_ssrc(random, &mut given);
     let mut terms = Terms {
         // Chromium wants 63 bits.
         session_id: context.leg.0 & (u64::MAX >> 1),
@@ -404,19 +424,26 @@ mod tests {
     }
 
     #[test]
+    fn on_a_new_media_plane_slots_are_other_streams_and_nothing_else_changes() {
+        let shard = shard();
+        let first = answer(ROOM, &context(&shard)).unwrap().spec;
+        let mut other = on_new_streams(&first, [7; 32]);
+        let (before, after) = (ssrcs(&first.media), ssrcs(&other.media));
+        assert!(before.len() == after.len() && after.iter().all(|ssrc| !before.contains(ssrc)));
+        for (slot, former) in other.media.iter_mut().zip(&first.media) {
+            slot.slot.clone_from(&former.slot);
+        }
+        assert_eq!(other, first);
+    }
+
+    #[test]
     fn added_m_lines_get_new_ssrcs_and_known_ones_keep_theirs() {
         let shard = shard();
         let first = answer(SIMPLE, &context(&shard)).unwrap().spec;
         // The same seed again must not give the same SSRCs again.
         let more = update(ROOM, &first, &AnswerContext { revision: 2, ..context(&shard) }).unwrap().spec;
         assert_eq!(more.media[1].slot, first.media[1].slot);
-        let mut ssrcs: Vec<u32> = more
-            .media
-            .iter()
-            .filter_map(|m| m.slot.as_ref())
-            .flat_map(|s| [Some(s.ssrc), s.rtx_ssrc])
-            .flatten()
-            .collect();
+        let mut ssrcs = ssrcs(&more.media);
         let all = ssrcs.len();
         ssrcs.sort_unstable();
         ssrcs.dedup();

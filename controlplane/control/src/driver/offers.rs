@@ -91,7 +91,8 @@ impl Driver {
         let shard = self.shard_for(place)?;
         let leg = LegKey(lost.record.spec.key.0);
         let context = Leg::of(&lost.record, leg, participant, shard);
-        let (sdp, spec) = self.answered(place, offer, Some(&lost.record.spec), context)?;
+        let former = calls::on_new_streams(&lost.record.spec, rand::random());
+        let (sdp, spec) = self.answered(place, offer, Some(&former), context)?;
         let peer = |spec: &SessionSpec| (spec.ice.remote_ufrag.clone(), spec.ice.remote_pwd.clone());
         if peer(&spec) == peer(&lost.record.spec) {
             return Err(Refusal::BadValue("media restarted: offer an ICE restart, or a new call".into()).into());
