@@ -382,11 +382,11 @@ mod tests {
         assert_eq!(directory.apply(0, key), Err(Refused::Taken("key")));
         assert_eq!(directory.key(&shown).map(|key| key.role), Some(Role::Operator));
         let (_, other, _) = make_key();
-        let stolen = format!("plk_{id}_{}", other.rsplit('_').next().unwrap());
+        let stolen = format!("plk_{id}_{}", other.splitn(3, '_').nth(2).unwrap());
         for bad in [other.as_str(), &stolen, "", "plk_", &shown[..shown.len() - 1], &format!("plk_{id}_")] {
             assert!(directory.key(bad).is_none(), "{bad}");
         }
-        assert!(!serde_json::to_string(&directory.keys).unwrap().contains(shown.rsplit('_').next().unwrap()));
+        assert!(!serde_json::to_string(&directory.keys).unwrap().contains(shown.splitn(3, '_').nth(2).unwrap()));
         directory.apply(0, Change::DeleteKey("robot".into())).unwrap();
         assert!(directory.key(&shown).is_none());
     }
