@@ -10,6 +10,7 @@ pub mod command;
 pub mod event;
 pub mod frame;
 pub mod ids;
+pub mod mix;
 pub mod snapshot;
 pub mod spec;
 
@@ -17,6 +18,10 @@ pub use codec::{Codec, Extension, Kind, VideoLayer};
 pub use command::Command;
 pub use event::{Event, EventBody, LegEnd, LogLevel, LogLine, Message};
 pub use ids::{ConferenceKey, LegKey, ParticipantKey, TrackKey};
+pub use mix::{
+    Feed, FeedKind, FromMix, MemberPicture, MixMember, MixOutput, MixPacket, MixSpec, PresentationPlace, SceneSpec,
+    ToMix,
+};
 pub use snapshot::Snapshot;
 pub use spec::{ConferenceSpec, MediaSpec, ParticipantSpec, SessionSpec, SlotSpec, SourceSpec, SubscriptionSpec};
 

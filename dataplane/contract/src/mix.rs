@@ -1,0 +1,319 @@
+//! The mixer's part of the contract: what a conference's mix looks like ([`MixSpec`], from control), and what a shard and the mixer say
+//! to each other about it ([`ToMix`], [`FromMix`]).
+//!
+//! Control gives the spec to media; the conference's home shard gives it on. A mixer keeps nothing: one that starts again is told everything
+//! again. Packets are borrowed and carry whole decrypted RTP packets, without padding. Nothing here does I/O or decides anything.
+
+use crate::{Codec, ConferenceKey, ParticipantKey};
+use serde::{Deserialize, Serialize};
+
+/// Most scenes of a conference; a spec with more is cut, and the legs of the others see scene 0.
+pub const MAX_SCENES: usize = 16;
+/// Most members that a spec names; those beyond count in `+N` and are heard, but not placed.
+pub const MAX_MEMBERS: usize = 512;
+
+/// What a conference's mix is to look and sound like. Whole value; the conference is the key.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct MixSpec {
+    /// Whose mix.
+    pub conference: ConferenceKey,
+    /// Grows with each change.
+    pub revision: u64,
+    /// Pictures that somebody looks at, by their id.
+    pub scenes: Vec<SceneSpec>,
+    /// Who may be shown and heard, in the order of joining.
+    pub members: Vec<MixMember>,
+    /// Who holds the presentation floor.
+    #[serde(default)]
+    pub presenter: Option<ParticipantKey>,
+    /// How many of the loudest are mixed.
+    #[serde(default = "default_loudest")]
+    pub loudest: u8,
+    /// Frames a second of the pictures, 1 to 60.
+    #[serde(default = "default_fps")]
+    pub fps: u8,
+}
+
+fn default_loudest() -> u8 {
+    3
+}
+
+fn default_fps() -> u8 {
+    30
+}
+
+/// One composed picture: for the hosts, for the guests, or for one participant.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SceneSpec {
+    /// Chosen by control, unique in the conference; legs name it.
+    pub id: u16,
+    /// Layout name of spec/layouts.md (`1:7`).
+    pub layout: String,
+    /// Size of the picture in pixels, even.
+    pub width: u16,
+    /// See `width`.
+    pub height: u16,
+    /// Who stands first, in this order: actors, then spotlights, then by importance. Speakers follow.
+    #[serde(default)]
+    pub first: Vec<ParticipantKey>,
+    /// Who is left out (a viewer that does not want to see themselves, MGMT `remove_self`).
+    #[serde(default)]
+    pub without: Option<ParticipantKey>,
+    /// Names in the tiles.
+    #[serde(default = "yes")]
+    pub names: bool,
+    /// `+N` in the last small tile when more members exist than tiles.
+    #[serde(default = "yes")]
+    pub plus_n: bool,
+    /// A border on the current speaker.
+    #[serde(default = "yes")]
+    pub border: bool,
+    /// Sources of another aspect ratio are cropped to fill the tile instead of being fitted whole.
+    #[serde(default)]
+    pub fill: bool,
+    /// Text over the picture.
+    #[serde(default)]
+    pub banner: Option<String>,
+    /// Where a presentation is shown.
+    #[serde(default)]
+    pub presentation: PresentationPlace,
+}
+
+fn yes() -> bool {
+    true
+}
+
+/// Where a scene shows the presentation.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PresentationPlace {
+    /// In the main tile; people take the others.
+    #[default]
+    Main,
+    /// It fills the picture.
+    Full,
+    /// Nowhere: the leg receives it on an m-line of its own, or is denied it.
+    Absent,
+}
+
+/// A member as the mix knows them.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct MixMember {
+    /// Who.
+    pub participant: ParticipantKey,
+    /// Name for the tile, any Unicode.
+    pub name: String,
+    /// What of them is shown.
+    pub shown: MemberPicture,
+    /// Whether they are heard.
+    pub heard: bool,
+    /// Gain of their sound in percent, 100 = as it comes, at most 400.
+    #[serde(default = "full_volume")]
+    pub volume: u16,
+}
+
+fn full_volume() -> u16 {
+    100
+}
+
+/// What a member's tile shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MemberPicture {
+    /// Their camera; an avatar while nothing comes.
+    Camera,
+    /// An avatar: they send sound alone.
+    AudioOnly,
+    /// An avatar with the camera-off sign: their video is muted.
+    CameraOff,
+    /// Their last picture, frozen and grey: they hold the call.
+    Held,
+    /// No tile (a waiting participant, a recorder).
+    Nothing,
+}
+
+/// Which of a participant's streams.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FeedKind {
+    /// Microphone.
+    Audio,
+    /// Camera.
+    Camera,
+    /// Screen.
+    Presentation,
+}
+
+/// A stream that a participant sends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Feed {
+    /// Whose.
+    pub participant: ParticipantKey,
+    /// Which.
+    pub kind: FeedKind,
+}
+
+/// Something that the mixer makes for a conference: a track that slots can be filled with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MixOutput {
+    /// A scene's picture.
+    Video {
+        /// [`SceneSpec::id`].
+        scene: u16,
+        /// [`Codec::Vp8`] or [`Codec::H264`] (constrained baseline, packetization mode 1).
+        codec: Codec,
+        /// 0 = the smallest encoding.
+        rung: u8,
+    },
+    /// The mixed sound.
+    Audio {
+        /// [`Codec::Opus`] and others that have an encoder.
+        codec: Codec,
+        /// Whose own voice is left out; `None` = the mix of everybody, for those who do not speak.
+        without: Option<ParticipantKey>,
+    },
+}
+
+/// A decrypted RTP packet on its way to the mixer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MixPacket<'a> {
+    /// The conference that it is for.
+    pub conference: ConferenceKey,
+    /// Whose stream.
+    pub feed: Feed,
+    /// Simulcast encoding; numbers and timestamps of two encodings have nothing in common.
+    pub encoding: u8,
+    /// What the payload is.
+    pub codec: Codec,
+    /// RTP clock in Hz.
+    pub clock: u32,
+    /// When it arrived: nanoseconds of the monotonic clock.
+    pub arrival: u64,
+    /// RFC 6464 level in -dBov (0 to 127), when it was given.
+    pub level: Option<u8>,
+    /// The RTP packet: header, extensions, payload; no padding.
+    pub rtp: &'a [u8],
+}
+
+/// What a shard tells the mixer.
+#[derive(Clone, Debug, PartialEq)]
+pub enum ToMix<'a> {
+    /// Make or change a conference's mix.
+    Spec(MixSpec),
+    /// End it.
+    Remove(ConferenceKey),
+    /// Who speaks: most recent first, as the shard's stage has it.
+    Speakers {
+        /// Whose.
+        conference: ConferenceKey,
+        /// Most recent speaker first.
+        order: Vec<ParticipantKey>,
+        /// Those to be heard, loudest first, with the stage's hysteresis.
+        loudest: Vec<ParticipantKey>,
+    },
+    /// A packet of a feed that was wanted.
+    Packet(MixPacket<'a>),
+    /// A sender report of a feed: how its RTP clock and its wall clock belong together, for lip sync.
+    Report {
+        /// Whose conference.
+        conference: ConferenceKey,
+        /// Which stream.
+        feed: Feed,
+        /// Simulcast encoding.
+        encoding: u8,
+        /// NTP time of the report, 32.32 fixed point (RFC 3550).
+        ntp: u64,
+        /// RTP time of the report.
+        rtp: u32,
+    },
+    /// A feed has ended or changed its source: what is kept of it is to be forgotten.
+    Gone {
+        /// Whose conference.
+        conference: ConferenceKey,
+        /// Which stream.
+        feed: Feed,
+    },
+    /// Somebody needs this output, at about this rate; or its rate changes.
+    Need {
+        /// Whose conference.
+        conference: ConferenceKey,
+        /// What.
+        output: MixOutput,
+        /// Bits a second that it may take.
+        bitrate: u32,
+    },
+    /// Nobody needs this output any more.
+    Unneeded {
+        /// Whose conference.
+        conference: ConferenceKey,
+        /// What.
+        output: MixOutput,
+    },
+    /// A viewer of this output needs a key frame.
+    KeyFrame {
+        /// Whose conference.
+        conference: ConferenceKey,
+        /// What.
+        output: MixOutput,
+    },
+}
+
+/// What the mixer tells a shard.
+#[derive(Clone, Debug, PartialEq)]
+pub enum FromMix<'a> {
+    /// A packet of an output.
+    Packet {
+        /// Whose conference.
+        conference: ConferenceKey,
+        /// Of what.
+        output: MixOutput,
+        /// When what it shows was captured, as far as it is known: nanoseconds of the monotonic clock. Pictures and sound share it.
+        captured: u64,
+        /// The RTP packet: header (SSRC and payload type mean nothing), payload; at most 1,200 bytes.
+        rtp: &'a [u8],
+    },
+    /// This feed is wanted for a tile of this size; sound has none. Said again when the size changes.
+    Want {
+        /// Whose conference.
+        conference: ConferenceKey,
+        /// Which stream.
+        feed: Feed,
+        /// Tile size in pixels.
+        width: u16,
+        /// See `width`.
+        height: u16,
+    },
+    /// This feed is not wanted any more.
+    Unwant {
+        /// Whose conference.
+        conference: ConferenceKey,
+        /// Which stream.
+        feed: Feed,
+    },
+    /// This feed cannot be decoded without a key frame.
+    KeyFrame {
+        /// Whose conference.
+        conference: ConferenceKey,
+        /// Which stream.
+        feed: Feed,
+    },
+    /// A scene shows these, by tile; told when it changes.
+    Seats {
+        /// Whose conference.
+        conference: ConferenceKey,
+        /// [`SceneSpec::id`].
+        scene: u16,
+        /// Layout that is really drawn.
+        layout: String,
+        /// Who stands in each tile.
+        seats: Vec<Option<ParticipantKey>>,
+    },
+    /// How loaded the mixer is: work was left out to keep up. Told when it changes.
+    Load {
+        /// 0 = everything is done; then, in this order: 1 half the frame rate, 2 the smallest rung alone, 3 half the resolution.
+        shed: u8,
+        /// Busy time of the workers, in percent of one core.
+        busy: u16,
+    },
+}
