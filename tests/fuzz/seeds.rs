@@ -32,6 +32,8 @@ pub(crate) fn all() -> Vec<Seed> {
         ("av1", av1_seeds()),
         ("dd", dd_seeds()),
         ("red", red_seeds()),
+        ("unpack", unpack_seeds()),
+        ("pack", pack_seeds()),
         ("contract_frame", contract_seeds()),
         ("io", io_seeds()),
         ("dtls_hello", hello_seeds()),
@@ -328,6 +330,40 @@ fn red_seeds() -> Named {
         ("block_beyond_the_end", vec![0xef, 0x0f, 0x03, 0xff, 111, 1]),
         ("headers_without_end", vec![0xef; 200]),
         ("empty", vec![]),
+    ]
+}
+
+/// Payloads as the target `unpack` takes them.
+fn payloads(codec: u8, list: &[&[u8]]) -> Vec<u8> {
+    let framed = list.iter().flat_map(|p| [&(p.len() as u16).to_be_bytes()[..], p].concat());
+    std::iter::once(codec).chain(framed).collect()
+}
+
+fn unpack_seeds() -> Named {
+    vec![
+        ("vp8_frame", payloads(0, &[&[0x90, 0x80, 0x81, 2, 0, 1, 2], &[0x80, 0x80, 0x81, 2, 3], &[], &[0x10, 1]])),
+        ("vp9_picture", payloads(1, &[&[0x88, 1, 1, 2], &[0x84, 1, 3], &[], &[0x8c, 2, 1]])),
+        (
+            "h264_stap_and_fragments",
+            payloads(2, &[&[24, 0, 2, 0x67, 1, 0, 2, 0x68, 2], &[0x7c, 0x85, 4], &[0x7c, 0x45, 6]]),
+        ),
+        ("h264_fragment_without_start", payloads(2, &[&[0x7c, 0x05, 4], &[0x7c, 0x45, 6]])),
+        ("h264_fragment_without_end", payloads(2, &[&[0x7c, 0x85, 4], &[0x7c, 0x85, 6], &[0x65, 1]])),
+        ("av1_fragmented", payloads(3, &[&[0x48, 3, 0x08, 7, 8, 1, 0x10, 2, 0x30, 1], &[0x90, 2, 3]])),
+        ("av1_wrong_size", payloads(3, &[&[0x10, 0x32, 9, 5, 6]])),
+        ("av1_dangling", payloads(3, &[&[0x50, 0x30, 3], &[0x10, 0x30, 3], &[0x90, 3]])),
+    ]
+}
+
+fn pack_seeds() -> Named {
+    let slice = |n: usize| [&[0, 0, 0, 1, 0x65][..], &vec![0x88; n]].concat();
+    vec![
+        ("vp8_two_packets", [&[0, 0][..], &[5; 100]].concat()),
+        ("vp9_key", [&[1, 2][..], &[5; 300]].concat()),
+        ("h264_frame", [&[2, 0, 0, 0, 0, 1, 9, 16, 0, 0, 1, 0x67, 1, 0, 0, 1, 0x68, 2][..], &slice(200)].concat()),
+        ("h264_mode_0", [&[0x80, 0][..], &slice(20), &slice(30)].concat()),
+        ("h264_just_fits", [&[2, 0][..], &slice(63), &slice(64), &slice(60), &slice(1)].concat()),
+        ("h264_zeros", vec![2, 0, 0, 0, 0, 0, 1, 0, 0, 1, 0x65, 0, 0, 0, 0, 0, 1]),
     ]
 }
 

@@ -6,7 +6,7 @@
 #![allow(dead_code, unreachable_pub)]
 
 use plenum_contract::frame;
-use plenum_wire::payload::{self, Codec, FrameInfo, dd, red, vp8, vp9};
+use plenum_wire::payload::{self, Codec, FrameInfo, dd, pack as packing, red, unpack as unpacking, vp8, vp9};
 use plenum_wire::{Patch, demux, ext, rtcp, rtp, stun};
 
 /// A parser under test.
@@ -26,6 +26,8 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("av1", av1),
     ("dd", dd),
     ("red", red),
+    ("unpack", unpack),
+    ("pack", pack),
     ("contract_frame", contract_frame),
     ("io", io),
     ("dtls_hello", dtls_hello),
@@ -195,6 +197,60 @@ pub fn red(bytes: &[u8]) {
     if let Ok(start) = red::cut(&mut copy) {
         assert_eq!(red::blocks(&copy[start..]).map(Iterator::count), Ok(1));
     }
+}
+
+/// Payloads of frames: a byte that names the codec, then payloads, each behind two bytes with its length. An empty one ends the frame.
+pub fn unpack(bytes: &[u8]) {
+    let Some((&codec, mut bytes)) = bytes.split_first() else { return };
+    let codec = [Codec::Vp8, Codec::Vp9, Codec::H264, Codec::Av1][usize::from(codec % 4)];
+    let mut unpacker = unpacking::Unpacker::new(codec).expect("a video codec");
+    let mut unit = Vec::new();
+    unpacker.begin(&mut unit);
+    while let Some((length, rest)) = bytes.split_first_chunk::<2>() {
+        let (payload, rest) = rest.split_at(usize::from(u16::from_be_bytes(*length)).min(rest.len()));
+        bytes = rest;
+        if payload.is_empty() || unpacker.push(payload, &mut unit).is_err() {
+            let _ = unpacker.finish(&unit);
+            unpacker.begin(&mut unit);
+        }
+        assert!(unit.len() <= unpacking::MAX_UNIT);
+    }
+    if unpacker.finish(&unit).is_ok() && codec != Codec::Av1 {
+        packed(codec, 1160, false, &unit);
+    }
+}
+
+/// An access unit behind a byte for codec and mode and one for the payload limit.
+pub fn pack(bytes: &[u8]) {
+    let [mode, max, unit @ ..] = bytes else { return };
+    let codec = [Codec::Vp8, Codec::Vp9, Codec::H264][usize::from(mode % 3)];
+    packed(codec, 64 + 5 * usize::from(*max), mode & 0x80 != 0, unit);
+}
+
+/// Payloads are within the limit, the last one has the marker, and together they are a frame again.
+fn packed(codec: Codec, max: usize, single: bool, unit: &[u8]) {
+    let mut packer = packing::Packer::new(codec, max, 7).expect("a codec that is packed");
+    if single {
+        packer = packer.single_nal();
+    }
+    let (mut payloads, mut markers) = (Vec::new(), 0);
+    let tags = packing::FrameTags { key: max.is_multiple_of(2), ..Default::default() };
+    let packed = packer.pack(unit, tags, &mut |piece| {
+        payloads.push([piece.head, piece.body].concat());
+        markers += usize::from(piece.last);
+    });
+    if packed.is_err() {
+        assert!(payloads.is_empty());
+        return;
+    }
+    assert!(markers == 1 && payloads.iter().all(|p| p.len() <= max && !p.is_empty()));
+    let (mut unpacker, mut again) = (unpacking::Unpacker::new(codec).expect("a video codec"), Vec::new());
+    unpacker.begin(&mut again);
+    for payload in &payloads {
+        unpacker.push(payload, &mut again).expect("our own payload");
+    }
+    unpacker.finish(&again).expect("our own frame");
+    assert!(codec == Codec::H264 || again == unit);
 }
 
 /// A stream of contract frames, read in both directions.

@@ -1,15 +1,17 @@
 //! Payload formats: what routing must know of a packet, as one [`FrameInfo`], and the patches made for a receiver.
 //!
 //! Descriptors are parsed once, on ingress; the coded pictures themselves are not looked at beyond the first bytes of
-//! their headers. Nothing here keeps state but [`dd::Parser`]: a dependency descriptor refers to a structure that came
-//! with an earlier frame.
+//! their headers. For the mixer, payloads become access units ([`unpack`]) and access units payloads ([`pack`]). State is
+//! kept by [`dd::Parser`] (a descriptor refers to a structure that came earlier), by unpackers and by packers.
 
 pub mod av1;
 pub mod dd;
 pub mod h264;
 pub mod h265;
+pub mod pack;
 pub mod red;
 pub mod rtx;
+pub mod unpack;
 pub mod vp8;
 pub mod vp9;
 

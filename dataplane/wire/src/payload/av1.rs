@@ -130,7 +130,7 @@ impl<'a> Iterator for Obus<'a> {
 }
 
 /// `leb128()` (AV1 specification 4.10.5), at most 32 bits; also what follows it.
-fn leb128(bytes: &[u8]) -> Result<(usize, &[u8]), Malformed> {
+pub(super) fn leb128(bytes: &[u8]) -> Result<(usize, &[u8]), Malformed> {
     let mut value = 0u64;
     for i in 0..8 {
         let byte = u8_at(bytes, i)?;

@@ -9,7 +9,7 @@ use crate::Malformed;
 use crate::bits::BitReader;
 use crate::bytes::{u8_at, u16_at};
 
-/// NAL unit types (ITU-T H.264 table 7-1) and packet types (RFC 6184 table 1).
+/// NAL unit types (ITU-T H.264 table 7-1).
 mod nal {
     pub(super) const SLICE: u8 = 1;
     pub(super) const PARTITION_A: u8 = 2;
@@ -18,9 +18,12 @@ mod nal {
     pub(super) const SPS: u8 = 7;
     pub(super) const PPS: u8 = 8;
     pub(super) const AUD: u8 = 9;
-    pub(super) const STAP_A: u8 = 24;
-    pub(super) const FU_A: u8 = 28;
 }
+
+/// Packet types (RFC 6184 table 1).
+pub(super) const STAP_A: u8 = 24;
+/// See [`STAP_A`].
+pub(super) const FU_A: u8 = 28;
 
 /// One NAL unit of a payload, or the fragment of one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,7 +69,7 @@ pub struct Nals<'a> {
 /// [`Malformed::Truncated`] when it is empty.
 pub fn nals(payload: &[u8]) -> Result<Nals<'_>, Malformed> {
     match u8_at(payload, 0)? & 0x1f {
-        nal::STAP_A => Ok(Nals { rest: &payload[1..], aggregated: true }),
+        STAP_A => Ok(Nals { rest: &payload[1..], aggregated: true }),
         _ => Ok(Nals { rest: payload, aggregated: false }),
     }
 }
@@ -80,7 +83,7 @@ impl<'a> Nals<'a> {
             return Nal::whole(unit);
         }
         let unit = core::mem::take(&mut self.rest);
-        if unit[0] & 0x1f != nal::FU_A {
+        if unit[0] & 0x1f != FU_A {
             return Nal::whole(unit);
         }
         let head = u8_at(unit, 1)?;
