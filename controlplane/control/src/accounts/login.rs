@@ -7,6 +7,7 @@
 //! that do not exist cost the same as those that do.
 
 use super::{Account, Directory};
+use crate::driver::Clock;
 use argon2::Argon2;
 use argon2::password_hash::{PasswordHash, PasswordHasher, PasswordVerifier, SaltString};
 use aws_lc_rs::hmac;
@@ -14,7 +15,7 @@ use rand::Rng as _;
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use tokio::sync::Semaphore;
 
 /// Passwords that are checked at once: argon2id needs 19 MiB and some 20 ms of a core for each.
@@ -58,6 +59,7 @@ pub(super) enum Check {
 /// What is remembered of logins.
 #[derive(Debug)]
 pub struct Logins {
+    clock: Clock,
     secret: hmac::Key,
     memory: Mutex<Memory>,
     checking: Arc<Semaphore>,
@@ -67,26 +69,26 @@ pub struct Logins {
 #[derive(Debug)]
 struct Memory {
     /// Good credentials by their keyed hash, with the password hash that they fitted.
-    good: HashMap<[u8; 32], (Arc<str>, Instant)>,
-    homes: HashMap<(String, IpAddr), Instant>,
+    good: HashMap<[u8; 32], (Arc<str>, Duration)>,
+    homes: HashMap<(String, IpAddr), Duration>,
     /// Guesses left and when they were counted.
-    buckets: Vec<(f64, Instant)>,
+    buckets: Vec<(f64, Duration)>,
 }
 
-impl Default for Logins {
-    fn default() -> Logins {
-        let now = Instant::now();
+impl Logins {
+    /// Nothing is remembered yet.
+    pub fn new(clock: Clock) -> Logins {
+        let now = clock.elapsed();
         let memory = Memory { good: HashMap::new(), homes: HashMap::new(), buckets: vec![(BURST, now); BUCKETS] };
         Logins {
+            clock,
             secret: hmac::Key::new(hmac::HMAC_SHA256, &rand::random::<[u8; 32]>()),
             memory: Mutex::new(memory),
             checking: Arc::new(Semaphore::new(CHECKING)),
             waiting: Semaphore::new(WAITING),
         }
     }
-}
 
-impl Logins {
     /// Checks a password. `allowed` says whether the address may try; it is asked only when there is something to compute.
     pub(super) async fn check(
         &self,
@@ -100,7 +102,7 @@ impl Logins {
         if account.is_some_and(|account| self.remembers(&digest, account)) {
             return Check::Good { fresh: false };
         }
-        if !allowed() || !self.pay(name, network, Instant::now()) {
+        if !allowed() || !self.pay(name, network, self.clock.elapsed()) {
             return Check::TooMany;
         }
         let Ok(_place) = self.waiting.try_acquire() else { return Check::Busy };
@@ -130,23 +132,23 @@ impl Logins {
     }
 
     fn remembers(&self, digest: &[u8; 32], account: &Account) -> bool {
+        let now = self.clock.elapsed();
         let memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
-        memory
-            .good
-            .get(digest)
-            .is_some_and(|(password, at)| Arc::ptr_eq(password, &account.password) && at.elapsed() < REMEMBERED)
+        memory.good.get(digest).is_some_and(|(password, at)| {
+            Arc::ptr_eq(password, &account.password) && now.saturating_sub(*at) < REMEMBERED
+        })
     }
 
     /// Takes a guess from the name's bucket, but not from who logged in from this address before.
-    fn pay(&self, name: &str, network: IpAddr, now: Instant) -> bool {
+    fn pay(&self, name: &str, network: IpAddr, now: Duration) -> bool {
         let slot = usize::from(self.digest(&[name.as_bytes()])[0]) % BUCKETS;
         let mut memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
         let home = memory.homes.get(&(name.to_owned(), network));
-        if home.is_some_and(|since| now.duration_since(*since) < HOME) {
+        if home.is_some_and(|since| now.saturating_sub(*since) < HOME) {
             return true;
         }
         let Some((left, at)) = memory.buckets.get_mut(slot) else { return false };
-        *left = (*left + now.duration_since(*at).as_secs_f64() * RATE).min(BURST);
+        *left = (*left + now.saturating_sub(*at).as_secs_f64() * RATE).min(BURST);
         *at = now;
         let enough = *left >= 1.0;
         if enough {
@@ -156,7 +158,7 @@ impl Logins {
     }
 
     fn keep(&self, digest: [u8; 32], password: Arc<str>, name: &str, network: IpAddr) {
-        let now = Instant::now();
+        let now = self.clock.elapsed();
         let mut memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
         if memory.good.len() >= CREDENTIALS
             && let Some(oldest) = memory.good.iter().min_by_key(|(_, (_, at))| *at).map(|(digest, _)| *digest)
@@ -213,7 +215,7 @@ mod tests {
         let password = make_password();
         assert_eq!(password.len(), 20);
         let directory = directory("admin", &password);
-        let logins = Logins::default();
+        let logins = Logins::new(Clock::manual().0);
         let check = async |directory: &Directory, name, password: &str| {
             logins.check(directory, (name, password), ip(1), || true).await
         };
@@ -239,11 +241,11 @@ mod tests {
 
     #[tokio::test]
     async fn guessing_at_a_name_is_slowed_and_holds_up_neither_its_owner_nor_the_memory() {
-        let logins = Logins::default();
+        let logins = Logins::new(Clock::manual().0);
         let directory = directory("admin", "correct horse battery");
         let good = async |from| logins.check(&directory, ("admin", "correct horse battery"), from, || true).await;
         assert_eq!(good(ip(1)).await, Check::Good { fresh: true });
-        let now = Instant::now();
+        let now = logins.clock.elapsed();
         let guesses = |at| (10..200).filter(|n| logins.pay("admin", ip(*n), at)).count();
         assert!(guesses(now) <= BURST as usize, "however many addresses");
         assert_eq!(guesses(now), 0);
@@ -261,7 +263,7 @@ mod tests {
 
     #[tokio::test]
     async fn few_logins_wait_and_the_next_is_told_so() {
-        let (logins, nobody) = (Logins::default(), Directory::default());
+        let (logins, nobody) = (Logins::new(Clock::manual().0), Directory::default());
         let taken = logins.waiting.try_acquire_many(WAITING as u32).unwrap();
         assert_eq!(logins.check(&nobody, ("a", "b"), ip(1), || true).await, Check::Busy);
         drop(taken);

@@ -3,7 +3,7 @@
 use plenum_model::Now;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// Where the driver gets the time from.
 #[derive(Clone, Debug)]
@@ -24,6 +24,14 @@ impl Clock {
     pub fn manual() -> (Clock, Arc<AtomicU64>) {
         let hand = Arc::new(AtomicU64::new(1_000));
         (Clock::Manual(hand.clone()), hand)
+    }
+
+    /// Monotonic time alone, for what runs out beside the driver.
+    pub fn elapsed(&self) -> Duration {
+        match self {
+            Clock::System(origin) => origin.elapsed(),
+            Clock::Manual(hand) => Duration::from_millis(hand.load(Ordering::Relaxed)),
+        }
     }
 
     /// The time.

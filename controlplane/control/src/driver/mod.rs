@@ -70,6 +70,7 @@ pub(crate) enum Input {
 #[derive(Clone, Debug)]
 pub struct Handle {
     inputs: mpsc::Sender<Input>,
+    clock: Clock,
     accounts: Accounts,
     spooled: watch::Receiver<()>,
 }
@@ -78,6 +79,11 @@ impl Handle {
     /// Changes whenever something is written for webhooks.
     pub fn spooled(&self) -> watch::Receiver<()> {
         self.spooled.clone()
+    }
+
+    /// The driver's clock.
+    pub fn clock(&self) -> &Clock {
+        &self.clock
     }
 
     /// Accounts and keys as they are now.
@@ -197,7 +203,7 @@ impl Driver {
         let (spool, spooled) = Spool::new(&model);
         let driver = Driver {
             settings,
-            clock,
+            clock: clock.clone(),
             model,
             legs,
             lost: Lost::default(),
@@ -213,7 +219,7 @@ impl Driver {
             unwritten,
             unwritten_writes: Vec::new(),
         };
-        Ok((driver, Handle { inputs, accounts, spooled }, gauges))
+        Ok((driver, Handle { inputs, clock, accounts, spooled }, gauges))
     }
 
     /// Runs until [`Handle::end`] or until nobody can ask any more.

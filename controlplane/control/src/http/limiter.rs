@@ -4,10 +4,10 @@
 //! addresses that are using their share, strangers share one bucket: memory stays bounded and nobody known is disturbed.
 //! Work stays bounded too: a full table is swept once a second at most, whatever comes.
 
+use crate::driver::Clock;
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::{Mutex, PoisonError};
-use std::time::Instant;
 
 /// Addresses that are remembered. Each costs some 60 bytes.
 const ADDRESSES: usize = 65_536;
@@ -47,29 +47,25 @@ struct Table {
 /// The table.
 #[derive(Debug)]
 pub struct Limiter {
-    origin: Instant,
+    clock: Clock,
     rates: [f64; 2],
     table: Mutex<Table>,
 }
 
 impl Limiter {
     /// Rates a second for [`Kind::Request`] and [`Kind::Join`].
-    pub fn new(requests: u32, joins: u32) -> Limiter {
-        Limiter {
-            origin: Instant::now(),
-            rates: [f64::from(requests), f64::from(joins)],
-            table: Mutex::new(Table::default()),
-        }
+    pub fn new(clock: Clock, requests: u32, joins: u32) -> Limiter {
+        Limiter { clock, rates: [f64::from(requests), f64::from(joins)], table: Mutex::new(Table::default()) }
     }
 
     /// Whether `address` may ask now; if so it has paid.
     pub fn allow(&self, address: IpAddr, kind: Kind) -> bool {
-        self.pay_at(self.origin.elapsed().as_secs_f64(), address, kind, 1.0)
+        self.pay_at(self.clock.elapsed().as_secs_f64(), address, kind, 1.0)
     }
 
     /// Takes more for what turned out to be a wrong guess, as far as there is any left.
     pub(crate) fn charge(&self, address: IpAddr, cost: f64) {
-        let now = self.origin.elapsed().as_secs_f64();
+        let now = self.clock.elapsed().as_secs_f64();
         let rate = self.rates[Kind::Join as usize];
         let mut table = self.table.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(bucket) = table.known.get_mut(&(network(address), true)) {
@@ -144,7 +140,7 @@ mod tests {
 
     #[test]
     fn an_address_may_burst_then_gets_its_rate_and_others_are_not_disturbed() {
-        let limiter = Limiter::new(100, 2);
+        let limiter = Limiter::new(Clock::manual().0, 100, 2);
         let one: IpAddr = "192.0.2.1".parse().unwrap();
         let joins = |now: f64| (0..100).filter(|_| limiter.pay_at(now, one, Kind::Join, 1.0)).count();
         assert_eq!(joins(0.0), 20);
@@ -156,7 +152,7 @@ mod tests {
 
     #[test]
     fn an_ipv6_network_is_one_customer() {
-        let limiter = Limiter::new(1, 1);
+        let limiter = Limiter::new(Clock::manual().0, 1, 1);
         let at = |n: u16| format!("2001:db8::{n:x}").parse::<IpAddr>().unwrap();
         let allowed = (0..100).filter(|n| limiter.pay_at(0.0, at(*n), Kind::Request, 1.0)).count();
         assert_eq!(allowed, 10);
@@ -164,7 +160,7 @@ mod tests {
 
     #[test]
     fn a_flood_of_addresses_costs_bounded_memory_and_work_and_no_known_address() {
-        let limiter = Limiter::new(1, 1);
+        let limiter = Limiter::new(Clock::manual().0, 1, 1);
         let known: IpAddr = "192.0.2.1".parse().unwrap();
         limiter.pay_at(0.0, known, Kind::Request, 1.0);
         for n in 0..100_000u32 {

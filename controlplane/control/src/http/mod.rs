@@ -76,12 +76,12 @@ impl App {
     pub fn new(settings: Arc<Settings>, driver: Handle, gauges: Arc<Gauges>, ending: watch::Receiver<bool>) -> App {
         let limits = &settings.limits;
         App(Arc::new(Inner {
-            limiter: Limiter::new(limits.requests_per_address, limits.joins_per_address),
+            limiter: Limiter::new(driver.clock().clone(), limits.requests_per_address, limits.joins_per_address),
             cms: Cms::new(&settings.cms),
             streams: Arc::new(Semaphore::new(limits.event_streams.min(Semaphore::MAX_PERMITS))),
             settings,
             accounts: driver.accounts().clone(),
-            logins: Logins::default(),
+            logins: Logins::new(driver.clock().clone()),
             driver,
             gauges,
             ending,
