@@ -144,6 +144,7 @@ impl Model {
     /// Lets one participant in. To guests who are in they are new; to hosts they change; they themselves get the roster.
     pub(crate) fn admit(&mut self, fx: &mut Fx, key: ConferenceKey, participant: ParticipantKey) {
         let Some(conference) = self.conference_mut(key) else { return };
+        let before = conference.stage_view();
         let Some(member) = conference.member_mut(participant) else { return };
         if member.state != ServiceState::WaitingRoom {
             return;
@@ -152,6 +153,7 @@ impl Model {
         member.held = false;
         member.revision += 1;
         let hidden = member.hidden;
+        let after = conference.stage_view();
         fx.keep(key, participant);
         fx.media.push(MediaChange::Participant(key, participant));
         if !hidden && let Some(view) = self.view(key, participant) {
@@ -159,6 +161,9 @@ impl Model {
             fx.event(key, Audience::Guests, Created(Box::new(view.clone())));
             fx.event(key, Audience::Hosts, Updated(Box::new(view.clone())));
             fx.event(key, Audience::One(participant), Updated(Box::new(view)));
+        }
+        if before != after {
+            fx.event(key, Audience::Admitted, EventBody::Stage(after));
         }
         self.tell_standing(fx, key, participant);
         if let Some(conference) = self.conference(key) {

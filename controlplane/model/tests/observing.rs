@@ -68,3 +68,15 @@ fn cms_22_whoever_was_moved_says_so_and_a_recording_terminal_is_told() {
     assert!(w.observer.meetings[&w.other].roster[&alice.id].endpoint_recording);
     w.mirrors_agree();
 }
+
+#[test]
+fn cms_20_who_spoke_while_waiting_is_on_the_stage_once_let_in() {
+    let mut w = World::new();
+    let guest = w.guest("G");
+    let order = vec![(guest.key, true)];
+    w.act(Action::Fact(Fact::Speakers { conference: w.room, order })).unwrap();
+    w.mirrors_agree();
+    let host = w.host("H");
+    w.to(&host, &guest, MemberCommand::Admit).unwrap();
+    w.mirrors_agree();
+}
