@@ -35,6 +35,7 @@ pub(crate) fn all() -> Vec<Seed> {
         ("unpack", unpack_seeds()),
         ("pack", pack_seeds()),
         ("contract_frame", contract_seeds()),
+        ("mix_record", mix_seeds()),
         ("io", io_seeds()),
         ("dtls_hello", hello_seeds()),
         ("sdp", sdp_seeds()),
@@ -385,6 +386,64 @@ fn contract_seeds() -> Named {
         ("not_cbor", vec![0, 0, 0, 3, 0xff, 0xff, 0xff]),
         ("deep", [&[0, 0, 0x04, 0][..], &[0x81; 1024]].concat()),
         ("huge_array", vec![0, 0, 0, 9, 0x9b, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff]),
+    ]
+}
+
+fn mix_seeds() -> Named {
+    use plenum_contract::{Codec, ConferenceKey, Feed, FeedKind, FromMix, MixOutput, MixPacket, ParticipantKey, ToMix};
+    let conference = ConferenceKey(1);
+    let feed = Feed { participant: ParticipantKey(2), kind: FeedKind::Camera };
+    let output = MixOutput::Video { scene: 0, codec: Codec::Vp8, rung: 1 };
+    let rtp = packet(false, false);
+    let to = |value: ToMix<'_>| {
+        let mut out = Vec::new();
+        value.write(&mut out).expect("small");
+        out
+    };
+    let from = |value: FromMix<'_>| {
+        let mut out = Vec::new();
+        value.write(&mut out).expect("small");
+        out
+    };
+    let spec = plenum_contract::MixSpec {
+        conference,
+        revision: 1,
+        scenes: vec![],
+        members: vec![],
+        presenter: None,
+        loudest: 3,
+        fps: 30,
+    };
+    let order = vec![ParticipantKey(2), ParticipantKey(3)];
+    let tapped = MixPacket {
+        conference,
+        feed,
+        encoding: 1,
+        codec: Codec::Vp8,
+        clock: 90_000,
+        arrival: 5,
+        level: None,
+        rtp: &rtp,
+    };
+    vec![
+        ("spec", to(ToMix::Spec(spec))),
+        ("speakers", to(ToMix::Speakers { conference, loudest: order.clone(), order })),
+        ("packet_in", to(ToMix::Packet(tapped))),
+        ("need", to(ToMix::Need { conference, output, bitrate: 600_000 })),
+        ("packet_out", from(FromMix::Packet { conference, output, captured: 5, rtp: &rtp })),
+        ("want", from(FromMix::Want { conference, feed, width: 320, height: 180 })),
+        (
+            "seats",
+            from(FromMix::Seats {
+                conference,
+                scene: 0,
+                layout: "1:7".into(),
+                seats: vec![Some(ParticipantKey(2)), None],
+            }),
+        ),
+        ("load", from(FromMix::Load { shed: 2, busy: 90 })),
+        ("deep_spec", [&[1u8][..], &[0x81; 1024]].concat()),
+        ("more_people_than_bytes", [&[3u8][..], &[0; 8], &[64, 1]].concat()),
     ]
 }
 

@@ -29,6 +29,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("unpack", unpack),
     ("pack", pack),
     ("contract_frame", contract_frame),
+    ("mix_record", mix_record),
     ("io", io),
     ("dtls_hello", dtls_hello),
 ];
@@ -265,6 +266,21 @@ pub fn contract_frame(bytes: &[u8]) {
     reader.push(bytes);
     while let Ok(Some(message)) = reader.next::<plenum_contract::Message>() {
         let _ = frame::write(&message, &mut Vec::new());
+    }
+}
+
+/// A record of the rings between media and the mixer, read by both sides. What was read is written the same.
+pub fn mix_record(bytes: &[u8]) {
+    let mut again = Vec::new();
+    if let Ok(value) = plenum_contract::ToMix::read(bytes)
+        && value.write(&mut again).is_ok()
+    {
+        assert_eq!(plenum_contract::ToMix::read(&again), Ok(value));
+    }
+    let mut again = Vec::new();
+    if let Ok(value) = plenum_contract::FromMix::read(bytes) {
+        value.write(&mut again).expect("what was read fits");
+        assert_eq!(plenum_contract::FromMix::read(&again), Ok(value));
     }
 }
 

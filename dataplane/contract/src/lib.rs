@@ -11,6 +11,7 @@ pub mod event;
 pub mod frame;
 pub mod ids;
 pub mod mix;
+pub mod record;
 pub mod snapshot;
 pub mod spec;
 
@@ -19,8 +20,8 @@ pub use command::Command;
 pub use event::{Event, EventBody, LegEnd, LogLevel, LogLine, Message};
 pub use ids::{ConferenceKey, LegKey, ParticipantKey, TrackKey};
 pub use mix::{
-    Feed, FeedKind, FromMix, MemberPicture, MixMember, MixOutput, MixPacket, MixSpec, PresentationPlace, SceneSpec,
-    ToMix,
+    Feed, FeedKind, FromMix, MemberPicture, MixMember, MixOutput, MixPacket, MixSpec, PresentationPlace, Rung,
+    SceneSpec, ToMix,
 };
 pub use snapshot::Snapshot;
 pub use spec::{ConferenceSpec, MediaSpec, ParticipantSpec, SessionSpec, SlotSpec, SourceSpec, SubscriptionSpec};

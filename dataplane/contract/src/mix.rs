@@ -83,6 +83,51 @@ fn yes() -> bool {
     true
 }
 
+/// One encoding of a scene: its size and what it is meant to take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rung {
+    /// Width in pixels, even.
+    pub width: u16,
+    /// Height in pixels, even.
+    pub height: u16,
+    /// Bits a second that it needs to look well at 30 frames a second.
+    pub bitrate: u32,
+    /// Bits a second below which the rung beneath it looks better; of rung 0 the least that is tried.
+    pub least: u32,
+}
+
+/// Most rungs of a scene.
+pub const MAX_RUNGS: u8 = 3;
+/// A rung is not made when its picture would be lower than this.
+const LEAST_HEIGHT: u16 = 144;
+
+impl SceneSpec {
+    /// How many encodings the scene has, 1 to [`MAX_RUNGS`]: each is half as wide and high as the one above.
+    pub fn rungs(&self) -> u8 {
+        (1..MAX_RUNGS).take_while(|halvings| self.height >> halvings >= LEAST_HEIGHT).count() as u8 + 1
+    }
+
+    /// Size and rate of an encoding; 0 is the smallest. `None` for one that the scene does not have.
+    pub fn rung(&self, rung: u8) -> Option<Rung> {
+        let halvings = self.rungs().checked_sub(1)?.checked_sub(rung)?;
+        let (width, height) = ((self.width >> halvings) & !1, (self.height >> halvings) & !1);
+        let pixels = u32::from(width) * u32::from(height);
+        // 1280x720: 1.8 Mbit/s; 640x360: 600 kbit/s; 320x180: 200 kbit/s. A picture of a quarter takes a third.
+        let bitrate = match pixels {
+            0..=60_000 => 200_000,
+            60_001..=240_000 => 600_000,
+            240_001..=950_000 => 1_800_000,
+            _ => 3_500_000,
+        };
+        Some(Rung {
+            width: width.max(2),
+            height: height.max(2),
+            bitrate,
+            least: if rung == 0 { 60_000 } else { bitrate / 2 },
+        })
+    }
+}
+
 /// Where a scene shows the presentation.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -1,0 +1,166 @@
+//! Records: round trips of everything, limits, and hostile bytes.
+
+use super::*;
+use crate::mix::{MemberPicture, MixMember, PresentationPlace, SceneSpec};
+use proptest::prelude::*;
+
+fn scene() -> SceneSpec {
+    SceneSpec {
+        id: 3,
+        layout: "1:7".into(),
+        width: 1280,
+        height: 720,
+        first: vec![ParticipantKey(9)],
+        without: Some(ParticipantKey(4)),
+        names: true,
+        plus_n: false,
+        border: true,
+        fill: false,
+        banner: Some("Recording".into()),
+        presentation: PresentationPlace::Full,
+    }
+}
+
+fn member(key: u64) -> MixMember {
+    MixMember {
+        participant: ParticipantKey(key),
+        name: "Zoë 小林 مريم 🦊".into(),
+        shown: MemberPicture::Camera,
+        heard: true,
+        volume: 120,
+    }
+}
+
+fn spec(members: u64) -> MixSpec {
+    MixSpec {
+        conference: ConferenceKey(1),
+        revision: 8,
+        scenes: vec![scene()],
+        members: (0..members).map(member).collect(),
+        presenter: Some(ParticipantKey(2)),
+        loudest: 3,
+        fps: 30,
+    }
+}
+
+fn feed() -> impl Strategy<Value = Feed> {
+    let kind = prop_oneof![Just(FeedKind::Audio), Just(FeedKind::Camera), Just(FeedKind::Presentation)];
+    (any::<u64>(), kind).prop_map(|(key, kind)| Feed { participant: ParticipantKey(key), kind })
+}
+
+fn person() -> impl Strategy<Value = ParticipantKey> {
+    (0..u64::MAX).prop_map(ParticipantKey)
+}
+
+fn output() -> impl Strategy<Value = MixOutput> {
+    let codec = || (0..CODECS.len()).prop_map(|at| CODECS[at]);
+    prop_oneof![
+        (any::<u16>(), codec(), any::<u8>()).prop_map(|(scene, codec, rung)| MixOutput::Video { scene, codec, rung }),
+        (codec(), proptest::option::of(person())).prop_map(|(codec, without)| MixOutput::Audio { codec, without }),
+    ]
+}
+
+fn returns(value: &ToMix<'_>) {
+    let mut bytes = vec![7];
+    value.write(&mut bytes).unwrap();
+    assert_eq!(ToMix::read(&bytes[1..]).as_ref(), Ok(value));
+    // Nothing may stand behind a value, but behind a packet, which is as long as its record.
+    bytes.push(0);
+    assert!(matches!(value, ToMix::Packet(_)) || ToMix::read(&bytes[1..]).is_err());
+}
+
+fn comes_back(value: &FromMix<'_>) {
+    let mut bytes = Vec::new();
+    value.write(&mut bytes).unwrap();
+    assert_eq!(FromMix::read(&bytes).as_ref(), Ok(value));
+    bytes.push(0);
+    assert!(matches!(value, FromMix::Packet { .. }) || FromMix::read(&bytes).is_err());
+}
+
+#[test]
+fn a_spec_of_the_largest_conference_has_a_record_and_one_beyond_it_is_refused() {
+    returns(&ToMix::Spec(spec(MAX_MEMBERS as u64)));
+    let mut bytes = Vec::new();
+    ToMix::Spec(spec(MAX_MEMBERS as u64 + 1)).write(&mut bytes).unwrap();
+    assert_eq!(ToMix::read(&bytes), Err(Malformed));
+    let mut long = spec(1);
+    long.members[0].name = "x".repeat(MAX_RECORD);
+    let before = bytes.clone();
+    assert_eq!(ToMix::Spec(long).write(&mut bytes), Err(Malformed));
+    assert_eq!(bytes, before, "what cannot be written leaves no trace");
+}
+
+#[test]
+fn a_packet_longer_than_any_datagram_of_ours_is_neither_written_nor_read() {
+    let rtp = vec![0; MAX_PACKET + 1];
+    let mut bytes = Vec::new();
+    let output = MixOutput::Audio { codec: Codec::Opus, without: None };
+    let packet = |rtp| FromMix::Packet { conference: ConferenceKey(1), output, captured: 5, rtp };
+    assert_eq!(packet(&rtp).write(&mut bytes), Err(Malformed));
+    packet(&rtp[1..]).write(&mut bytes).unwrap();
+    bytes.push(0);
+    assert_eq!(FromMix::read(&bytes), Err(Malformed));
+}
+
+#[test]
+fn rungs_are_halves_of_the_scene_and_the_smallest_is_0() {
+    let sizes = |width, height| {
+        let scene = SceneSpec { width, height, ..scene() };
+        (0..scene.rungs()).map(|r| scene.rung(r).map(|r| (r.width, r.height)).unwrap()).collect::<Vec<_>>()
+    };
+    assert_eq!(sizes(1280, 720), [(320, 180), (640, 360), (1280, 720)]);
+    assert_eq!(sizes(640, 360), [(320, 180), (640, 360)]);
+    assert_eq!(sizes(320, 180), [(320, 180)]);
+    assert_eq!(sizes(1, 1), [(2, 2)]);
+    assert_eq!(scene().rung(3), None);
+}
+
+proptest! {
+    #[test]
+    fn what_is_written_to_the_mixer_is_read_the_same(
+        conference in any::<u64>().prop_map(ConferenceKey), feed in feed(), output in output(), encoding in any::<u8>(),
+        codec in 0..CODECS.len(), clock in any::<u32>(), arrival in any::<u64>(), level in proptest::option::of(0u8..128),
+        rtp in proptest::collection::vec(any::<u8>(), 0..1500), order in proptest::collection::vec(person(), 0..MAX_SPEAKERS),
+    ) {
+        let packet = MixPacket { conference, feed, encoding, codec: CODECS[codec], clock, arrival, level, rtp: &rtp };
+        returns(&ToMix::Packet(packet));
+        returns(&ToMix::Remove(conference));
+        returns(&ToMix::Speakers { conference, loudest: order.iter().rev().copied().take(3).collect(), order });
+        returns(&ToMix::Report { conference, feed, encoding, ntp: arrival, rtp: clock });
+        returns(&ToMix::Gone { conference, feed });
+        returns(&ToMix::Need { conference, output, bitrate: clock });
+        returns(&ToMix::Unneeded { conference, output });
+        returns(&ToMix::KeyFrame { conference, output });
+    }
+
+    #[test]
+    fn what_the_mixer_writes_is_read_the_same(
+        conference in any::<u64>().prop_map(ConferenceKey), feed in feed(), output in output(), captured in any::<u64>(),
+        rtp in proptest::collection::vec(any::<u8>(), 0..1500), width in any::<u16>(), height in any::<u16>(), shed in any::<u8>(),
+        seats in proptest::collection::vec(proptest::option::of(person()), 0..MAX_SEATS),
+    ) {
+        comes_back(&FromMix::Packet { conference, output, captured, rtp: &rtp });
+        comes_back(&FromMix::Want { conference, feed, width, height });
+        comes_back(&FromMix::Unwant { conference, feed });
+        comes_back(&FromMix::KeyFrame { conference, feed });
+        comes_back(&FromMix::Seats { conference, scene: width, layout: "2:21".into(), seats });
+        comes_back(&FromMix::Load { shed, busy: height });
+    }
+
+    #[test]
+    fn any_bytes_are_a_record_or_an_error(bytes in proptest::collection::vec(any::<u8>(), 0..200), kind in 0u8..16) {
+        let _ = (ToMix::read(&bytes), FromMix::read(&bytes));
+        let mut record = vec![kind];
+        record.extend(bytes);
+        if let Ok(value) = ToMix::read(&record) {
+            let mut again = Vec::new();
+            prop_assert!(value.write(&mut again).is_ok());
+            prop_assert_eq!(ToMix::read(&again), Ok(value));
+        }
+        if let Ok(value) = FromMix::read(&record) {
+            let mut again = Vec::new();
+            prop_assert!(value.write(&mut again).is_ok());
+            prop_assert_eq!(FromMix::read(&again), Ok(value));
+        }
+    }
+}
