@@ -35,6 +35,7 @@ const HOUSE: &[(&str, &str, &[&str])] = &[
     ("plenum-io", "hw/io", &["plenum-packet"]),
     ("plenum-host", "hw/host", &[]),
     ("plenum-kernels", "codecs/kernels", &[]),
+    ("plenum-engines", "codecs/engines", &["plenum-kernels"]),
     ("plenum-model", "controlplane/model", &[]),
     ("plenum-sdp", "controlplane/sdp", &["plenum-contract"]),
     ("plenum", "controlplane/control", &["plenum-model", "plenum-sdp", "plenum-contract"]),
