@@ -6,7 +6,9 @@ cd "$(dirname "$0")/.."
 
 level=${1:-build}
 packages=(build-essential pkg-config cmake nasm libvpx-dev ca-certificates)
-test_packages=(chromium fonts-noto-cjk iproute2 openssl procps util-linux python3-venv python3-gi gir1.2-gst-plugins-bad-1.0
+# Names are set in type from these.
+packages+=(fonts-noto-core fonts-noto-cjk fonts-noto-color-emoji)
+test_packages=(chromium iproute2 openssl procps util-linux python3-venv python3-gi gir1.2-gst-plugins-bad-1.0
   gstreamer1.0-tools gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-bad gstreamer1.0-nice shellcheck)
 case $level in
   build) ;;
