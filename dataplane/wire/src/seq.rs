@@ -27,6 +27,14 @@ pub const fn nearest(sequence: u16, reference: u64) -> u64 {
     if value < 0 { (value + (1 << 16)) as u64 } else { value as u64 }
 }
 
+/// The extended timestamp nearest to `reference` whose low 32 bits are `timestamp`.
+pub const fn nearest_timestamp(timestamp: u32, reference: u64) -> u64 {
+    let step = timestamp.wrapping_sub(reference as u32) as i32;
+    let value = reference.wrapping_add_signed(step as i64);
+    // Below zero only when the clock runs backwards through all of cycle 1: the low half stays right then.
+    if value > u64::MAX / 2 { timestamp as u64 } else { value }
+}
+
 /// Unwraps 16-bit sequence numbers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Extender {
@@ -76,13 +84,8 @@ impl TimestampExtender {
     pub fn extend(&mut self, timestamp: u32) -> u64 {
         let value = match self.highest {
             None => 1 << 32 | u64::from(timestamp),
-            Some(highest) => {
-                let step = timestamp.wrapping_sub(highest as u32) as i32;
-                highest.wrapping_add_signed(i64::from(step))
-            }
+            Some(highest) => nearest_timestamp(timestamp, highest),
         };
-        // Below zero only when the clock runs backwards through all of cycle 1: keep the low half right then.
-        let value = if value > u64::MAX / 2 { u64::from(timestamp) } else { value };
         self.highest = Some(self.highest.map_or(value, |h| h.max(value)));
         value
     }

@@ -1,0 +1,249 @@
+//! Mixed sound: the voices of a room become one stream for all who listen, and one less their own voice for each who speaks.
+//!
+//! Every 20 ms the loudest are summed (exactly, in 32 bits), a little noise is laid under them so that the line never sounds dead, and each
+//! output that somebody needs is limited and encoded. An output is common or *without* one voice (mix-minus); its encoder outlives the need for it by
+//! [`KEEP_ENCODER`]. Who is no longer among the loudest fades out. All state is per voice and per output, both bounded.
+
+mod gain;
+pub mod stretch;
+mod voice;
+//
+
+pub use gain::Leveller;
+pub use voice::{FRAME, Voice, engine};
+
+use plenum_contract::{Codec, ParticipantKey};
+use plenum_engines::{AudioEncoder, AudioSettings, audio_encoder};
+use plenum_kernels::{Kernels, Rate, Resampler};
+use plenum_wire::rtp;
+
+/// How long the encoder of an output lives that nobody needs: a speaker who pauses comes back to the same one.
+pub const KEEP_ENCODER: u64 = 5_000_000_000;
+/// Most voices that are decoded at once: the loudest, and those who fade out or may come back.
+pub const MAX_VOICES: usize = 16;
+/// Most outputs; a further one is refused.
+pub const MAX_OUTPUTS: usize = 64;
+/// Loudness of the noise under the mix, as the largest sample: about −75 dBov.
+const NOISE: u32 = 11;
+/// Largest packet that an audio encoder makes, with its header.
+const MAX_PACKET: usize = 1200;
+
+/// How the sound of a room is mixed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SoundSettings {
+    /// Noise under the mix.
+    pub comfort_noise: bool,
+    /// Quiet voices are made louder, loud ones quieter.
+    pub level: bool,
+}
+
+impl Default for SoundSettings {
+    fn default() -> Self {
+        SoundSettings { comfort_noise: true, level: false }
+    }
+}
+
+/// Takes a packet of an output: its codec, whose voice is left out, and the RTP packet.
+pub type Emit<'a> = dyn FnMut(Codec, Option<ParticipantKey>, &[u8]) + 'a;
+
+struct Speaker {
+    key: ParticipantKey,
+    voice: Voice,
+    /// Gain of the last frame, and what it goes to.
+    gain: (f32, f32),
+    leveller: Leveller,
+    frame: [i16; FRAME],
+    /// Whether the frame has anything in it.
+    sounds: bool,
+}
+
+struct Output {
+    codec: Codec,
+    without: Option<ParticipantKey>,
+    encoder: Box<dyn AudioEncoder>,
+    resampler: Option<Resampler>,
+    /// Since when nobody needs it.
+    idle: Option<u64>,
+    bitrate: u32,
+}
+
+/// The sound of one room.
+pub struct Sound {
+    kernels: Kernels,
+    settings: SoundSettings,
+    speakers: Vec<Speaker>,
+    outputs: Vec<Output>,
+    /// Frames since the beginning: sequence numbers and timestamps of every output.
+    frames: u64,
+    noise: u32,
+    sum: Vec<i32>,
+    pcm: Vec<i16>,
+    resampled: Vec<i16>,
+    packet: Vec<u8>,
+}
+
+impl Sound {
+    /// Silence.
+    pub fn new(kernels: Kernels, settings: SoundSettings) -> Sound {
+        Sound {
+            kernels,
+            settings,
+            speakers: Vec::new(),
+            outputs: Vec::new(),
+            frames: 0,
+            noise: 0x9e37_79b9,
+            sum: vec![0; FRAME],
+            pcm: vec![0; FRAME],
+            resampled: vec![0; FRAME],
+            packet: Vec::with_capacity(MAX_PACKET),
+        }
+    }
+
+    /// A packet of somebody's sound; whether it was taken. Who is not among the voices becomes one while there is room.
+    pub fn packet(
+        &mut self,
+        key: ParticipantKey,
+        codec: Codec,
+        clock: u32,
+        header: &rtp::Header,
+        payload: &[u8],
+        arrival: u64,
+    ) -> bool {
+        let at = match self.speakers.iter().position(|s| s.key == key) {
+            Some(at) => at,
+            None => {
+                let room = self.speakers.len() < MAX_VOICES;
+                let Some(voice) = Some(()).filter(|()| room).and_then(|()| Voice::new(self.kernels, codec, clock))
+                else {
+                    return false;
+                };
+                let leveller = Leveller::default();
+                self.speakers.push(Speaker {
+                    key,
+                    voice,
+                    gain: (0.0, 0.0),
+                    leveller,
+                    frame: [0; FRAME],
+                    sounds: false,
+                });
+                self.speakers.len() - 1
+            }
+        };
+        self.speakers[at].voice.packet(codec, clock, header.timestamp, payload, arrival);
+        true
+    }
+
+    /// How loud somebody is mixed from the next frame on: 1 = as it comes, 0 = not at all.
+    pub fn set_gain(&mut self, key: ParticipantKey, gain: f32) {
+        if let Some(speaker) = self.speakers.iter_mut().find(|s| s.key == key) {
+            speaker.gain.1 = gain;
+        }
+    }
+
+    /// Forgets a voice.
+    pub fn remove(&mut self, key: ParticipantKey) {
+        self.speakers.retain(|s| s.key != key);
+    }
+
+    /// Somebody's voice, while there is one.
+    pub fn voice(&mut self, key: ParticipantKey) -> Option<&mut Voice> {
+        self.speakers.iter_mut().find(|s| s.key == key).map(|s| &mut s.voice)
+    }
+
+    /// Somebody needs this output at `bitrate` bit/s; whether it can be made.
+    pub fn need(&mut self, codec: Codec, without: Option<ParticipantKey>, bitrate: u32) -> bool {
+        if let Some(output) = self.outputs.iter_mut().find(|o| o.codec == codec && o.without == without) {
+            output.idle = None;
+            if output.bitrate != bitrate && bitrate > 0 {
+                output.bitrate = bitrate;
+                output.encoder.set_rate(bitrate);
+            }
+            return true;
+        }
+        let Some(engine) = engine(codec).filter(|_| codec != Codec::Red && self.outputs.len() < MAX_OUTPUTS) else {
+            return false;
+        };
+        let mut settings = AudioSettings::default();
+        if bitrate > 0 {
+            settings.bitrate = bitrate;
+        }
+        let Ok(encoder) = audio_encoder(engine, &settings) else { return false };
+        let rate = encoder.rate();
+        let resampler = (rate != Rate::Hz48000).then(|| Resampler::new(self.kernels, Rate::Hz48000, rate));
+        self.outputs.push(Output { codec, without, encoder, resampler, idle: None, bitrate });
+        true
+    }
+
+    /// Nobody needs this output any more.
+    pub fn unneeded(&mut self, codec: Codec, without: Option<ParticipantKey>, now: u64) {
+        for output in self.outputs.iter_mut().filter(|o| o.codec == codec && o.without == without) {
+            output.idle.get_or_insert(now);
+        }
+    }
+
+    /// Mixes 20 ms and hands out a packet for each output that is needed.
+    pub fn mix(&mut self, now: u64, emit: &mut Emit<'_>) {
+        self.outputs.retain(|o| o.idle.is_none_or(|since| now.saturating_sub(since) < KEEP_ENCODER));
+        self.sum.fill(0);
+        if self.settings.comfort_noise {
+            self.lay_noise();
+        }
+        for speaker in &mut self.speakers {
+            speaker.sounds = speaker.voice.pull(now, &mut speaker.frame);
+            let level = if self.settings.level { speaker.leveller.gain(&speaker.frame) } else { 1.0 };
+            let (from, to) = (speaker.gain.0, speaker.gain.1 * level);
+            speaker.gain.0 = to;
+            speaker.sounds &= from > 0.0 || to > 0.0;
+            if !speaker.sounds {
+                continue;
+            }
+            if (from, to) != (1.0, 1.0) {
+                self.kernels.gain(&mut speaker.frame, from, to);
+            }
+            self.kernels.mix(&mut self.sum, &speaker.frame);
+        }
+        for output in self.outputs.iter_mut().filter(|o| o.idle.is_none()) {
+            let own = self.speakers.iter().find(|s| s.sounds && Some(s.key) == output.without);
+            match own {
+                Some(own) => self.kernels.limit_without(&self.sum, &own.frame, &mut self.pcm),
+                None => self.kernels.limit(&self.sum, &mut self.pcm),
+            }
+            let pcm = match &mut output.resampler {
+                None => &self.pcm[..],
+                Some(resampler) => {
+                    let len = resampler.run(&self.pcm, &mut self.resampled);
+                    &self.resampled[..len]
+                }
+            };
+            // Opus counts 48 kHz; G.711 and G.722 count 8 kHz (RFC 3551).
+            let ticks = if output.codec == Codec::Opus { FRAME as u64 } else { 160 };
+            let fields = rtp::Fields {
+                sequence: self.frames as u16,
+                timestamp: (self.frames * ticks) as u32,
+                ..rtp::Fields::default()
+            };
+            self.packet.clear();
+            self.packet.resize(rtp::FIXED_LEN, 0);
+            let header = rtp::write_header(&mut self.packet, &fields);
+            if header.is_ok()
+                && output.encoder.encode(pcm, &mut self.packet).is_ok_and(|encoded| encoded.send)
+                && (rtp::FIXED_LEN + 1..=MAX_PACKET).contains(&self.packet.len())
+            {
+                emit(output.codec, output.without, &self.packet);
+            }
+        }
+        self.frames += 1;
+    }
+
+    /// Voices that are kept.
+    pub fn voices(&self) -> impl Iterator<Item = ParticipantKey> + '_ {
+        self.speakers.iter().map(|s| s.key)
+    }
+
+    fn lay_noise(&mut self) {
+        for sample in &mut self.sum {
+            self.noise = self.noise.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            *sample = (((self.noise >> 16) * (2 * NOISE + 1)) >> 16) as i32 - NOISE as i32;
+        }
+    }
+}

@@ -1,0 +1,4 @@
+//! Stories of the mixer in virtual time: synthetic members send, what comes out is decoded and looked at.
+
+mod sound;
+mod world;
