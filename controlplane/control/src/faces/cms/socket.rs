@@ -30,6 +30,8 @@ use tokio_tungstenite::tungstenite::{Error, Message};
 const MESSAGE: usize = 64 << 10;
 /// How long a client may take for one message, and for our closing.
 const STALLED: Duration = Duration::from_secs(10);
+/// What is read at once: the library clears this buffer at every look for input.
+const READ_AT_ONCE: usize = 4 << 10;
 /// When nothing else is due.
 const LONG: Duration = Duration::from_secs(3_600);
 
@@ -120,6 +122,7 @@ fn switching(key: &str) -> Response {
 
 async fn serve(app: &App, upgraded: Upgraded, mut observer: Observer) {
     let config = WebSocketConfig::default().max_message_size(Some(MESSAGE)).max_frame_size(Some(MESSAGE));
+    let config = config.read_buffer_size(READ_AT_ONCE);
     let stream = Whole::new(TokioIo::new(upgraded));
     let mut socket = WebSocketStream::from_raw_socket(stream, Role::Server, Some(config)).await;
     let settings = &app.settings.cms;
