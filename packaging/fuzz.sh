@@ -9,7 +9,7 @@ out=target/fuzz guided=tests/fuzz/guided
 # Coverage counters for everything in Rust; the passes are stable compiler options, so no nightly is needed.
 flags="-Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 -Cllvm-args=-sanitizer-coverage-inline-8bit-counters"
 flags="$flags -Cllvm-args=-sanitizer-coverage-pc-table -Cllvm-args=-sanitizer-coverage-trace-compares -Ccodegen-units=1"
-control="sdp settings request_json request_form"
+control="sdp settings request_json request_form cms_message cms_frames cms_form cms_xml"
 features=()
 case " all $control " in *" $target "*) features=(--features control) ;; esac
 host=$(rustc -vV | sed -n 's/^host: //p')

@@ -10,8 +10,16 @@ use plenum_contract::spec::Fingerprint;
 use plenum_contract::{Codec as Named, LegKey, ParticipantKey, TrackKey};
 
 /// The control plane's targets.
-pub const TARGETS: &[(&str, Target)] =
-    &[("sdp", sdp), ("settings", settings), ("request_json", request_json), ("request_form", request_form)];
+pub const TARGETS: &[(&str, Target)] = &[
+    ("sdp", sdp),
+    ("settings", settings),
+    ("request_json", request_json),
+    ("request_form", request_form),
+    ("cms_message", cms_message),
+    ("cms_frames", cms_frames),
+    ("cms_form", cms_form),
+    ("cms_xml", cms_xml),
+];
 
 /// A description, read, written and read again; and as the offer of a call and of its update.
 pub fn sdp(bytes: &[u8]) {
@@ -56,4 +64,29 @@ pub fn request_json(bytes: &[u8]) {
 /// The form body of a request, or its query.
 pub fn request_form(bytes: &[u8]) {
     plenum::faces::mgmt::parse_any_form(bytes);
+}
+
+/// What a client of the Cisco-style events says, a message a line (CMS-8).
+pub fn cms_message(bytes: &[u8]) {
+    plenum::faces::cms::parse_any_message(bytes);
+}
+
+/// The bytes of its WebSocket, which must not be fragmented (CMS-6).
+pub fn cms_frames(bytes: &[u8]) {
+    plenum::faces::cms::parse_any_frames(bytes);
+}
+
+/// A form of the Cisco-style REST API (CMS-25).
+pub fn cms_form(bytes: &[u8]) {
+    plenum::faces::cms::parse_any_form(bytes);
+}
+
+/// A name in its XML: whatever it is, the document has no other elements than it would have with another name.
+pub fn cms_xml(bytes: &[u8]) {
+    let Ok(text) = std::str::from_utf8(bytes) else { return };
+    let document = plenum::faces::cms::write_any_text(text);
+    assert_eq!(document.matches('<').count(), 7, "{document}");
+    assert_eq!(document.matches('>').count(), 7, "{document}");
+    assert_eq!(document.matches('"').count(), 4, "{document}");
+    assert!(!document.chars().any(|c| c < ' ' && !"\t\r\n".contains(c)), "{document:?}");
 }

@@ -42,6 +42,10 @@ pub(crate) fn all() -> Vec<Seed> {
         ("settings", settings_seeds()),
         ("request_json", json_seeds()),
         ("request_form", form_seeds()),
+        ("cms_message", message_seeds()),
+        ("cms_frames", frames_seeds()),
+        ("cms_form", cms_form_seeds()),
+        ("cms_xml", xml_seeds()),
     ];
     let seed = |target, (name, bytes)| Seed { target, name, bytes };
     groups.into_iter().flat_map(|(target, list)| list.into_iter().map(move |s| seed(target, s))).collect()
@@ -576,6 +580,66 @@ fn form_seeds() -> Named {
         ("only_separators", b"&&==&=&".to_vec()),
         ("same_name_in_other_case", b"a=1&A=2".to_vec()),
         ("many_members", b"a=&".repeat(1_000)),
+    ]
+}
+
+fn message_seeds() -> Named {
+    let subscribe = |number: u64, list: &str| {
+        let body = format!(r#"{{"messageId":{number},"type":"subscribeRequest","subscriptions":[{list}]}}"#);
+        format!(r#"{{"type":"message","message":{body}}}"#)
+    };
+    let roster = r#"{"index":1,"type":"callRoster","call":"97c771ae-fc2e-4257-b129-30ee818e034b","elements":["name"]}"#;
+    let calls = r#"{"index":3,"type":"calls","elements":["name","participants"]}"#;
+    let ack =
+        |number: u64| format!(r#"{{"type":"messageAck","messageAck":{{"messageId":{number},"status":"success"}}}}"#);
+    let story = [subscribe(8, calls), ack(1), ack(2), subscribe(9, &format!("{roster},{calls}")), ack(4)].join("\n");
+    let many = vec![calls; 5].join(",");
+    vec![
+        ("guide", story.into_bytes()),
+        ("never_acknowledged", (subscribe(1, calls) + "\n" + &subscribe(2, "") + "\n").repeat(6).into_bytes()),
+        ("too_many", subscribe(1, &many).into_bytes()),
+        ("same_index_twice", subscribe(1, &format!("{calls},{}", roster.replace(":1,", ":3,"))).into_bytes()),
+        ("no_guid", subscribe(1, &roster.replace("97c7", "x")).into_bytes()),
+        ("same_member_twice", br#"{"type":"message","message":{"messageId":1,"messageId":2}}"#.to_vec()),
+        ("large_numbers", subscribe(u64::MAX, r#"{"index":18446744073709551616,"type":"calls"}"#).into_bytes()),
+        ("deep", [vec![b'['; 5_000], vec![b']'; 5_000]].concat()),
+        ("not_utf8", b"{\"type\":\"\xff\"}".to_vec()),
+        ("empty", vec![]),
+    ]
+}
+
+fn frames_seeds() -> Named {
+    let mask = [1, 2, 3, 4];
+    vec![
+        ("text", [&[0x81, 0x83][..], &mask, b"abc"].concat()),
+        ("two_bytes_of_length", [&[0x81, 0xfe, 0, 130][..], &mask, &[b'x'; 130]].concat()),
+        ("eight_bytes_of_length", [&[0x82, 0xff][..], &[0xff; 8], &mask].concat()),
+        ("unmasked", [&[0x89, 0x02][..], b"ab", &[0x8a, 0]].concat()),
+        ("fragment", [&[0x01, 0x81][..], &mask, b"a"].concat()),
+        ("continuation", vec![0x80, 0]),
+        ("half_a_head", vec![0x81]),
+        ("empty", vec![]),
+    ]
+}
+
+fn cms_form_seeds() -> Named {
+    vec![
+        ("call", b"name=A+%26+B&rxAudioMute=true&importance=3&offset=0&limit=10".to_vec()),
+        ("guid", b"movedParticipant=97c771ae-fc2e-4257-b129-30ee818e034b&importance=".to_vec()),
+        ("broken_escapes", b"a=%&b=%f&c=%zz".to_vec()),
+        ("same_name_twice", b"a=1&a=2".to_vec()),
+        ("control_character", b"%00=x".to_vec()),
+        ("many_members", (0..70).flat_map(|n| format!("p{n}=1&").into_bytes()).collect()),
+        ("not_utf8", b"a=%ff".to_vec()),
+    ]
+}
+
+fn xml_seeds() -> Named {
+    vec![
+        ("name", "会议 <A> & \"B\" 'C' \u{202e}".into()),
+        ("end_of_element", b"\"/></call><call id=\"".to_vec()),
+        ("cdata", b"<![CDATA[x]]><!-- --><?x?>&amp;&#0;".to_vec()),
+        ("control_characters", b"\x00\x01\t\r\n\x1f\xef\xbf\xbf".to_vec()),
     ]
 }
 

@@ -5,7 +5,7 @@ mod house;
 
 use base64::Engine as _;
 use futures_util::{SinkExt, StreamExt};
-use house::{House, PASSWORD, open_room};
+use house::{House, PASSWORD, login, open_room};
 use plenum::serve::{CmsSettings, Settings};
 use serde_json::{Value, json};
 use std::net::SocketAddr;
@@ -276,4 +276,60 @@ async fn cms_13_when_the_server_ends_calls_are_deactivated_and_the_connection_is
         json!([{"index": 2, "state": "deactivated"}])
     );
     assert_eq!(client.closed().await.0, 1001);
+}
+
+/// CMS-1: who is let in once is not let in for ever.
+#[tokio::test]
+async fn cms_1_a_connection_ends_with_a_reason_when_its_account_or_key_does_and_an_unused_token_with_them() {
+    let served = Served::open().await;
+    let admin = login("admin");
+    let mut other = served.connect().await;
+    let (_, token) = served.token_as("viewer", PASSWORD).await;
+    let unused = served.token_as("viewer", PASSWORD).await.1.unwrap();
+    let mut client = served.connect_with(&token.unwrap()).await.unwrap();
+    let gone = served.house.operate(&admin, "DELETE", "accounts/viewer", Value::Null).await;
+    assert_eq!(gone.status, 204, "{}", gone.text);
+    let (code, reason) = client.closed().await;
+    assert_eq!((code, reason.as_str()), (1008, "the account was deleted"));
+    assert_eq!(served.connect_with(&unused).await.err(), Some(401));
+
+    let made = served.house.operate(&admin, "POST", "keys", json!({"name": "robot", "role": "viewer"})).await;
+    let bearer = format!("Bearer {}", made.json["key"].as_str().unwrap());
+    let asked = house::request("POST", "/api/v1/authTokens", None).header("authorization", bearer);
+    let answer = served.house.send(asked.body(axum::body::Body::empty()).unwrap()).await;
+    let token = answer.headers["x-cisco-cms-auth-token"].to_str().unwrap().to_owned();
+    let mut client = served.connect_with(&token).await.unwrap();
+    served.house.operate(&admin, "DELETE", "keys/robot", Value::Null).await;
+    assert_eq!(client.closed().await, (1008, "the API key was deleted".into()));
+    // Another password ends it too; what happens to others does not.
+    other.subscribe(1, json!([{"index": 1, "type": "calls"}])).await;
+    other.until("subscriptionUpdate").await;
+    served.house.operate(&admin, "PATCH", "accounts/operator", json!({"password": "another password"})).await;
+    assert_eq!(other.closed().await.0, 1008);
+}
+
+/// CMS-1: 401 and 403 have no body; what was asked wrongly, or finds no place, says why as the REST API does (CMS-25).
+#[tokio::test]
+async fn cms_1_cms_25_refusals_are_bare_and_failures_are_failure_details() {
+    let served = Served::open().await;
+    let ask = async |method: &str, path: &str, authorization: Option<String>| {
+        let mut asked = house::request(method, path, None);
+        if let Some(authorization) = authorization {
+            asked = asked.header("authorization", authorization);
+        }
+        served.house.send(asked.body(axum::body::Body::empty()).unwrap()).await
+    };
+    for (method, path) in [("POST", "/api/v1/authTokens"), ("GET", "/api/v1/calls"), ("GET", "/api/v1/nothing")] {
+        for wrong in [None, Some(house::basic("operator", "wrong"))] {
+            let answer = ask(method, path, wrong).await;
+            assert_eq!((answer.status.as_u16(), answer.text.as_str()), (401, ""), "{path}");
+            assert!(answer.headers.contains_key("www-authenticate") && !answer.headers.contains_key("content-type"));
+        }
+    }
+    let answer = ask("POST", "/api/v1/coSpaces", Some(login("viewer"))).await;
+    assert_eq!((answer.status.as_u16(), answer.text.as_str()), (403, ""));
+    assert!(!answer.headers.contains_key("content-type"));
+    let plain = ask("GET", "/events/v1?authToken=x", None).await;
+    assert_eq!(plain.status, 400);
+    assert!(plain.text.contains("<failureDetails><invalidOperation reason="), "{}", plain.text);
 }

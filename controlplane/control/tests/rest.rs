@@ -97,3 +97,18 @@ async fn operators_see_and_steer_who_is_there_and_follow_what_happens() {
     assert_eq!(kinds[..3], ["meeting", "participant_joined", "participant_joined"], "first what is: {text}");
     assert!(kinds.contains(&"status") && kinds.contains(&"participant_updated"), "{text}");
 }
+
+#[tokio::test]
+async fn a_stream_of_events_ends_with_a_reason_when_the_key_that_opened_it_is_deleted() {
+    let house = House::open().await;
+    let admin = login("admin");
+    let made = house.operate(&admin, "POST", "keys", json!({"name": "robot", "role": "viewer"})).await;
+    let bearer = format!("Bearer {}", made.json["key"].as_str().unwrap());
+    let asked = request("GET", "/api/plenum/v1/conferences/1061/events", None).header("authorization", bearer);
+    let stream = house.router.clone().oneshot(asked.body(Body::empty()).unwrap()).await.unwrap();
+    house.operate(&admin, "DELETE", "keys/robot", Value::Null).await;
+    let all =
+        tokio::time::timeout(std::time::Duration::from_secs(60), axum::body::to_bytes(stream.into_body(), 1 << 20));
+    let all = String::from_utf8(all.await.expect("it ends").unwrap().to_vec()).unwrap();
+    assert!(all.ends_with(": over, the API key was deleted\n\n"), "{all}");
+}

@@ -8,7 +8,7 @@ mod login;
 mod operator;
 
 pub use login::{Logins, hash_password, make_password};
-pub use operator::{Admin, Denied, Operator, Steerer, Via};
+pub use operator::{Admin, Denied, Operator, Standing, Steerer, Via};
 
 use crate::hooks::{Hook, MAX_HOOKS};
 use base64::Engine as _;
@@ -16,8 +16,9 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, PoisonError, RwLock};
+use tokio::sync::watch;
 
 /// The account that the first start makes.
 pub const FIRST_ACCOUNT: &str = "admin";
@@ -284,22 +285,27 @@ pub fn make_key() -> (String, String, [u8; 32]) {
 
 /// The directory as it is shown, shared by everybody who checks a login. Cheap to clone.
 #[derive(Clone, Debug, Default)]
-pub struct Accounts(Arc<RwLock<Arc<Directory>>>);
+pub struct Accounts(Arc<watch::Sender<Arc<Directory>>>);
 
 impl Accounts {
     /// From the store.
     pub fn new(directory: Directory) -> Accounts {
-        Accounts(Arc::new(RwLock::new(Arc::new(directory))))
+        Accounts(Arc::new(watch::Sender::new(Arc::new(directory))))
     }
 
     /// As it is now.
     pub fn now(&self) -> Arc<Directory> {
-        self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
+        self.0.borrow().clone()
+    }
+
+    /// Every directory that is shown from now on.
+    pub(crate) fn changes(&self) -> watch::Receiver<Arc<Directory>> {
+        self.0.subscribe()
     }
 
     /// Shows another one; only the driver does.
     pub(crate) fn show(&self, directory: Arc<Directory>) {
-        *self.0.write().unwrap_or_else(PoisonError::into_inner) = directory;
+        self.0.send_replace(directory);
     }
 }
 

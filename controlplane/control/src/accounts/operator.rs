@@ -2,10 +2,10 @@
 //!
 //! `Authorization: Basic` shows an account's name and password, `Bearer` an API key; who comes by the Unix socket in the
 //! data folder is an admin. A handler that takes an [`Operator`] is never reached by anybody else, and says with
-//! [`Operator::require`] which role it takes.
+//! [`Operator::require`] which role it takes. What lasts longer than a request asks [`Standing`] when it is to end.
 
-use super::Role;
 use super::login::Check;
+use super::{Accounts, Directory, Role};
 use crate::audit::{Class, Entry, Note, Origin, Who};
 use crate::http::limiter::{Kind, WRONG_GUESS, network};
 use crate::http::problem::Problem;
@@ -16,8 +16,11 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use sha2::{Digest as _, Sha256};
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
+use tokio::sync::watch;
 
 /// Longest credential that is looked at.
 const CREDENTIAL: usize = 1_024;
@@ -55,6 +58,24 @@ pub struct Operator {
     pub via: Via,
     /// From where.
     pub ip: IpAddr,
+    /// What they showed, as the directory knew it.
+    shown: Shown,
+}
+
+/// A hash of what somebody showed: another account or key of the same name has another one, and so has another password.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Shown([u8; 32]);
+
+impl std::fmt::Debug for Shown {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Shown")
+    }
+}
+
+impl Shown {
+    fn password(kept: &str) -> Shown {
+        Shown(Sha256::digest(kept).into())
+    }
 }
 
 /// Why somebody is not let through.
@@ -78,9 +99,9 @@ impl Operator {
     /// # Errors
     /// [`Denied`].
     pub async fn identify(app: &App, headers: &HeaderMap, peer: Peer) -> Result<Operator, Denied> {
-        let made = |name: &str, role, via| Operator { name: name.into(), role, via, ip: peer.ip };
+        let made = |name: &str, role, via, shown| Operator { name: name.into(), role, via, ip: peer.ip, shown };
         if peer.local {
-            return Ok(made("local", Role::Admin, Via::Socket));
+            return Ok(made("local", Role::Admin, Via::Socket, Shown([0; 32])));
         }
         let shown = headers.get(header::AUTHORIZATION).ok_or(Denied::Missing)?;
         let directory = app.accounts.now();
@@ -104,7 +125,7 @@ impl Operator {
             Some(Credential::Key(shown)) => match directory.key(&shown) {
                 Some(key) => {
                     key.is_used(unix());
-                    Ok(made(&key.name, key.role, Via::Key))
+                    Ok(made(&key.name, key.role, Via::Key, Shown(key.hash)))
                 }
                 None if !allowed() => Err(Denied::TooMany),
                 None => Err(wrong("", Via::Key)),
@@ -118,7 +139,8 @@ impl Operator {
                         }
                         // The account may have changed while its password was checked.
                         let account = app.accounts.now().accounts.get(&name).cloned().ok_or(Denied::Wrong)?;
-                        Ok(made(&name, account.role, Via::Password))
+                        let shown = Shown::password(&account.password);
+                        Ok(made(&name, account.role, Via::Password, shown))
                     }
                     Check::Wrong => Err(wrong(&name, Via::Password)),
                     Check::TooMany => Err(Denied::TooMany),
@@ -141,6 +163,57 @@ impl Operator {
     /// [`Denied::Role`].
     pub fn require(&self, role: Role) -> Result<(), Denied> {
         if self.role >= role { Ok(()) } else { Err(Denied::Role(role)) }
+    }
+
+    /// Whether they would still be let through with what they showed, or why not.
+    ///
+    /// # Errors
+    /// The reason, for people.
+    pub(crate) fn still(&self, directory: &Directory, role: Role) -> Result<(), &'static str> {
+        let now = match self.via {
+            Via::Socket => return Ok(()),
+            Via::Key => {
+                let key = directory.keys.values().find(|key| key.name == self.name);
+                key.map(|key| (Shown(key.hash), key.role)).ok_or("the API key was deleted")?
+            }
+            Via::Password => {
+                let account = directory.accounts.get(&self.name).ok_or("the account was deleted")?;
+                (Shown::password(&account.password), account.role)
+            }
+        };
+        match now {
+            (shown, _) if shown != self.shown => Err("the account or key has another secret now"),
+            (_, now) if now < role => Err("the account's or key's role does not allow this any more"),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Whether somebody who was let through still would be, for what lasts longer than a request.
+#[derive(Debug)]
+pub struct Standing {
+    operator: Operator,
+    role: Role,
+    changes: watch::Receiver<Arc<Directory>>,
+}
+
+impl Standing {
+    /// Of an operator who needs this role.
+    pub fn new(operator: Operator, role: Role, accounts: &Accounts) -> Standing {
+        Standing { operator, role, changes: accounts.changes() }
+    }
+
+    /// Waits until they would not be let through any more; why. Safe to drop while it waits.
+    pub async fn lost(&mut self) -> &'static str {
+        loop {
+            if let Err(reason) = self.operator.still(&self.changes.borrow_and_update(), self.role) {
+                return reason;
+            }
+            if self.changes.changed().await.is_err() {
+                // The server ends, and says so itself.
+                std::future::pending::<()>().await;
+            }
+        }
     }
 }
 
@@ -236,6 +309,55 @@ fn unix() -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::accounts::{Change, make_key};
+
+    fn somebody(role: Role, via: Via, shown: Shown) -> Operator {
+        Operator { name: "x".into(), role, via, ip: IpAddr::from([127, 0, 0, 1]), shown }
+    }
+
+    #[test]
+    fn an_account_stands_until_it_is_deleted_or_has_another_password_or_too_low_a_role() {
+        let mut directory = Directory::default();
+        let add =
+            |password: &str| Change::AddAccount { name: "x".into(), role: Role::Operator, password: password.into() };
+        directory.apply(0, add("$one$")).unwrap();
+        let operator = somebody(Role::Operator, Via::Password, Shown::password("$one$"));
+        let set = |role, password: Option<&str>| {
+            let mut changed = directory.clone();
+            let password = password.map(str::to_owned);
+            changed.apply(0, Change::SetAccount { name: "x".into(), role, password }).unwrap();
+            operator.still(&changed, Role::Operator)
+        };
+        assert_eq!(operator.still(&directory, Role::Operator), Ok(()));
+        assert_eq!(set(Some(Role::Admin), None), Ok(()));
+        assert!(set(Some(Role::Viewer), None).unwrap_err().contains("role"));
+        assert!(set(None, Some("$two$")).unwrap_err().contains("secret"));
+        directory.apply(0, Change::DeleteAccount("x".into())).unwrap();
+        assert!(operator.still(&directory, Role::Viewer).unwrap_err().contains("deleted"));
+        directory.apply(0, add("$three$")).unwrap();
+        assert!(operator.still(&directory, Role::Viewer).is_err(), "somebody else of the same name");
+        assert_eq!(somebody(Role::Admin, Via::Socket, Shown([0; 32])).still(&directory, Role::Admin), Ok(()));
+    }
+
+    #[tokio::test]
+    async fn who_holds_a_key_is_told_when_it_is_deleted_and_not_before() {
+        let accounts = Accounts::default();
+        let mut directory = Directory::default();
+        let (id, _, hash) = make_key();
+        directory.apply(0, Change::AddKey { id, name: "x".into(), role: Role::Viewer, hash }).unwrap();
+        accounts.show(Arc::new(directory.clone()));
+        let mut standing = Standing::new(somebody(Role::Viewer, Via::Key, Shown(hash)), Role::Viewer, &accounts);
+        let (id, _, other) = make_key();
+        directory.apply(0, Change::AddKey { id, name: "y".into(), role: Role::Viewer, hash: other }).unwrap();
+        accounts.show(Arc::new(directory.clone()));
+        {
+            let lost = std::pin::pin!(standing.lost());
+            assert!(futures_util::FutureExt::now_or_never(lost).is_none(), "another key is nothing to this one");
+        }
+        directory.apply(0, Change::DeleteKey("x".into())).unwrap();
+        accounts.show(Arc::new(directory));
+        assert_eq!(standing.lost().await, "the API key was deleted");
+    }
 
     #[test]
     fn what_is_no_credential_is_none() {
@@ -252,7 +374,7 @@ mod tests {
 
     #[test]
     fn a_role_may_what_lower_ones_may() {
-        let with = |role| Operator { name: "x".into(), role, via: Via::Key, ip: IpAddr::from([127, 0, 0, 1]) };
+        let with = |role| somebody(role, Via::Key, Shown([0; 32]));
         assert!(with(Role::Admin).require(Role::Viewer).is_ok());
         assert_eq!(with(Role::Viewer).require(Role::Operator), Err(Denied::Role(Role::Operator)));
         assert_eq!(with(Role::Operator).require(Role::Admin), Err(Denied::Role(Role::Admin)));

@@ -32,7 +32,8 @@ pub struct Gauges {
     pub store_failures: AtomicU64,
     /// Whether the last write was kept.
     pub store_ok: AtomicBool,
-    /// Refused logins that were not written into the audit log: too many in a second, or the store failed.
+    /// What was not written into the audit log: refused logins that were too many in a second or came while the store failed,
+    /// and logins beyond what waits for a store that fails.
     pub audit_dropped: AtomicU64,
     /// Whether a media plane is connected.
     pub media_up: AtomicBool,

@@ -50,7 +50,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 const QUEUE: usize = 4_096;
 /// Requests in one transaction.
 const BATCH: usize = 256;
-/// Writes that wait for a store that fails; beyond them, entries of the audit log and events of webhooks are lost.
+/// Writes that wait for a store that fails; beyond them, entries of the audit log and events of webhooks are lost and counted.
 const UNWRITTEN: usize = 4_096;
 /// How often time is looked at: tokens end at most this late.
 const TICK: Duration = Duration::from_secs(1);
@@ -332,8 +332,12 @@ impl Driver {
         for write in writes {
             if self.unwritten_writes.len() < UNWRITTEN {
                 self.unwritten_writes.push(write);
-            } else if let Write::Spool(hook, _) = &write {
-                self.gauges.hooks.of(hook, |state| state.lost += 1);
+                continue;
+            }
+            match &write {
+                Write::Spool(hook, _) => self.gauges.hooks.of(hook, |state| state.lost += 1),
+                Write::Audit(_) => Gauges::count(&self.gauges.audit_dropped),
+                _ => {}
             }
         }
     }

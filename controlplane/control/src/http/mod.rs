@@ -6,6 +6,7 @@ pub mod limiter;
 mod patience;
 pub(crate) mod places;
 pub mod problem;
+mod sending;
 pub mod server;
 
 use crate::accounts::{Accounts, Logins};

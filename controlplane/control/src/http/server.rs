@@ -3,10 +3,12 @@
 //! Bounds: connections in all and from one address, time for the TLS handshake, for a request's head and for taking what we
 //! write, bytes of a head. At the limit of connections the next one is told so and closed. When the program ends, connections
 //! stop taking requests and have [`DRAIN`] to finish what they are at. Every connection is closed as TLS wants it, and for
-//! [`LINGER`] takes what its client still sends: a socket that is closed with unread bytes resets, and the answer is lost.
+//! [`LINGER`] takes what its client still sends: a socket that is closed with unread bytes resets, and the answer is lost. A client
+//! that vanished without a word is noticed within [`GONE`]: the kernel asks on connections that are quiet.
 
 use super::patience::Patient;
 use super::places::{Entry, Places};
+use super::sending::Sending;
 use super::{Peer, failed};
 use crate::serve::Listener;
 use axum::Router;
@@ -36,6 +38,12 @@ const REFUSING: Duration = Duration::from_secs(5);
 /// How long, and how many bytes, a client may go on sending after we closed. A reset ends it then.
 const LINGER: Duration = Duration::from_secs(5);
 const LINGER_BYTES: usize = 4 << 20;
+/// After so long without a sign of life from the client's machine, asked for or not, a connection is over. More than [`HEAD`]:
+/// who only reads nothing is told so first.
+const GONE: Duration = Duration::from_secs(60);
+/// Quiet time before the kernel asks, and between its questions.
+const ASK_AFTER: Duration = Duration::from_secs(30);
+const ASK_EVERY: Duration = Duration::from_secs(10);
 /// How long open requests may take when the program ends.
 pub(crate) const DRAIN: Duration = Duration::from_secs(2);
 /// After an accept that failed (no descriptors left): the next one waits, or the loop would burn a core.
@@ -58,7 +66,10 @@ pub(crate) async fn serve_tcp(listener: Listener, router: Router, places: Places
             continue;
         }
         let handshake = if let Entry::In(_) = entry { HEAD } else { REFUSING };
-        let _ = stream.set_nodelay(true);
+        if let Err(error) = prepare(&stream) {
+            tracing::debug!(%error, ip = %peer.ip, "a connection's options");
+        }
+        let stream = Sending(stream);
         let (router, ending, acceptor) = (router.clone(), ending.clone(), acceptor.clone());
         tokio::spawn(async move {
             match acceptor {
@@ -71,6 +82,17 @@ pub(crate) async fn serve_tcp(listener: Listener, router: Router, places: Places
             }
         });
     }
+}
+
+/// Sends at once, and notices when the client's machine is gone (half-open connections).
+fn prepare(stream: &tokio::net::TcpStream) -> std::io::Result<()> {
+    let socket = socket2::SockRef::from(stream);
+    socket.set_tcp_nodelay(true)?;
+    let asking = socket2::TcpKeepalive::new().with_time(ASK_AFTER).with_interval(ASK_EVERY);
+    let asking = asking.with_retries((GONE - ASK_AFTER).as_secs().div_ceil(ASK_EVERY.as_secs()) as u32);
+    socket.set_tcp_keepalive(&asking)?;
+    // Also when there is something on its way to the client, where the kernel would go on trying for a quarter of an hour.
+    socket.set_tcp_user_timeout(Some(GONE))
 }
 
 /// Serves a connection that has a place, tells another one why it has none.
@@ -230,6 +252,20 @@ mod tests {
         let mut said = Vec::new();
         let _ = client.read_to_end(&mut said).await;
         (String::from_utf8(said).unwrap(), begin.elapsed())
+    }
+
+    #[tokio::test]
+    async fn a_client_that_vanished_is_asked_for_and_given_up_within_a_minute() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let _client = tokio::net::TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let (stream, _) = listener.accept().await.unwrap();
+        prepare(&stream).unwrap();
+        let socket = socket2::SockRef::from(&stream);
+        assert!(socket.keepalive().unwrap() && socket.tcp_nodelay().unwrap());
+        assert_eq!(socket.tcp_user_timeout().unwrap(), Some(GONE));
+        let (after, every) = (socket.tcp_keepalive_time().unwrap(), socket.tcp_keepalive_interval().unwrap());
+        assert_eq!(after + every * socket.tcp_keepalive_retries().unwrap(), GONE);
+        assert!(GONE > HEAD, "who only reads nothing is told so first");
     }
 
     #[tokio::test(start_paused = true)]

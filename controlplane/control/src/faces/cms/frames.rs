@@ -61,6 +61,15 @@ impl Watch {
     }
 }
 
+/// See [`super::parse_any_frames`]: however the bytes come in pieces, the answer is the same.
+pub(super) fn watch_any(bytes: &[u8]) {
+    let mut watch = Watch::default();
+    let whole = watch.whole(bytes);
+    let mut cut = Watch::default();
+    assert_eq!(bytes.chunks(3).all(|piece| cut.whole(piece)), whole);
+    assert!(!whole || (watch.have, watch.skip) == (cut.have, cut.skip));
+}
+
 /// A stream that breaks off at a fragmented frame.
 #[derive(Debug)]
 pub(super) struct Whole<S> {

@@ -386,3 +386,19 @@ impl Session {
 
 /// A call, or a participant of it.
 type Key = (MeetingId, Option<ParticipantId>);
+
+/// See [`super::parse_any_message`]: lines of `text` are messages to a connection that sees no call. Whatever they are, it
+/// answers with few messages, all of them JSON, and keeps at most what it may.
+pub(super) fn take_any(text: &[u8]) {
+    let Ok(text) = std::str::from_utf8(text) else { return };
+    let rules = Rules { subscriptions: 3, unacked: 8, ack_ms: 30_000 };
+    let mut session = Session::new(rules, "bridge".into(), 0);
+    for (at, line) in text.lines().enumerate() {
+        session.received(at as u64, line);
+        session.tick(at as u64);
+        let told = session.take();
+        assert!(told.len() <= 3, "ack, pending, active: {told:?}");
+        assert!(told.iter().all(|one| serde_json::from_str::<serde_json::Value>(one).is_ok()), "{told:?}");
+        assert!(session.subscriptions.len() <= rules.subscriptions && session.unacked.len() <= rules.unacked);
+    }
+}

@@ -1,19 +1,24 @@
 //! The event WebSocket: handshake, and the task around a [`Session`].
 //!
 //! Bounds: places (CMS-6), [`MESSAGE`] bytes of a message, [`STALLED`] for a client to take one of ours, the session's own rules,
-//! and the feed's ring: whoever falls behind it is closed. We never send pings; pings are answered.
+//! and the feed's ring: whoever falls behind it is closed. We never send pings; pings are answered. A client that vanished is
+//! noticed by the kernel (`http::server`) and gives its place back. A connection ends when the account or key that its token was
+//! given to does.
 
+use super::bare;
 use super::frames::{FRAGMENTED, Whole};
+use super::rest::Fail;
 use super::session::{Closing, Rules, Session};
 use super::tokens::Worth;
+use crate::accounts::{self, Denied, Standing};
 use crate::driver::{Gauges, Reply, Request as Ask};
 use crate::events::{Observer, Seen};
 use crate::faces::mgmt::form_pairs;
-use crate::http::{App, failed};
+use crate::http::App;
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use futures_util::{SinkExt, StreamExt};
 use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::rt::TokioIo;
@@ -32,6 +37,8 @@ const MESSAGE: usize = 64 << 10;
 const STALLED: Duration = Duration::from_secs(10);
 /// What is read at once: the library clears this buffer at every look for input.
 const READ_AT_ONCE: usize = 4 << 10;
+/// Whoever may read may subscribe.
+const NEEDED: accounts::Role = accounts::Role::Viewer;
 /// When nothing else is due.
 const LONG: Duration = Duration::from_secs(3_600);
 
@@ -44,7 +51,7 @@ pub(super) async fn events(State(app): State<App>, mut request: Request) -> Resp
             tokio::spawn(async move {
                 let place = connection.place;
                 match upgrade.await {
-                    Ok(upgraded) => serve(&app, upgraded, connection.observer).await,
+                    Ok(upgraded) => serve(&app, upgraded, connection.observer, connection.standing).await,
                     Err(error) => tracing::debug!(%error, "no WebSocket came of it"),
                 }
                 drop(place);
@@ -58,33 +65,39 @@ pub(super) async fn events(State(app): State<App>, mut request: Request) -> Resp
 struct Connection {
     place: OwnedSemaphorePermit,
     observer: Observer,
+    standing: Standing,
 }
 
 async fn admit(app: &App, request: &mut Request) -> Result<(OnUpgrade, String, Connection), Response> {
-    let bad = |reason: &str| failed(StatusCode::BAD_REQUEST, reason);
+    let bad = |reason: &str| Fail::new("invalidOperation", reason).into_response();
     if !origin_allowed(&app.settings.cms.origins, request.headers()) {
-        return Err(failed(StatusCode::FORBIDDEN, "This Origin is not allowed (setting cms.origins)"));
+        return Err(StatusCode::FORBIDDEN.into_response());
     }
-    let key = upgrade_key(request).ok_or_else(|| bad("This is opened as a WebSocket of version 13"))?;
+    let key = upgrade_key(request).ok_or_else(|| bad("this is opened as a WebSocket of version 13"))?;
     let query = form_pairs(request.uri().query().unwrap_or_default().as_bytes()).ok_or_else(|| bad("no UTF-8"))?;
     let mut tokens = query.iter().filter(|(name, _)| name == "authToken");
     let (Some((_, token)), None) = (tokens.next(), tokens.next()) else {
-        return Err(failed(StatusCode::UNAUTHORIZED, "authToken is missing, or there twice"));
+        return Err(StatusCode::UNAUTHORIZED.into_response());
     };
     let upgrade = request.extensions_mut().remove::<OnUpgrade>().ok_or_else(|| bad("this connection cannot switch"))?;
     // A place first: whoever finds none can come back with the same token.
     let Ok(place) = app.cms.places.clone().try_acquire_owned() else {
         let most = app.settings.cms.connections;
-        return Err(failed(StatusCode::SERVICE_UNAVAILABLE, format!("Limit of {most} event connections reached")));
+        let reason = format!("limit of {most} event connections reached");
+        return Err(Fail::busy("connectionLimitReached", reason).into_response());
     };
-    match app.cms.use_token(app, token) {
-        Worth::Good => {}
-        Worth::Unknown => return Err(failed(StatusCode::UNAUTHORIZED, "This authToken is unknown or too old")),
-        Worth::Used => return Err(failed(StatusCode::FORBIDDEN, "This authToken was used for another connection")),
+    let owner = match app.cms.use_token(app, token) {
+        Worth::Good(owner) => owner,
+        Worth::Unknown => return Err(StatusCode::UNAUTHORIZED.into_response()),
+        Worth::Used => return Err(StatusCode::FORBIDDEN.into_response()),
+    };
+    if owner.still(&app.accounts.now(), NEEDED).is_err() {
+        return Err(bare(Denied::Wrong));
     }
+    let standing = Standing::new(owner, NEEDED, &app.accounts);
     match app.driver.ask(Ask::Observe).await {
-        Ok(Reply::Observing(observer)) => Ok((upgrade, key, Connection { place, observer })),
-        _ => Err(failed(StatusCode::SERVICE_UNAVAILABLE, "The server has no time at the moment")),
+        Ok(Reply::Observing(observer)) => Ok((upgrade, key, Connection { place, observer, standing })),
+        _ => Err(Fail::busy("databaseNotReady", "the server has no time at the moment").into_response()),
     }
 }
 
@@ -120,7 +133,7 @@ fn switching(key: &str) -> Response {
     answer
 }
 
-async fn serve(app: &App, upgraded: Upgraded, mut observer: Observer) {
+async fn serve(app: &App, upgraded: Upgraded, mut observer: Observer, mut standing: Standing) {
     let config = WebSocketConfig::default().max_message_size(Some(MESSAGE)).max_frame_size(Some(MESSAGE));
     let config = config.read_buffer_size(READ_AT_ONCE);
     let stream = Whole::new(TokioIo::new(upgraded));
@@ -135,10 +148,12 @@ async fn serve(app: &App, upgraded: Upgraded, mut observer: Observer) {
     if let Seen::Happened(picture) = observer.next().await {
         session.happened(app.cms.now_ms(app), &picture);
     }
-    let Closing(code, reason) = match converse(app, &mut socket, &mut session, &mut observer).await {
-        Some(closing) => closing,
-        None => return,
+    let closing = tokio::select! {
+        biased;
+        reason = standing.lost() => Some(Closing(1008, reason.into())),
+        closing = converse(app, &mut socket, &mut session, &mut observer) => closing,
     };
+    let Some(Closing(code, reason)) = closing else { return };
     tracing::info!(code, reason, "an event client is closed");
     let frame = CloseFrame { code: code.into(), reason: reason.into() };
     let _ = timeout(STALLED, async {

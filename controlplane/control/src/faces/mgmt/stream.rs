@@ -203,7 +203,9 @@ pub(super) async fn websocket(c: Ctx, request: Request) -> Response {
 
 async fn serve_socket(mut reader: Reader, mut socket: WebSocket) {
     loop {
+        // What is to be told goes first: looking for input costs a way through TLS, and there is hardly ever any.
         let turn = tokio::select! {
+            biased;
             turn = reader.turn() => turn,
             received = socket.recv() => match received {
                 Some(Ok(Message::Close(_)) | Err(_)) | None => return,

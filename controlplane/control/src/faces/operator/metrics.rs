@@ -90,7 +90,7 @@ fn control(app: &App, text: &mut Text) {
     text.one(
         "plenum_audit_dropped_total",
         "counter",
-        "Refused logins that the audit log leaves out.",
+        "Logins, most of them refused, that the audit log leaves out.",
         get(&gauges.audit_dropped),
     );
     webhooks(app, text);

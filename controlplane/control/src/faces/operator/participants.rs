@@ -2,7 +2,7 @@
 
 use super::body::Json;
 use super::{Answer, ask, json, unexpected};
-use crate::accounts::{Operator, Steerer};
+use crate::accounts::{Operator, Role as Needed, Standing, Steerer};
 use crate::driver::{Reply, Request as Ask};
 use crate::events::{Observer, Seen};
 use crate::http::App;
@@ -186,7 +186,8 @@ async fn act_on(
 
 /// Follows a conference: first what is, then what happens, as server-sent events
 ///
-/// `event:` is the kind, `data:` what it says. A stream that is too slow ends; who comes back is told everything anew.
+/// `event:` is the kind, `data:` what it says. A stream that is too slow ends; who comes back is told everything anew. It ends
+/// too when the account or key that opened it is deleted or gets another secret; a comment says so.
 #[utoipa::path(get, path = "/api/plenum/v1/conferences/{name}/events", tag = "participants",
     params(("name" = String, Path, description = "UUID or alias")),
     responses((status = 200, content_type = "text/event-stream", body = String)))]
@@ -202,7 +203,8 @@ async fn events(State(app): State<App>, operator: Operator, Path(name): Path<Str
     })?;
     let Reply::Observing(observer) = ask(&app, &operator, Ask::Observe).await? else { return Err(unexpected()) };
     let begin = stream::once(async { Ok::<_, std::convert::Infallible>(Bytes::from_static(b"retry: 1000\n\n")) });
-    let rest = stream::unfold(Some((observer, key, place)), next_text);
+    let standing = Standing::new(operator, Needed::Viewer, &app.accounts);
+    let rest = stream::unfold(Some(Following { observer, key, standing, _place: place }), next_text);
     let mut answer = Response::new(Body::from_stream(futures_util::StreamExt::chain(begin, rest)));
     let headers = answer.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
@@ -210,18 +212,28 @@ async fn events(State(app): State<App>, operator: Operator, Path(name): Path<Str
     Ok(answer)
 }
 
-type Following = Option<(Observer, ConferenceKey, OwnedSemaphorePermit)>;
+struct Following {
+    observer: Observer,
+    key: ConferenceKey,
+    standing: Standing,
+    _place: OwnedSemaphorePermit,
+}
 
-async fn next_text(state: Following) -> Option<(Result<Bytes, std::convert::Infallible>, Following)> {
-    let (mut observer, key, place) = state?;
-    let seen = tokio::time::timeout(KEEP_ALIVE, observer.next()).await;
+async fn next_text(state: Option<Following>) -> Option<(Result<Bytes, std::convert::Infallible>, Option<Following>)> {
+    let mut following = state?;
+    let seen = tokio::select! {
+        biased;
+        reason = following.standing.lost() => return Some((Ok(format!(": over, {reason}\n\n").into()), None)),
+        seen = tokio::time::timeout(KEEP_ALIVE, following.observer.next()) => seen,
+    };
     let mut text = String::new();
     match seen {
         Err(_) => text.push_str(": keep-alive\n\n"),
         Ok(Seen::Over) => return None,
         Ok(Seen::Lagged) => return Some((Ok(Bytes::from_static(b": too slow, begin again\n\n")), None)),
         Ok(Seen::Happened(batch)) => {
-            for entry in batch.iter().filter(|observed| observed.conference == key).flat_map(|o| o.entries.iter()) {
+            let here = batch.iter().filter(|observed| observed.conference == following.key);
+            for entry in here.flat_map(|observed| observed.entries.iter()) {
                 if let Some(kind) = outside::kind(entry.audience, &entry.body) {
                     let data = outside::data(&entry.body);
                     text.push_str(&format!("event: {}\ndata: {data}\n\n", kind.name()));
@@ -229,7 +241,7 @@ async fn next_text(state: Following) -> Option<(Result<Bytes, std::convert::Infa
             }
         }
     }
-    Some((Ok(text.into()), Some((observer, key, place))))
+    Some((Ok(text.into()), Some(following)))
 }
 
 async fn people(app: &App, operator: &Operator, name: String) -> Result<Vec<Person>, Problem> {

@@ -101,7 +101,7 @@ pub(super) fn made(kind: &str, id: impl ToString) -> Response {
 
 /// Why something was not done.
 #[derive(Debug)]
-pub(super) struct Fail {
+pub(in crate::faces::cms) struct Fail {
     status: StatusCode,
     kind: &'static str,
     /// The parameter that is wrong, and in which way.
@@ -110,7 +110,7 @@ pub(super) struct Fail {
 }
 
 impl Fail {
-    pub(super) fn new(kind: &'static str, reason: impl Into<String>) -> Fail {
+    pub(in crate::faces::cms) fn new(kind: &'static str, reason: impl Into<String>) -> Fail {
         Fail { status: StatusCode::BAD_REQUEST, kind, parameter: None, reason: reason.into() }
     }
 
@@ -132,6 +132,11 @@ impl Fail {
         Fail { status: StatusCode::NOT_FOUND, ..Fail::new("unrecognisedObject", "nothing is served at this address") }
     }
 
+    /// No place, or no time, at the moment.
+    pub(in crate::faces::cms) fn busy(kind: &'static str, reason: impl Into<String>) -> Fail {
+        Fail { status: StatusCode::SERVICE_UNAVAILABLE, ..Fail::new(kind, reason) }
+    }
+
     pub(super) fn method() -> Fail {
         let reason = "this address does not take this method";
         Fail { status: StatusCode::METHOD_NOT_ALLOWED, ..Fail::new("invalidOperation", reason) }
@@ -142,10 +147,7 @@ impl From<Failure> for Fail {
     fn from(failure: Failure) -> Fail {
         match failure {
             Failure::Refused(refusal) => refused(refusal),
-            other => {
-                let status = StatusCode::SERVICE_UNAVAILABLE;
-                Fail { status, ..Fail::new("databaseNotReady", other.to_string()) }
-            }
+            other => Fail::busy("databaseNotReady", other.to_string()),
         }
     }
 }

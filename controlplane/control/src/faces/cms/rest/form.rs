@@ -104,6 +104,23 @@ impl Form {
         }
     }
 
+    /// Takes everything there is, in every way: for fuzzing.
+    pub(super) fn read_any(&self) {
+        let all: Vec<(String, String)> = self.left().iter().map(|(n, v)| (n.clone(), v.clone())).collect();
+        for (name, value) in all {
+            let again = || drop(self.left().insert(name.clone(), value.clone()));
+            let _ = self.flag(&name);
+            again();
+            let _ = self.number::<u8>(&name);
+            again();
+            let _ = self.word(&name, &[("true", 1)]);
+            again();
+            let _ = self.guid(&name, plenum_model::ParticipantId::parse);
+            again();
+            assert_eq!(self.text(&name).as_ref(), Some(&value));
+        }
+    }
+
     /// Whether everything was taken.
     pub(super) fn all_taken(&self) -> Result<(), Fail> {
         match self.left().keys().next() {

@@ -10,11 +10,13 @@ mod people;
 mod spaces;
 mod system;
 
+use super::{Client, bare};
 use crate::accounts::{Operator, Role};
 use crate::driver::{MeetingNow, Reply, Request as Ask, Which};
 use crate::faces::mgmt::decode;
 use crate::http::{App, read_body};
-use answer::{Fail, Node, done};
+pub(super) use answer::Fail;
+use answer::{Node, done};
 use axum::extract::{Request, State};
 use axum::http::Method;
 use axum::response::{IntoResponse, Response};
@@ -37,12 +39,12 @@ struct Asked {
 }
 
 /// Everything below `/api/v1/` but the tokens.
-pub(super) async fn serve(State(app): State<App>, operator: Operator, request: Request) -> Response {
+pub(super) async fn serve(State(app): State<App>, Client(operator): Client, request: Request) -> Response {
     let steers = operator.require(Role::Operator);
     if request.method() != Method::GET
         && let Err(denied) = steers
     {
-        return denied.into_response();
+        return bare(denied);
     }
     match dispatch(app, operator, request).await {
         Ok(answer) => answer,
@@ -165,4 +167,16 @@ impl Asked {
 
 fn to(target: ParticipantId, command: MemberCommand) -> Command {
     Command::To { target, command }
+}
+
+/// See [`super::parse_any_form`]: what was read is taken by name, each once.
+pub(super) fn read_any_form(bytes: &[u8]) {
+    let Ok(form) = Form::read(bytes) else { return };
+    form.read_any();
+    assert!(form.all_taken().is_ok(), "every parameter can be taken");
+}
+
+/// See [`super::write_any_text`].
+pub(super) fn write_any(text: &str) -> String {
+    Node::new("calls").child(Node::new("call").with("id", text).text("name", text)).document()
 }
