@@ -283,6 +283,7 @@ impl World {
             slots,
             first: Vec::new(),
             low_latency: false,
+            mix: None,
         };
         self.command(Command::Subscription(spec)).expect("a known leg");
     }

@@ -25,6 +25,10 @@ pub enum Command {
     Session(SessionSpec),
     /// Close a session: BYE and DTLS close-notify are sent.
     RemoveSession(LegKey),
+    /// Make or change what a conference's mix looks and sounds like; it goes to the conference's home shard.
+    Mix(crate::MixSpec),
+    /// End a conference's mix; its legs are forwarded to.
+    RemoveMix(ConferenceKey),
     /// Change what a leg wants to see.
     Subscription(SubscriptionSpec),
     /// Let media flow on this leg (MGMT-40: the client's `ack`). Until then nothing is sent to it.

@@ -24,6 +24,11 @@ const MAX_LAYOUT: usize = 64;
 #[error("malformed record")]
 pub struct Malformed;
 
+/// Whether a record carries a packet: these may be lost where others may not.
+pub fn is_packet(record: &[u8]) -> bool {
+    record.first() == Some(&PACKET)
+}
+
 const SPEC: u8 = 1;
 const REMOVE: u8 = 2;
 const SPEAKERS: u8 = 3;

@@ -235,6 +235,10 @@ pub struct SubscriptionSpec {
     /// Nothing that is sent to this leg waits to be smoothed: lowest latency, at the risk of bursts that a narrow link loses.
     #[serde(default)]
     pub low_latency: bool,
+    /// The scene ([`crate::SceneSpec::id`]) that this leg gets with the mixed sound, instead of what others send. While there is
+    /// no mix or no mixer, it is forwarded to.
+    #[serde(default)]
+    pub mix: Option<u16>,
 }
 
 /// What one slot is wanted for.

@@ -122,6 +122,11 @@ impl Subscriber {
         }
     }
 
+    /// What the receiver takes, in its order of preference.
+    pub fn accepted(&self) -> &[Accepted] {
+        &self.accepted
+    }
+
     /// The track that fills the slot: the number that [`Subscriber::assign`] was given.
     pub fn source(&self) -> Option<u32> {
         self.source

@@ -26,6 +26,8 @@ impl Shard {
             Command::RemoveParticipant(key) => self.remove_participant(now, pool, key),
             Command::Session(spec) => return self.set_session(now, pool, &spec),
             Command::RemoveSession(key) => self.remove_session(now, pool, key),
+            Command::Mix(spec) => return self.set_mix(pool, spec),
+            Command::RemoveMix(key) => self.remove_mix(pool, key),
             Command::Subscription(spec) => self.set_subscription(&spec),
             Command::Start(key) => return self.start(key),
             Command::Hello { .. }
@@ -54,6 +56,7 @@ impl Shard {
 
     fn remove_conference(&mut self, now: Time, pool: &mut Pool, key: ConferenceKey) {
         let Some(index) = self.world.conference(key) else { return };
+        self.remove_mix(pool, key);
         let members = self.world.conferences.get(index).map(|c| c.members.clone()).unwrap_or_default();
         let keys = members.iter().filter_map(|m| Some(self.world.participants.get(*m)?.spec.key));
         for key in keys.collect::<Vec<_>>() {
@@ -135,6 +138,7 @@ impl Shard {
             told_seats: None,
             told_bitrate: 0,
             subscription: 0,
+            mix: None,
             first: Vec::new(),
             channels: Vec::new(),
         };
@@ -167,6 +171,7 @@ impl Shard {
             return;
         }
         leg.subscription = spec.revision;
+        leg.mix = spec.mix;
         leg.session.set_smoothing(!spec.low_latency);
         leg.first.clear();
         leg.first.extend(spec.first.iter().take(plenum_stage::MAX_SLOTS));

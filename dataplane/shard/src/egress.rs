@@ -55,6 +55,10 @@ impl Shard {
 
     /// Says goodbye to every peer and forgets them.
     pub fn close_all(&mut self, now: Time, pool: &mut Pool) {
+        let mixed = self.world.conferences.iter().filter(|(_, c)| c.mix.is_some()).map(|(_, c)| c.spec.key);
+        for key in mixed.collect::<Vec<_>>() {
+            self.remove_mix(pool, key);
+        }
         for index in 0..self.world.legs.bound() {
             if self.world.legs.get(index).is_some() {
                 self.end_leg(now, pool, index, plenum_contract::LegEnd::Removed);

@@ -100,6 +100,9 @@ impl Shard {
         if blocked {
             return Err(DropReason::Blocked);
         }
+        if self.world.sources.get(index).is_some_and(|s| s.tap.is_some()) {
+            self.tap(pool, index, &info);
+        }
         self.fan_out(now, index, &info);
         Ok(())
     }
@@ -116,7 +119,7 @@ impl Shard {
     }
 
     /// One plan for each slot that this source fills.
-    fn fan_out(&mut self, now: Time, index: u32, info: &PacketInfo) {
+    pub(crate) fn fan_out(&mut self, now: Time, index: u32, info: &PacketInfo) {
         let World { sources, legs, .. } = &mut self.world;
         let Some(source) = sources.get(index) else { return };
         for &(leg_index, slot) in &source.subscribers {
@@ -173,8 +176,9 @@ impl Shard {
             }
             Feedback::SenderReport { media, encoding, ntp, rtp } => {
                 let source = leg.sources.get(usize::from(media)).copied().flatten();
-                if let Some(source) = source.and_then(|s| sources.get_mut(s)) {
+                if let Some((index, source)) = source.and_then(|s| Some((s, sources.get_mut(s)?))) {
                     source.track.sender_report(encoding, ntp, rtp);
+                    self.tap_report(index, encoding, ntp, rtp);
                 }
             }
             // The track falls silent by itself; a BYE of one encoding must not end the others.

@@ -120,17 +120,17 @@ fn wire_codec(codec: Codec) -> payload::Codec {
 }
 
 /// What a packet's frame is told from.
-struct View<'a> {
-    codec: Codec,
-    encoding: usize,
-    timestamp: u32,
-    marker: bool,
-    payload: &'a [u8],
-    descriptor: Option<&'a [u8]>,
+pub(crate) struct View<'a> {
+    pub(crate) codec: Codec,
+    pub(crate) encoding: usize,
+    pub(crate) timestamp: u32,
+    pub(crate) marker: bool,
+    pub(crate) payload: &'a [u8],
+    pub(crate) descriptor: Option<&'a [u8]>,
 }
 
 impl Parser {
-    fn frame(&mut self, view: &View<'_>) -> Result<Frame, DropReason> {
+    pub(crate) fn frame(&mut self, view: &View<'_>) -> Result<Frame, DropReason> {
         let dependency = self.dependency.get_mut(view.encoding).ok_or(DropReason::UnknownSsrc)?;
         // A descriptor that cannot be read yet (its structure was lost) leaves the packet to what its payload says.
         let dependency = view.descriptor.and_then(|bytes| dependency.get_or_insert_default().parse(bytes).ok());

@@ -26,6 +26,7 @@ impl Shard {
         for index in 0..self.world.legs.bound() {
             self.decide_leg(now, index);
         }
+        self.tick_needs(now, pool);
         self.send_due_key_frame_requests(now);
     }
 
@@ -56,13 +57,16 @@ impl Shard {
 
     /// Shares one leg's budget out.
     fn decide_leg(&mut self, now: Time, index: LegIndex) {
-        let World { legs, sources, .. } = &mut self.world;
-        let Some(leg) = legs.get_mut(index) else { return };
+        let Some(leg) = self.world.legs.get(index) else { return };
         if !leg.started || !leg.session.is_connected() {
             return;
         }
         let estimate = leg.session.target_bitrate();
         let audio = leg.slots.iter().filter(|s| s.kind == Kind::Audio && s.subscriber.source().is_some()).count();
+        let mixed = if leg.mix.is_some() { self.decide_mixed(now, index, video_budget(estimate, audio)) } else { None };
+        let (taken, mix_wants) = mixed.unwrap_or_default();
+        let World { legs, sources, .. } = &mut self.world;
+        let Some(leg) = legs.get_mut(index) else { return };
         // On the stack: this runs five times a second for every leg, and must not allocate.
         let mut wants = [NOTHING; MAX_SLOTS];
         let count = leg.video_order.len().min(MAX_SLOTS);
@@ -71,7 +75,7 @@ impl Shard {
         }
         let wants = &mut wants[..count];
         let targets = &mut self.targets;
-        allocate(video_budget(estimate, audio), wants, targets);
+        allocate(Bitrate(video_budget(estimate, audio).bps().saturating_sub(taken.bps())), wants, targets);
         for (&slot, (target, want)) in leg.video_order.iter().zip(targets.iter().zip(&*wants)) {
             let slot = &mut leg.slots[usize::from(slot)];
             // A source whose layers are not measured yet keeps its first target: its smallest encoding.
@@ -92,7 +96,7 @@ impl Shard {
             want.may_rise = true;
         }
         let wanted = allocate(Bitrate(u64::MAX / 4), wants, targets);
-        leg.session.set_wanted_bitrate(needed_estimate(wanted, audio));
+        leg.session.set_wanted_bitrate(needed_estimate(Bitrate(wanted.bps() + mix_wants.bps()), audio));
         let (before, bitrate) = (leg.told_bitrate as f64, estimate.bps());
         if (bitrate as f64 - before).abs() > before * TELL_CHANGE {
             leg.told_bitrate = bitrate;
@@ -126,6 +130,10 @@ impl Shard {
         while let Some((source, encoding)) = self.due_key_frames.pop() {
             let Some(entry) = self.world.sources.get(source) else { continue };
             let (leg, media) = (entry.leg, entry.media);
+            if let Some((conference, made)) = entry.made {
+                self.ask_mixer(conference, made, encoding);
+                continue;
+            }
             if let Some(leg) = self.world.legs.get_mut(leg) {
                 leg.session.request_key_frame(media, encoding);
             }
@@ -139,6 +147,10 @@ const NOTHING: Want<'static> =
 
 fn want_of<'a>(slot: &Slot, sources: &'a Slab<Source>, now: Time) -> Want<'a> {
     let source = slot.subscriber.source().and_then(|s| sources.get(s));
+    if source.is_some_and(|s| s.made.is_some()) {
+        // Its rung is chosen already.
+        return Want { width: 1, height: 1, ..NOTHING };
+    }
     Want {
         width: slot.wish.width,
         height: slot.wish.height,

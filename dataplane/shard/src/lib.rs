@@ -18,6 +18,7 @@ mod histogram;
 mod ingress;
 mod inspect;
 mod layers;
+mod mix;
 mod reconcile;
 mod report;
 mod seats;
@@ -81,6 +82,7 @@ pub struct Shard {
     next_layers: Time,
     events: Vec<(bool, EventBody)>,
     drops: DropCounts,
+    mixer: mix::Mixer,
     /// Of each packet of the last tick: when it was received, its wait in the pacer added.
     left: Vec<Time>,
     residence: Histogram,
@@ -113,6 +115,7 @@ impl Shard {
             next_layers: Time::ZERO,
             events: Vec::new(),
             drops: DropCounts::default(),
+            mixer: mix::Mixer::default(),
             left: Vec::new(),
             residence: Histogram::default(),
             pacer_wait: Histogram::default(),

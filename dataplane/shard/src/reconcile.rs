@@ -13,7 +13,7 @@ use plenum_route::subscriber::Seed;
 use plenum_route::{Accepted, Subscriber, Track};
 
 /// What a slot gets until the client says what it wants: the main tile, and a small one.
-const DEFAULT_MAIN: (u16, u16) = (640, 360);
+pub(crate) const DEFAULT_MAIN: (u16, u16) = (640, 360);
 /// See [`DEFAULT_MAIN`].
 const DEFAULT_SMALL: (u16, u16) = (320, 180);
 /// A presentation is read, not watched: full size until the client says otherwise.
@@ -33,7 +33,8 @@ impl Shard {
         }
     }
 
-    fn remove_source(&mut self, pool: &mut Pool, index: u32) {
+    pub(crate) fn remove_source(&mut self, pool: &mut Pool, index: u32) {
+        self.tapped_source_gone(index);
         while let Some(&(leg, slot)) = self.world.sources.get(index).and_then(|s| s.subscribers.last()) {
             self.world.assign(leg, slot, None);
         }
@@ -98,6 +99,8 @@ impl Shard {
             active: false,
             layers: Vec::new(),
             told_digit: None,
+            tap: None,
+            made: None,
         });
         if let Some(leg) = self.world.legs.get_mut(index) {
             leg.sources[usize::from(at)] = Some(source);

@@ -27,9 +27,12 @@ impl Shard {
 
     /// Judges the speakers of every conference that is due and fills seats where something changed.
     pub(crate) fn tick_stages(&mut self, now: Time) {
+        self.tick_mixer(now);
         while let Some(index) = self.unsettled.pop() {
             update_flags(&mut self.world, index);
+            self.update_speakers(now, index);
             self.fill_seats(index);
+            self.retap(now, index);
         }
         if now < self.next_stage {
             return;
@@ -43,7 +46,8 @@ impl Shard {
                 let conference = conference.spec.key;
                 self.tell(false, EventBody::Speakers { conference, order });
             }
-            if changes.seats {
+            let spoken = (changes.speakers || changes.seats) && self.update_speakers(now, index);
+            if self.expire_own(now, index) | spoken | changes.seats {
                 self.fill_seats(index);
             }
         }
@@ -63,6 +67,11 @@ impl Shard {
 
     /// Fills the slots of one leg.
     fn fill_leg(&mut self, conference: ConferenceIndex, index: LegIndex, viewer: ParticipantKey, lineup: &LineUp) {
+        if self.world.legs.get(index).is_some_and(|leg| leg.mix.is_some())
+            && self.fill_mixed(conference, index, viewer, lineup)
+        {
+            return;
+        }
         let World { conferences, legs, .. } = &mut self.world;
         let (Some(conference), Some(leg)) = (conferences.get(conference), legs.get_mut(index)) else { return };
         let flows = leg.started && leg.session.is_connected();

@@ -2,6 +2,7 @@
 //!
 //! Indices point down and up; removing something removes what points at it. No decision is made here.
 
+use crate::mix::{Made, Mix, Tap};
 use crate::slab::Slab;
 use plenum_contract::{
     ConferenceKey, ConferenceSpec, Kind, LegKey, ParticipantKey, ParticipantSpec, TrackKey, VideoLayer,
@@ -25,6 +26,7 @@ pub(crate) struct Conference {
     pub(crate) spec: ConferenceSpec,
     pub(crate) stage: Stage,
     pub(crate) members: Vec<ParticipantIndex>,
+    pub(crate) mix: Option<Box<Mix>>,
 }
 
 /// One member.
@@ -57,6 +59,8 @@ pub(crate) struct Leg {
     pub(crate) told_bitrate: u64,
     /// Revision of the subscription in force.
     pub(crate) subscription: u64,
+    /// The scene that it gets instead of what others send.
+    pub(crate) mix: Option<u16>,
     /// Whom its viewer sees first.
     pub(crate) first: Vec<ParticipantKey>,
     pub(crate) channels: Vec<Channel>,
@@ -94,9 +98,13 @@ pub(crate) struct Wish {
     pub(crate) pinned: Option<ParticipantKey>,
 }
 
-/// What a participant sends on one m-line.
+/// What stands for the leg of a track that the mixer makes.
+pub(crate) const NO_LEG: LegIndex = LegIndex::MAX;
+
+/// What a participant sends on one m-line, or the mixer makes.
 pub(crate) struct Source {
     pub(crate) key: TrackKey,
+    /// [`NO_LEG`] when the mixer makes it.
     pub(crate) leg: LegIndex,
     pub(crate) media: u16,
     pub(crate) presentation: bool,
@@ -111,6 +119,10 @@ pub(crate) struct Source {
     pub(crate) layers: Vec<LayerInfo>,
     /// RTP timestamp of the telephone event that was told last.
     pub(crate) told_digit: Option<u32>,
+    /// What the mixer gets of it.
+    pub(crate) tap: Option<Tap>,
+    /// Of which mix it is what, when the mixer makes it.
+    pub(crate) made: Option<(ConferenceKey, Made)>,
 }
 
 /// The tables.
@@ -140,7 +152,7 @@ impl World {
 
     pub(crate) fn insert_conference(&mut self, spec: ConferenceSpec) -> ConferenceIndex {
         let key = spec.key;
-        let index = self.conferences.insert(Conference { spec, stage: Stage::new(), members: Vec::new() });
+        let index = self.conferences.insert(Conference { spec, stage: Stage::new(), members: Vec::new(), mix: None });
         self.conference_keys.insert(key, index);
         index
     }

@@ -60,8 +60,14 @@ fn a_thousand_conferences_that_came_and_went_leave_no_memory_behind() {
             let ice = credentials(0, config.leg, 0);
             send(&mut shard, Command::Session(config.session_spec(1, &ice, &[])));
             send(&mut shard, Command::Start(config.leg));
-            let wish =
-                SubscriptionSpec { leg: config.leg, revision: 1, slots: vec![], first: vec![], low_latency: false };
+            let wish = SubscriptionSpec {
+                leg: config.leg,
+                revision: 1,
+                slots: vec![],
+                first: vec![],
+                low_latency: false,
+                mix: None,
+            };
             send(&mut shard, Command::Subscription(wish));
         }
         shard.tick(now, &mut pool, &mut tx);

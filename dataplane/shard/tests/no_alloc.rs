@@ -63,3 +63,46 @@ fn a_meeting_of_senders_costs_no_allocation() {
     assert!(sent > 5000, "{sent} packets were sent");
     assert_eq!((taking, ticking), (0, 0));
 }
+
+#[test]
+fn copies_for_the_mixer_cost_no_allocation() {
+    use plenum_contract::{Command, ConferenceKey, Feed, FeedKind, FromMix, MixSpec, ParticipantKey};
+    let _one = ONE.lock();
+    assert!(plenum_bench::allocations::counts());
+    let mut lab = Lab::new(8192);
+    let conference = ConferenceKey(1);
+    lab.shard.mixer_up(plenum_packet::Time::from_millis(1_000_000));
+    let (scenes, members) = (vec![], vec![]);
+    let spec = MixSpec { conference, revision: 1, scenes, members, presenter: None, loudest: 3, fps: 30 };
+    lab.command(Command::Mix(spec));
+    for n in 1..=4 {
+        let mut config = PeerConfig::new(n, Lab::path(n));
+        config.publishes = vec![
+            Publish::Audio(AudioConfig { track: TrackKey(2 * n), dtx: false, levels: true }),
+            Publish::Video(VideoConfig::single(TrackKey(2 * n + 1), Encoding::new("", 640, 360, 300))),
+        ];
+        lab.add(config);
+    }
+    lab.connect();
+    for n in 1..=4 {
+        for kind in [FeedKind::Audio, FeedKind::Camera] {
+            let feed = Feed { participant: ParticipantKey(n), kind };
+            let mut record = Vec::new();
+            FromMix::Want { conference, feed, width: 320, height: 180 }.write(&mut record).unwrap();
+            lab.shard.handle_mixer(plenum_packet::Time::from_millis(1_020_000), &mut lab.pool, &record);
+        }
+    }
+    let mut copied = 0;
+    let mut run = |lab: &mut Lab, ms: u64| {
+        for _ in 0..ms {
+            lab.step(Duration::from_millis(1));
+            lab.shard.drain_mixer(|_, packet| copied += u64::from(packet));
+        }
+    };
+    lab.peers[2].set_speaking(true);
+    run(&mut lab, 20_000);
+    lab.reset();
+    run(&mut lab, 3_000);
+    assert!(copied > 3_000, "{copied} packets were copied");
+    assert_eq!((lab.spent.taking, lab.spent.ticking), (0, 0));
+}

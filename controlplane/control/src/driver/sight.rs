@@ -28,6 +28,7 @@ pub(super) fn wanted(model: &Model, legs: &Legs, leg: LegKey) -> Option<Subscrip
         slots: slots(conference, member, record, legs.told(leg)),
         first: actors.into_iter().flatten().filter(others).map(|key| contract::ParticipantKey(key.0)).collect(),
         low_latency: member.low_latency,
+        mix: None,
     })
 }
 

@@ -1,0 +1,410 @@
+//! What the mixer makes: tracks of no leg, the slots that they fill, and what the mixer is told of who needs them.
+//!
+//! A scene and codec is one track, its rungs are the track's encodings; each mix of sound is a track. They exist while a slot
+//! holds them. A mixed leg's first picture slot gets the scene, its first sound slot the mix without themself; a presentation
+//! slot is filled as for everybody.
+
+use super::{MixTrack, Need};
+use crate::Shard;
+use crate::inspect::{Parser, View};
+use crate::world::{ConferenceIndex, Leg, LegIndex, NO_LEG, Slot, Source, TrackIndex};
+use core::time::Duration;
+use plenum_contract::mix::MAX_RUNGS;
+use plenum_contract::{Codec, ConferenceKey, Kind, MixOutput, ParticipantKey, SceneSpec, ToMix, TrackKey};
+use plenum_packet::{Bitrate, DropReason, HEADROOM, Pool, Time};
+use plenum_route::layers::RISE_MARGIN;
+use plenum_route::{Arrival, Codec as Routed, Format, Kind as RouteKind, Layer, Track};
+use plenum_stage::LineUp;
+use plenum_wire::{PlanExtensions, rtp};
+
+/// An output that nobody needs is made for so long, because making it again costs a key frame.
+const KEEP: Duration = Duration::from_secs(2);
+/// The mixer is told of another rate when it differs by more than this share.
+const TELL_CHANGE: f64 = 0.1;
+/// Bits a second of a mix of sound.
+const SOUND: u32 = 48_000;
+/// Longest payload that the mixer may send.
+const MAX_PAYLOAD: usize = 1200;
+/// H.264 Constrained Baseline in packetization mode 1, as [`plenum_contract::spec::CodecSpec::profile`] has it.
+const H264_PROFILE: u32 = 0x42_e001;
+
+/// What a mix track carries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Made {
+    /// A scene's picture in one codec.
+    Video { scene: u16, codec: Codec },
+    /// A mix of sound.
+    Audio { codec: Codec, without: Option<ParticipantKey> },
+}
+
+impl Made {
+    fn output(self, rung: u8) -> MixOutput {
+        match self {
+            Made::Video { scene, codec } => MixOutput::Video { scene, codec, rung },
+            Made::Audio { codec, without } => MixOutput::Audio { codec, without },
+        }
+    }
+
+    fn codec(self) -> Codec {
+        match self {
+            Made::Video { codec, .. } | Made::Audio { codec, .. } => codec,
+        }
+    }
+}
+
+/// The payload formats that the mixer makes.
+fn format(codec: Codec) -> Option<Format> {
+    let (codec, profile, clock) = match codec {
+        Codec::Vp8 => (Routed::Vp8, 0, 90_000),
+        Codec::H264 => (Routed::H264, H264_PROFILE, 90_000),
+        Codec::Opus => (Routed::Opus, 0, 48_000),
+        Codec::G722 => (Routed::G722, 0, 8_000),
+        Codec::Pcmu => (Routed::Pcmu, 0, 8_000),
+        Codec::Pcma => (Routed::Pcma, 0, 8_000),
+        _ => return None,
+    };
+    Some(Format { codec, profile, clock })
+}
+
+/// The codec in which a slot gets the mix: the receiver's first that the mixer makes.
+fn codec_for(slot: &Slot) -> Option<Codec> {
+    let made = match slot.kind {
+        Kind::Video => &[Codec::Vp8, Codec::H264][..],
+        _ => &[Codec::Opus, Codec::G722, Codec::Pcmu, Codec::Pcma][..],
+    };
+    let accepted = slot.subscriber.accepted().iter();
+    accepted.filter_map(|a| made.iter().copied().find(|c| format(*c) == Some(a.format))).next()
+}
+
+/// The slot of a kind that gets the mix: the first.
+fn mixed_slot(leg: &Leg, kind: Kind) -> Option<usize> {
+    let slots = leg.slots.iter().enumerate().filter(|(_, s)| s.kind == kind && !s.presentation && !s.off);
+    slots.min_by_key(|(_, s)| s.index).map(|(at, _)| at)
+}
+
+impl Shard {
+    /// Fills the slots of a leg that gets the mix; false when it cannot, and is to be filled as others are.
+    pub(crate) fn fill_mixed(
+        &mut self,
+        conference: ConferenceIndex,
+        index: LegIndex,
+        viewer: ParticipantKey,
+        lineup: &LineUp,
+    ) -> bool {
+        let admitted = self.world.participant(viewer).and_then(|p| self.world.participants.get(p));
+        let waits = admitted.is_none_or(|p| p.spec.waiting);
+        let Some(leg) = self.world.legs.get_mut(index) else { return true };
+        let Some(entry) = self.world.conferences.get_mut(conference) else { return true };
+        let (Some(wanted), Some(mix)) = (leg.mix, &entry.mix) else { return false };
+        let Some(scene) = mix.scene(wanted).map(|s| s.id).filter(|_| self.mixer.flows) else { return false };
+        let flows = leg.started && leg.session.is_connected() && !waits;
+        let picture = mixed_slot(leg, Kind::Video).map(|at| (at, codec_for(&leg.slots[at])));
+        let sound = mixed_slot(leg, Kind::Audio).map(|at| (at, codec_for(&leg.slots[at])));
+        if [picture, sound].into_iter().flatten().any(|(_, codec)| codec.is_none()) {
+            return false;
+        }
+        let without = mix.own.iter().any(|(key, _)| *key == viewer).then_some(viewer);
+        entry.stage.seat_video(lineup, &mut leg.video_seats, viewer, &leg.first, &[]);
+        let presenter = leg.video_seats.presentation().filter(|_| flows);
+        let shown = presenter.filter(|_| leg.slots.iter().any(|s| s.presentation));
+        let slots = leg.slots.len();
+        let mut changed = false;
+        for at in 0..slots {
+            let Some(slot) = self.world.legs.get(index).and_then(|l| l.slots.get(at)) else { break };
+            let source = match slot.presentation {
+                _ if slot.off || !flows => None,
+                true => presenter.and_then(|p| self.world.source_of(p, slot.kind, true)),
+                false => {
+                    let made = match (picture, sound) {
+                        (Some((first, Some(codec))), _) if first == at => Some(Made::Video { scene, codec }),
+                        (_, Some((first, Some(codec)))) if first == at => Some(Made::Audio { codec, without }),
+                        _ => None,
+                    };
+                    made.and_then(|made| self.track_of(conference, made))
+                }
+            };
+            changed |= self.world.assign(index, at as u16, source);
+        }
+        if changed {
+            self.next_layers = Time::ZERO;
+        }
+        if flows {
+            self.tell_scene(index, scene, conference, shown);
+        }
+        true
+    }
+
+    /// The track of an output, made when it is not there.
+    fn track_of(&mut self, conference: ConferenceIndex, made: Made) -> Option<TrackIndex> {
+        let entry = self.world.conferences.get_mut(conference)?;
+        let mix = entry.mix.as_mut()?;
+        if let Some(track) = mix.tracks.iter().find(|t| t.made == made) {
+            return Some(track.source);
+        }
+        let format = format(made.codec())?;
+        let (kind, encodings) = match made {
+            Made::Video { .. } => (RouteKind::Video, usize::from(MAX_RUNGS)),
+            Made::Audio { .. } => (RouteKind::Audio, 1),
+        };
+        let source = self.world.sources.insert(Source {
+            key: TrackKey(u64::MAX),
+            leg: NO_LEG,
+            media: 0,
+            presentation: false,
+            formats: vec![format],
+            track: Track::new(kind, encodings),
+            parser: Parser::default(),
+            subscribers: Vec::new(),
+            active: false,
+            layers: Vec::new(),
+            told_digit: None,
+            tap: None,
+            made: Some((entry.spec.key, made)),
+        });
+        mix.tracks.push(MixTrack { made, source, used: Time::ZERO });
+        Some(source)
+    }
+
+    /// Ends the tracks of a mix that are not to stay.
+    pub(super) fn retire(&mut self, pool: &mut Pool, index: ConferenceIndex, stays: impl Fn(&MixTrack) -> bool) {
+        let Some(mix) = self.world.conferences.get_mut(index).and_then(|c| c.mix.as_mut()) else { return };
+        let gone: Vec<_> = mix.tracks.extract_if(.., |track| !stays(track)).collect();
+        for track in gone {
+            self.remove_source(pool, track.source);
+        }
+    }
+
+    /// A packet that the mixer made.
+    pub(super) fn take_mixed(
+        &mut self,
+        now: Time,
+        pool: &mut Pool,
+        conference: ConferenceKey,
+        output: MixOutput,
+        bytes: &[u8],
+    ) -> Result<(), DropReason> {
+        let (made, encoding) = match output {
+            MixOutput::Video { scene, codec, rung } => (Made::Video { scene, codec }, rung),
+            MixOutput::Audio { codec, without } => (Made::Audio { codec, without }, 0),
+        };
+        let conference = self.world.conference(conference).and_then(|c| self.world.conferences.get(c));
+        let tracks = conference.and_then(|c| c.mix.as_ref()).map(|mix| &mix.tracks);
+        let track = tracks.and_then(|t| t.iter().find(|t| t.made == made)).ok_or(DropReason::NotSelected)?;
+        let (index, format) = (track.source, format(made.codec()).ok_or(DropReason::UnsupportedPayload)?);
+        let header = rtp::parse(bytes).map_err(|_| DropReason::MalformedRtp)?;
+        let (start, len) = rtp::payload_range(&header, bytes).map_err(|_| DropReason::MalformedRtp)?;
+        if len > MAX_PAYLOAD {
+            return Err(DropReason::MalformedRtp);
+        }
+        let source = self.world.sources.get_mut(index).ok_or(DropReason::NotSelected)?;
+        let payload = &bytes[start..start + len];
+        let view = View {
+            codec: format.codec,
+            encoding: usize::from(encoding),
+            timestamp: header.timestamp,
+            marker: header.marker,
+            payload,
+            descriptor: None,
+        };
+        let frame = source.parser.frame(&view)?;
+        let buf = pool.copy_in(HEADROOM, payload).ok_or(DropReason::NoBuffer)?;
+        let arrival = Arrival {
+            encoding,
+            // Another mixer, or another encoder of it, begins afresh.
+            ssrc: header.ssrc.wrapping_add(self.mixer.generation),
+            format,
+            sequence: header.sequence,
+            timestamp: header.timestamp,
+            marker: header.marker,
+            received: now,
+            payload: (0, len as u16),
+            frame,
+            extensions: PlanExtensions::default(),
+            dependency_descriptor: None,
+        };
+        let info = source.track.receive(&arrival, buf, pool)?;
+        self.fan_out(now, index, &info);
+        Ok(())
+    }
+
+    /// Chooses the rung of a mixed leg's picture: the rate that it takes, and what it would take if there were no limit.
+    pub(crate) fn decide_mixed(&mut self, now: Time, index: LegIndex, budget: Bitrate) -> Option<(Bitrate, Bitrate)> {
+        let leg = self.world.legs.get(index)?;
+        let at = mixed_slot(leg, Kind::Video)?;
+        let slot = &leg.slots[at];
+        let (key, Made::Video { scene, .. }) = self.world.sources.get(slot.subscriber.source()?)?.made? else {
+            return None;
+        };
+        let conference = self.world.conferences.get(self.world.conference(key)?)?;
+        let scene = conference.mix.as_ref()?.spec.scenes.iter().find(|s| s.id == scene)?;
+        let (current, may_rise) = (slot.subscriber.target().map(|l| l.encoding), slot.subscriber.may_rise(now));
+        let hidden = slot.wish.width == 0 || slot.wish.height == 0;
+        let top = if self.mixer.shed >= 2 { 0 } else { top_rung(scene, slot) };
+        let presented = leg.slots.iter().any(|s| s.presentation && s.subscriber.source().is_some());
+        let budget = if presented { Bitrate(budget.bps() / 2) } else { budget };
+        let rung = (!hidden).then(|| rung_for(scene, top, budget, current.filter(|_| !may_rise), current));
+        let rate = |rung: Option<u8>| Bitrate(rung.and_then(|r| scene.rung(r)).map_or(0, |r| u64::from(r.bitrate)));
+        let rates = (rate(rung), rate(Some(top).filter(|_| !hidden)));
+        let slot = &mut self.world.legs.get_mut(index)?.slots[at];
+        slot.subscriber.set_target(rung.map(|encoding| Layer { encoding, spatial: 0, temporal: ALL_TEMPORAL }), now);
+        if let (Some(source), Some(encoding)) = (slot.subscriber.source(), slot.subscriber.wants_key_frame()) {
+            self.asks.push((source, encoding));
+        }
+        Some(rates)
+    }
+
+    /// Tells the mixer what is needed now, and lets tracks go that nobody holds.
+    pub(crate) fn tick_needs(&mut self, now: Time, pool: &mut Pool) {
+        for index in 0..self.world.conferences.bound() {
+            self.needs_of(now, index);
+            self.retire(pool, index, |track| now.since(track.used) < KEEP);
+            self.retap(now, index);
+        }
+    }
+
+    fn needs_of(&mut self, now: Time, index: ConferenceIndex) {
+        let Some(entry) = self.world.conferences.get_mut(index) else { return };
+        let key = entry.spec.key;
+        let Some(mix) = entry.mix.as_deref_mut() else { return };
+        for track in &mut mix.tracks {
+            let Some(source) = self.world.sources.get(track.source) else { continue };
+            if !source.subscribers.is_empty() {
+                track.used = now;
+            }
+            for rung in 0..MAX_RUNGS {
+                let holders = source.subscribers.iter().filter_map(|(leg, slot)| {
+                    let leg = self.world.legs.get(*leg)?;
+                    let target = leg.slots.get(usize::from(*slot))?.subscriber.target()?;
+                    (target.encoding == rung).then(|| leg.session.target_bitrate())
+                });
+                let Some(least) = holders.min() else { continue };
+                let output = track.made.output(rung);
+                let bitrate = match track.made {
+                    Made::Audio { .. } => SOUND,
+                    Made::Video { scene, .. } => match mix.spec.scenes.iter().find(|s| s.id == scene) {
+                        Some(scene) => rate_of(scene, rung, least),
+                        None => continue,
+                    },
+                };
+                let known = mix.needs.iter_mut().find(|n| n.output == output);
+                let change = known.as_ref().map(|n| (f64::from(n.bitrate) - f64::from(bitrate)).abs());
+                match known {
+                    Some(need) if change <= Some(f64::from(need.bitrate) * TELL_CHANGE) => need.used = now,
+                    Some(need) => (need.used, need.bitrate) = (now, bitrate),
+                    None => mix.needs.push(Need { output, bitrate, used: now }),
+                }
+                if change.is_none_or(|c| c > f64::from(bitrate) * TELL_CHANGE) {
+                    self.mixer.tell(&ToMix::Need { conference: key, output, bitrate });
+                }
+            }
+        }
+        let mixer = &mut self.mixer;
+        mix.needs.retain(|need| {
+            let stays = now.since(need.used) < KEEP;
+            if !stays {
+                mixer.tell(&ToMix::Unneeded { conference: key, output: need.output });
+            }
+            stays
+        });
+        if !mixer.up {
+            mix.needs.clear();
+        }
+    }
+
+    /// A viewer of a mix track needs a key frame of it.
+    pub(crate) fn ask_mixer(&mut self, conference: ConferenceKey, made: Made, encoding: u8) {
+        self.mixer.tell(&ToMix::KeyFrame { conference, output: made.output(encoding) });
+    }
+}
+
+/// All temporal layers.
+const ALL_TEMPORAL: u8 = plenum_route::info::MAX_TEMPORAL as u8 - 1;
+
+/// The highest rung that a slot's tile has use for. A wish that was never uttered is for the whole scene.
+fn top_rung(scene: &SceneSpec, slot: &Slot) -> u8 {
+    let top = scene.rungs() - 1;
+    if (slot.wish.width, slot.wish.height) == crate::reconcile::DEFAULT_MAIN {
+        return top;
+    }
+    let fills = |rung: &u8| scene.rung(*rung).is_some_and(|r| f32::from(r.height) >= f32::from(slot.wish.height) * 0.9);
+    (0..top).find(fills).unwrap_or(top)
+}
+
+/// The highest rung up to `top` that a budget carries. `held`: it may not go above this now. Above `current` there must be room.
+fn rung_for(scene: &SceneSpec, top: u8, budget: Bitrate, held: Option<u8>, current: Option<u8>) -> u8 {
+    let carries = |rung: &u8| {
+        let margin = if current.is_some_and(|c| *rung > c) { RISE_MARGIN } else { 1.0 };
+        scene.rung(*rung).is_some_and(|r| f64::from(r.least) * margin <= budget.bps() as f64)
+    };
+    (1..=top.min(held.unwrap_or(top))).rev().find(carries).unwrap_or(0)
+}
+
+/// The rate for a rung when the narrowest of its viewers has this estimate.
+fn rate_of(scene: &SceneSpec, rung: u8, estimate: Bitrate) -> u32 {
+    let Some(rung) = scene.rung(rung) else { return 0 };
+    // Nine tenths: sound, headers and retransmissions share the link.
+    let narrow = estimate.bps().saturating_sub(u64::from(SOUND)) * 9 / 10;
+    u32::try_from(narrow).unwrap_or(u32::MAX).clamp(rung.least, rung.bitrate)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use plenum_contract::PresentationPlace;
+
+    fn scene() -> SceneSpec {
+        SceneSpec {
+            id: 0,
+            layout: "1:7".into(),
+            width: 1280,
+            height: 720,
+            first: vec![],
+            without: None,
+            names: true,
+            plus_n: true,
+            border: true,
+            fill: false,
+            banner: None,
+            presentation: PresentationPlace::Main,
+        }
+    }
+
+    #[test]
+    fn a_rung_is_chosen_by_the_estimate_and_rises_with_a_margin() {
+        let rung = |kbps, held, current| rung_for(&scene(), 2, Bitrate::kbps(kbps), held, current);
+        assert_eq!(rung(50, None, None), 0);
+        assert_eq!(rung(310, None, None), 1);
+        assert_eq!(rung(5_000, None, None), 2);
+        assert_eq!(rung(920, None, Some(2)), 2);
+        assert_eq!(rung(920, None, Some(1)), 1, "there must be room to rise");
+        assert_eq!(rung(5_000, Some(1), Some(1)), 1, "it was lowered a moment ago");
+        assert_eq!(rung_for(&scene(), 0, Bitrate::kbps(5_000), None, None), 0);
+    }
+
+    #[test]
+    fn a_rung_is_made_at_the_rate_of_its_narrowest_viewer_within_its_bounds() {
+        let rate = |kbps| rate_of(&scene(), 1, Bitrate::kbps(kbps));
+        assert_eq!((rate(100), rate(10_000)), (300_000, 600_000));
+        assert_eq!(rate(548), 450_000);
+    }
+
+    #[test]
+    fn every_codec_that_the_mixer_makes_has_a_format_and_others_have_none() {
+        for codec in [Codec::Vp8, Codec::H264, Codec::Opus, Codec::G722, Codec::Pcmu, Codec::Pcma] {
+            let accepted = crate::inspect::format_of(&plenum_contract::spec::CodecSpec {
+                payload_type: 96,
+                codec,
+                clock: format(codec).unwrap().clock,
+                rtx: None,
+                profile: if codec == Codec::H264 { H264_PROFILE } else { 0 },
+                nack: true,
+                pli: true,
+                fir: false,
+                twcc: true,
+                remb: false,
+            });
+            assert_eq!(format(codec), Some(accepted));
+        }
+        assert_eq!(format(Codec::TelephoneEvent), None);
+    }
+}

@@ -1,0 +1,436 @@
+//! Mixed legs beside forwarded ones, with a mixer that the test plays: what is tapped, told and made, and what happens when it dies.
+
+mod common;
+
+use common::*;
+use plenum_bench::peer::stamp::Stamp;
+use plenum_bench::peer::{Encoding, Publish, Slots, VideoConfig};
+use plenum_contract::{
+    Codec, Command, EventBody, Feed, FeedKind, FromMix, Kind, MemberPicture, MixMember, MixOutput, MixSpec,
+    ParticipantKey, PresentationPlace, SceneSpec, SubscriptionSpec, ToMix, TrackKey,
+};
+use plenum_packet::DropReason;
+use plenum_wire::rtp;
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+const ONE: Slots = Slots { audio: 1, video: 1, presentation: false };
+const SECOND: Duration = Duration::from_secs(1);
+/// Track numbers in the stamps of what the mixer makes.
+const SCENE: u32 = 5000;
+const EVERYBODY: u32 = 6000;
+
+/// A stand-in for the mixer: makes what is needed, and notes what it was told.
+#[derive(Default)]
+struct Mixer {
+    needs: BTreeMap<MixOutput, Encoder>,
+    specs: Vec<MixSpec>,
+    loudest: Vec<ParticipantKey>,
+    gone: Vec<Feed>,
+    /// Packets of each feed and encoding, and whether the first of a picture was a key frame's.
+    tapped: BTreeMap<(Feed, u8), (u64, bool)>,
+    turns: u64,
+}
+
+#[derive(Default)]
+struct Encoder {
+    frame: u32,
+    wants_key: bool,
+    keys: u32,
+    bitrate: u32,
+}
+
+impl Mixer {
+    /// A mixer that comes.
+    fn start(hall: &mut Hall) -> Mixer {
+        hall.shard.mixer_up(hall.now);
+        Mixer::default()
+    }
+
+    fn run(&mut self, hall: &mut Hall, time: Duration) {
+        let end = hall.now + time;
+        while hall.now < end {
+            hall.step(Duration::from_millis(1));
+            self.listen(hall);
+            self.make(hall);
+        }
+    }
+
+    fn listen(&mut self, hall: &mut Hall) {
+        let mut records = Vec::new();
+        hall.shard.drain_mixer(|record, _| records.push(record.to_vec()));
+        for record in &records {
+            match ToMix::read(record).expect("a record that can be read") {
+                ToMix::Spec(spec) => self.specs.push(spec),
+                ToMix::Remove(_) => self.needs.clear(),
+                ToMix::Speakers { loudest, .. } => self.loudest = loudest,
+                ToMix::Packet(packet) => {
+                    let header = rtp::parse(packet.rtp).unwrap();
+                    let payload = &packet.rtp[usize::from(header.payload_start)..];
+                    let key = Stamp::in_vp8(payload).is_some_and(|stamp| stamp.is_key());
+                    let entry = self.tapped.entry((packet.feed, packet.encoding)).or_insert((0, key));
+                    entry.0 += 1;
+                }
+                ToMix::Gone { feed, .. } => self.gone.push(feed),
+                ToMix::Need { output, bitrate, .. } => {
+                    let fresh = Encoder { wants_key: true, ..Encoder::default() };
+                    self.needs.entry(output).or_insert(fresh).bitrate = bitrate;
+                }
+                ToMix::Unneeded { output, .. } => drop(self.needs.remove(&output)),
+                ToMix::KeyFrame { output, .. } => {
+                    if let Some(encoder) = self.needs.get_mut(&output) {
+                        encoder.wants_key = true;
+                    }
+                }
+                ToMix::Report { .. } => {}
+            }
+        }
+    }
+
+    /// A picture each 33 ms, a sound each 20 ms.
+    fn make(&mut self, hall: &mut Hall) {
+        self.turns += 1;
+        let now = hall.now;
+        let mut records = Vec::new();
+        for (&output, encoder) in &mut self.needs {
+            let (every, ticks) = if matches!(output, MixOutput::Video { .. }) { (33, 90) } else { (20, 48) };
+            if !self.turns.is_multiple_of(every) {
+                continue;
+            }
+            let key = std::mem::take(&mut encoder.wants_key);
+            encoder.keys += u32::from(key);
+            encoder.frame += 1;
+            let refers = if key { encoder.frame } else { encoder.frame - 1 };
+            let (track, encoding) = match output {
+                MixOutput::Video { scene, rung, .. } => (SCENE + u32::from(scene), rung),
+                MixOutput::Audio { without, .. } => (EVERYBODY + without.map_or(0, |p| p.0 as u32), 0),
+            };
+            let fps = if every == 33 { 30 } else { 50 };
+            let frame = encoder.frame;
+            let stamp =
+                Stamp { track, frame, refers, base: frame, part: 0, parts: 1, fps, encoding, temporal: 0, sent: now };
+            let payload = if every == 33 { picture(&stamp, key) } else { sound(&stamp) };
+            let fields = rtp::Fields {
+                marker: every == 33,
+                payload_type: 96,
+                sequence: frame as u16,
+                timestamp: (self.turns * ticks) as u32,
+                ..rtp::Fields::default()
+            };
+            let mut packet = vec![0; rtp::FIXED_LEN];
+            rtp::write_header(&mut packet, &fields).unwrap();
+            packet.extend(payload);
+            let mut record = Vec::new();
+            let made = FromMix::Packet { conference: ROOM, output, captured: now.nanos(), rtp: &packet };
+            made.write(&mut record).unwrap();
+            records.push(record);
+        }
+        for record in records {
+            hall.shard.handle_mixer(now, &mut hall.pool, &record);
+        }
+    }
+
+    fn say(&self, hall: &mut Hall, value: &FromMix<'_>) {
+        let mut record = Vec::new();
+        value.write(&mut record).unwrap();
+        hall.shard.handle_mixer(hall.now, &mut hall.pool, &record);
+    }
+
+    fn want(&self, hall: &mut Hall, feed: Feed, width: u16, height: u16) {
+        self.say(hall, &FromMix::Want { conference: ROOM, feed, width, height });
+    }
+
+    fn tapped(&self, feed: Feed, encoding: u8) -> u64 {
+        self.tapped.get(&(feed, encoding)).map_or(0, |t| t.0)
+    }
+}
+
+/// A VP8 payload of a frame in one packet.
+fn picture(stamp: &Stamp, key: bool) -> Vec<u8> {
+    let mut out = vec![0x90, 0x80, 0x80 | (stamp.frame >> 8) as u8 & 0x7f, stamp.frame as u8];
+    let mut header = [0; 10];
+    header[0] = u8::from(!key) | 0x10;
+    if key {
+        header[3..].copy_from_slice(&[0x9d, 0x01, 0x2a, 64, 1, 180, 0]);
+    }
+    out.extend(header);
+    let start = out.len();
+    out.resize(start + 200, 0x33);
+    stamp.write(&mut out[start..]);
+    out
+}
+
+fn sound(stamp: &Stamp) -> Vec<u8> {
+    let mut out = vec![0x78; 80];
+    stamp.write(&mut out[1..]);
+    out
+}
+
+fn spec(hall: &Hall, revision: u64) -> MixSpec {
+    let member = |m: &Member| MixMember {
+        participant: m.participant.key,
+        name: "Somebody".into(),
+        shown: MemberPicture::Camera,
+        heard: true,
+        volume: 100,
+    };
+    MixSpec {
+        conference: ROOM,
+        revision,
+        scenes: vec![SceneSpec {
+            id: 0,
+            layout: "1:7".into(),
+            width: 1280,
+            height: 720,
+            first: vec![],
+            without: None,
+            names: true,
+            plus_n: true,
+            border: true,
+            fill: false,
+            banner: None,
+            presentation: PresentationPlace::Main,
+        }],
+        members: hall.members.iter().map(member).collect(),
+        presenter: None,
+        loudest: 3,
+        fps: 30,
+    }
+}
+
+fn mix(hall: &mut Hall, id: Id, revision: u64, scene: Option<u16>) {
+    let leg = hall.leg(id);
+    hall.command(Command::Subscription(SubscriptionSpec {
+        leg,
+        revision,
+        slots: vec![],
+        first: vec![],
+        low_latency: false,
+        mix: scene,
+    }));
+}
+
+/// Two forwarded talkers, a talker and a viewer who get the mix.
+fn room() -> (Hall, Mixer, [Id; 4]) {
+    let mut hall = Hall::new();
+    let ids = [hall.talker(ONE), hall.talker(ONE), hall.talker(ONE), hall.join(true, |config| config.slots = ONE)];
+    let mixer = Mixer::start(&mut hall);
+    hall.command(Command::Mix(spec(&hall, 1)));
+    mix(&mut hall, ids[2], 1, Some(0));
+    mix(&mut hall, ids[3], 1, Some(0));
+    hall.connect();
+    (hall, mixer, ids)
+}
+
+/// Decoded frames of a slot, by track.
+fn by_track(hall: &Hall, id: Id, kind: Kind) -> BTreeMap<u32, u64> {
+    hall.members[id].peer.slot(kind, false, 0).map(|s| s.by_track.clone()).unwrap_or_default()
+}
+
+/// The tracks of which frames were decoded in a second, after another one.
+fn seen(hall: &mut Hall, mixer: &mut Mixer, id: Id, kind: Kind) -> Vec<u32> {
+    mixer.run(hall, SECOND);
+    let before = by_track(hall, id, kind);
+    mixer.run(hall, SECOND);
+    let after = by_track(hall, id, kind);
+    after.iter().filter(|(track, n)| **n > before.get(track).copied().unwrap_or(0) + 5).map(|(t, _)| *t).collect()
+}
+
+fn camera_of(hall: &Hall, id: Id) -> Feed {
+    Feed { participant: hall.participant(id), kind: FeedKind::Camera }
+}
+
+#[test]
+fn a_mixed_leg_gets_the_scene_and_the_sound_without_themself_and_others_are_forwarded_to() {
+    let (mut hall, mut mixer, [a, b, talker, viewer]) = room();
+    assert_eq!(seen(&mut hall, &mut mixer, talker, Kind::Video), [SCENE]);
+    assert_eq!(seen(&mut hall, &mut mixer, viewer, Kind::Video), [SCENE]);
+    let own = EVERYBODY + hall.participant(talker).0 as u32;
+    assert_eq!(seen(&mut hall, &mut mixer, talker, Kind::Audio), [own], "nobody hears themself");
+    assert_eq!(seen(&mut hall, &mut mixer, viewer, Kind::Audio), [EVERYBODY]);
+    for id in [a, b] {
+        let pictures = seen(&mut hall, &mut mixer, id, Kind::Video);
+        assert!(pictures.iter().all(|track| *track < SCENE) && !pictures.is_empty(), "{pictures:?}");
+    }
+    let video = mixer.needs.keys().filter(|output| matches!(output, MixOutput::Video { .. })).count();
+    assert_eq!((mixer.specs.len(), video), (1, 1), "one spec, and one encoding for both");
+    assert_eq!(hall.shard.mixer_outputs(), mixer.needs.len());
+    hall.finish();
+}
+
+#[test]
+fn outputs_that_nobody_needs_are_not_made_any_more() {
+    let (mut hall, mut mixer, [_, _, talker, viewer]) = room();
+    mixer.run(&mut hall, 2 * SECOND);
+    assert!(!mixer.needs.is_empty());
+    mix(&mut hall, talker, 2, None);
+    mix(&mut hall, viewer, 2, None);
+    mixer.run(&mut hall, 4 * SECOND);
+    assert!(mixer.needs.is_empty(), "{:?}", mixer.needs.keys());
+    let pictures = seen(&mut hall, &mut mixer, viewer, Kind::Video);
+    assert!(pictures.iter().all(|track| *track < SCENE) && !pictures.is_empty(), "{pictures:?}");
+    hall.finish();
+}
+
+#[test]
+fn a_mixer_that_starts_again_is_told_everything_again_and_slots_go_on_at_a_key_frame() {
+    let (mut hall, mut mixer, [a, _, talker, viewer]) = room();
+    assert_eq!(seen(&mut hall, &mut mixer, viewer, Kind::Video), [SCENE]);
+    let feed = camera_of(&hall, a);
+    mixer.want(&mut hall, feed, 320, 180);
+    hall.shard.mixer_gone(hall.now);
+    hall.run(SECOND);
+    let freezes = |hall: &Hall| hall.members[a].peer.slot(Kind::Video, false, 0).unwrap().freezes;
+    let before = freezes(&hall);
+    let mut second = Mixer::start(&mut hall);
+    assert_eq!(seen(&mut hall, &mut second, viewer, Kind::Video), [SCENE]);
+    assert_eq!(seen(&mut hall, &mut second, talker, Kind::Video), [SCENE]);
+    assert_eq!(second.specs, [spec(&hall, 1)]);
+    assert!(!second.loudest.is_empty() && second.tapped.is_empty(), "it wanted nothing yet");
+    assert!(second.needs.values().all(|e| e.keys >= 1));
+    assert_eq!(freezes(&hall), before, "forwarding is not touched");
+    hall.finish();
+}
+
+#[test]
+fn legs_are_forwarded_to_when_no_mixer_comes_back_and_get_the_mix_when_one_does() {
+    let (mut hall, mut mixer, [_, _, _, viewer]) = room();
+    assert_eq!(seen(&mut hall, &mut mixer, viewer, Kind::Video), [SCENE]);
+    hall.shard.mixer_gone(hall.now);
+    hall.run(6 * SECOND);
+    let mut nobody = Mixer::default();
+    let pictures = seen(&mut hall, &mut nobody, viewer, Kind::Video);
+    assert!(pictures.iter().all(|track| *track < SCENE) && !pictures.is_empty(), "{pictures:?}");
+    let mut second = Mixer::start(&mut hall);
+    assert_eq!(seen(&mut hall, &mut second, viewer, Kind::Video), [SCENE]);
+    hall.command(Command::RemoveMix(ROOM));
+    let pictures = seen(&mut hall, &mut second, viewer, Kind::Video);
+    assert!(pictures.iter().all(|track| *track < SCENE) && !pictures.is_empty(), "{pictures:?}");
+    hall.finish();
+}
+
+#[test]
+fn the_mixer_gets_the_encoding_that_suits_the_tile_from_its_key_frame_on() {
+    let mut hall = Hall::new();
+    let a = hall.join(true, |config| {
+        let encodings = [("l", 320, 180, 150), ("m", 640, 360, 500), ("h", 1280, 720, 1500)];
+        let encodings = encodings.map(|(rid, w, h, kbps)| Encoding::new(rid, w, h, kbps)).to_vec();
+        config.publishes = vec![microphone(1), Publish::Video(VideoConfig::simulcast(TrackKey(11), encodings))];
+    });
+    let mut mixer = Mixer::start(&mut hall);
+    hall.command(Command::Mix(spec(&hall, 1)));
+    hall.connect();
+    mixer.run(&mut hall, 3 * SECOND);
+    assert!(mixer.tapped.is_empty(), "what is not wanted is not copied");
+    let feed = camera_of(&hall, a);
+    let voice = Feed { kind: FeedKind::Audio, ..feed };
+    mixer.want(&mut hall, feed, 320, 180);
+    mixer.want(&mut hall, voice, 0, 0);
+    mixer.run(&mut hall, 2 * SECOND);
+    assert!(mixer.tapped(feed, 0) > 20 && mixer.tapped(feed, 1) + mixer.tapped(feed, 2) == 0, "{:?}", mixer.tapped);
+    assert!(mixer.tapped[&(feed, 0)].1, "it begins with a key frame");
+    assert!(mixer.tapped(voice, 0) > 80);
+    mixer.want(&mut hall, feed, 1280, 720);
+    mixer.run(&mut hall, 2 * SECOND);
+    assert!(mixer.tapped(feed, 2) > 20 && mixer.tapped[&(feed, 2)].1, "{:?}", mixer.tapped);
+    let small = mixer.tapped(feed, 0);
+    mixer.run(&mut hall, SECOND);
+    assert_eq!(mixer.tapped(feed, 0), small, "one encoding at a time");
+    mixer.say(&mut hall, &FromMix::Unwant { conference: ROOM, feed });
+    let large = mixer.tapped(feed, 2);
+    mixer.run(&mut hall, SECOND);
+    assert_eq!((mixer.tapped(feed, 2), mixer.gone.len()), (large, 0));
+    hall.finish();
+}
+
+#[test]
+fn who_is_muted_blocked_or_waits_is_not_tapped() {
+    let (mut hall, mut mixer, [a, ..]) = room();
+    let feed = camera_of(&hall, a);
+    let voice = Feed { kind: FeedKind::Audio, ..feed };
+    mixer.want(&mut hall, feed, 320, 180);
+    mixer.want(&mut hall, voice, 0, 0);
+    mixer.run(&mut hall, SECOND);
+    let quiet = |hall: &mut Hall, mixer: &mut Mixer, feed: Feed| {
+        mixer.run(hall, Duration::from_millis(5));
+        let before = mixer.tapped(feed, 0);
+        mixer.run(hall, SECOND);
+        mixer.tapped(feed, 0) == before
+    };
+    assert!(!quiet(&mut hall, &mut mixer, feed) && !quiet(&mut hall, &mut mixer, voice));
+    hall.change(a, |spec| spec.audio_blocked = true);
+    assert!(quiet(&mut hall, &mut mixer, voice) && !quiet(&mut hall, &mut mixer, feed));
+    hall.change(a, |spec| (spec.audio_blocked, spec.video_blocked) = (false, true));
+    assert!(!quiet(&mut hall, &mut mixer, voice) && quiet(&mut hall, &mut mixer, feed));
+    hall.change(a, |spec| (spec.video_blocked, spec.waiting) = (false, true));
+    assert!(quiet(&mut hall, &mut mixer, voice) && quiet(&mut hall, &mut mixer, feed));
+    assert_eq!(mixer.gone, [voice, feed, voice]);
+    hall.change(a, |spec| spec.waiting = false);
+    mixer.run(&mut hall, SECOND);
+    assert!(!quiet(&mut hall, &mut mixer, voice) && !quiet(&mut hall, &mut mixer, feed));
+    hall.finish();
+}
+
+#[test]
+fn an_overloaded_mixer_has_everybody_on_the_smallest_rung() {
+    let (mut hall, mut mixer, [_, _, _, viewer]) = room();
+    let encoding =
+        |hall: &Hall| hall.members[viewer].peer.slot(Kind::Video, false, 0).and_then(|s| s.source).map(|s| s.1);
+    mixer.run(&mut hall, 15 * SECOND);
+    assert_eq!(encoding(&hall), Some(2), "a wide link gets the whole picture");
+    mixer.say(&mut hall, &FromMix::Load { shed: 2, busy: 100 });
+    mixer.run(&mut hall, SECOND);
+    assert_eq!((encoding(&hall), hall.shard.mixer_state()), (Some(0), Some(2)));
+    hall.finish();
+}
+
+#[test]
+fn control_is_told_who_stands_in_the_tiles_of_a_mixed_leg() {
+    let (mut hall, mut mixer, [a, b, talker, _]) = room();
+    mixer.run(&mut hall, SECOND);
+    let seats = vec![Some(hall.participant(b)), Some(hall.participant(a)), None];
+    mixer.say(&mut hall, &FromMix::Seats { conference: ROOM, scene: 0, layout: "1:7".into(), seats: seats.clone() });
+    mixer.run(&mut hall, SECOND);
+    let leg = hall.leg(talker);
+    let told = |e: &EventBody| matches!(e, EventBody::Seats { leg: l, seats: s, .. } if (*l, s) == (leg, &seats));
+    assert!(hall.events.iter().any(told));
+    hall.finish();
+}
+
+#[test]
+fn what_a_mixer_sends_unasked_or_broken_goes_nowhere() {
+    let (mut hall, mut mixer, [_, _, _, viewer]) = room();
+    assert_eq!(seen(&mut hall, &mut mixer, viewer, Kind::Video), [SCENE]);
+    let mut broken = 0;
+    for record in [&[][..], &[0xff; 40], &[4, 1, 2], &[10; 12]] {
+        hall.shard.handle_mixer(hall.now, &mut hall.pool, record);
+        broken += 1;
+    }
+    assert_eq!(hall.shard.drops().get(DropReason::MalformedRtp), broken);
+    let output = MixOutput::Video { scene: 7, codec: Codec::Vp8, rung: 0 };
+    let scene = MixOutput::Video { scene: 0, codec: Codec::Vp8, rung: 9 };
+    let packet = [&[0x80, 96][..], &[0; 10], &[0x90, 0x80, 0x80, 1, 0x10]].concat();
+    let long = [&packet[..], &[0; 1300]].concat();
+    for (output, rtp) in [(output, &packet[..]), (scene, &packet), (scene, &[]), (scene, &packet[..9]), (scene, &long)]
+    {
+        mixer.say(&mut hall, &FromMix::Packet { conference: ROOM, output, captured: 0, rtp });
+    }
+    let nobody = Feed { participant: ParticipantKey(u64::MAX - 1), kind: FeedKind::Camera };
+    mixer.want(&mut hall, nobody, 1, 1);
+    mixer.say(&mut hall, &FromMix::KeyFrame { conference: ROOM, feed: nobody });
+    mixer.say(&mut hall, &FromMix::KeyFrame { conference: OTHER_ROOM, feed: nobody });
+    assert_eq!(seen(&mut hall, &mut mixer, viewer, Kind::Video), [SCENE]);
+    hall.finish();
+}
+
+#[test]
+fn a_conference_ends_with_its_mix() {
+    let (mut hall, mut mixer, ids) = room();
+    mixer.run(&mut hall, SECOND);
+    hall.command(Command::RemoveConference(ROOM));
+    ids.into_iter().for_each(|id| hall.members[id].here = false);
+    mixer.run(&mut hall, SECOND);
+    assert!(mixer.needs.is_empty());
+    assert!(hall.try_command(Command::Mix(spec(&hall, 2))).is_err(), "a mix of nothing");
+    hall.finish();
+}
