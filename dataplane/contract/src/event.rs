@@ -289,4 +289,19 @@ pub struct ShardMetrics {
     pub turns: u64,
     /// System calls.
     pub syscalls: u64,
+    /// Whether a mixer is connected.
+    #[serde(default)]
+    pub mixer_up: bool,
+    /// Mixers that came since start.
+    #[serde(default)]
+    pub mixer_starts: u64,
+    /// How much work the mixer leaves out now ([`crate::FromMix::Load`]).
+    #[serde(default)]
+    pub mixer_shed: u8,
+    /// Encodings and mixes of sound that the mixer makes now.
+    #[serde(default)]
+    pub mixer_outputs: u64,
+    /// Packets that did not fit into the ring to the mixer.
+    #[serde(default)]
+    pub mixer_lost: u64,
 }

@@ -24,6 +24,43 @@ const MAX_LAYOUT: usize = 64;
 #[error("malformed record")]
 pub struct Malformed;
 
+/// What media sends with the rings of one of its shards: the file of the ring to the mixer, that of the ring from it, and a bell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Greeting {
+    /// Which shard's rings these are.
+    pub shard: u16,
+    /// How many shards there are: as many greetings come.
+    pub shards: u16,
+}
+
+/// First bytes of a greeting; the last one is the version of the records.
+const MAGIC: [u8; 4] = *b"PMX\x01";
+
+impl Greeting {
+    /// Bytes of a greeting.
+    pub const LEN: usize = 8;
+
+    /// As it is sent.
+    pub fn bytes(self) -> [u8; Greeting::LEN] {
+        let mut out = [0; Greeting::LEN];
+        out[..4].copy_from_slice(&MAGIC);
+        out[4..6].copy_from_slice(&self.shard.to_le_bytes());
+        out[6..].copy_from_slice(&self.shards.to_le_bytes());
+        out
+    }
+
+    /// Reads one.
+    ///
+    /// # Errors
+    /// [`Malformed`] for another program's, another version's, or a shard that is not there.
+    pub fn read(bytes: &[u8]) -> Result<Greeting, Malformed> {
+        let rest = bytes.strip_prefix(&MAGIC).filter(|rest| rest.len() == 4).ok_or(Malformed)?;
+        let number = |at: usize| u16::from_le_bytes([rest[at], rest[at + 1]]);
+        let greeting = Greeting { shard: number(0), shards: number(2) };
+        if greeting.shard < greeting.shards { Ok(greeting) } else { Err(Malformed) }
+    }
+}
+
 /// Whether a record carries a packet: these may be lost where others may not.
 pub fn is_packet(record: &[u8]) -> bool {
     record.first() == Some(&PACKET)

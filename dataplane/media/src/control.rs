@@ -8,10 +8,11 @@
 use crate::journal::Journal;
 use crate::legs::LegShards;
 use crate::log::{About, Log};
+use crate::mixer::Mixers;
 use crate::shards::{Order, Shards, ToControl};
 use plenum_contract::event::{Hello, Metrics, ShardMetrics};
 use plenum_contract::frame::{self, Reader};
-use plenum_contract::{Command, Event, LegKey, Message, OLDEST_VERSION, Snapshot, VERSION};
+use plenum_contract::{Command, ConferenceKey, Event, LegKey, Message, OLDEST_VERSION, Snapshot, VERSION};
 use std::collections::{HashMap, HashSet};
 use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, AsRawFd};
@@ -36,6 +37,9 @@ const MAX_HELD: usize = 65_536;
 pub(crate) struct Control {
     listener: UnixListener,
     connection: Option<Connection>,
+    mixers: Mixers,
+    /// The shard of each conference: where its mix is told.
+    homes: HashMap<ConferenceKey, u16>,
     shards: Shards,
     from_shards: Receiver<ToControl>,
     hello: Hello,
@@ -103,6 +107,8 @@ impl Control {
         Control {
             listener,
             connection: None,
+            mixers: Mixers::default(),
+            homes: HashMap::new(),
             shards,
             from_shards,
             hello,
@@ -117,6 +123,11 @@ impl Control {
         }
     }
 
+    /// Also gives rings to mixers that come at `listener`.
+    pub(crate) fn serve_mixers(&mut self, listener: Option<UnixListener>) {
+        self.mixers = Mixers::new(listener);
+    }
+
     /// Serves control until it says [`Command::Shutdown`] or `stop` becomes true.
     pub(crate) fn run(&mut self, stop: &mut dyn FnMut() -> bool) -> io::Result<()> {
         loop {
@@ -127,6 +138,7 @@ impl Control {
             if self.accept() || self.read_commands() {
                 return Ok(());
             }
+            self.mixers.turn(&self.shards, self.hello.shards.len() as u16, &self.log);
             self.collect();
             self.send_log();
             self.flush();
@@ -152,6 +164,7 @@ impl Control {
         if let Some(connection) = &self.connection {
             fds.push((connection.stream.as_raw_fd(), !connection.out.is_empty()));
         }
+        fds.extend(self.mixers.descriptors().map(|fd| (fd, false)));
         plenum_host::poll(&fds, Duration::from_millis(250))?;
         self.shards.clear_control_wake();
         Ok(())
@@ -242,10 +255,19 @@ impl Control {
                 }
             }
             Command::Shutdown => self.log.info(About::PROGRAM, || "control asks for the end".into()),
-            Command::Conference(_)
-            | Command::RemoveConference(_)
-            | Command::Participant(_)
-            | Command::RemoveParticipant(_) => self.shards.send_all(&command),
+            Command::Conference(spec) => {
+                self.homes.insert(spec.key, spec.home_shard.min(self.hello.shards.len().saturating_sub(1) as u16));
+                self.shards.send_all(&command);
+            }
+            Command::RemoveConference(key) => {
+                self.homes.remove(key);
+                self.shards.send_all(&command);
+            }
+            Command::Participant(_) | Command::RemoveParticipant(_) => self.shards.send_all(&command),
+            Command::Mix(plenum_contract::MixSpec { conference, .. }) | Command::RemoveMix(conference) => {
+                let home = *self.homes.get(conference).ok_or("mix: the conference is unknown")?;
+                self.shards.send(home, Order::Command(Box::new(command.clone())));
+            }
             Command::Session(spec) => {
                 if usize::from(spec.shard) >= self.hello.shards.len() {
                     return Err(format!("session {}: no shard {}", spec.key.0, spec.shard));

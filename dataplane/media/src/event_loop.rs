@@ -2,6 +2,7 @@
 //!
 //! All that a packet meets is in here or in a crate without I/O. Nothing in this loop logs, locks or allocates per packet.
 
+use crate::mixer::MixerLink;
 use crate::shards::{Order, ShardEnd, ToControl};
 use core::time::Duration;
 use plenum_contract::Command;
@@ -20,6 +21,11 @@ pub(crate) struct EventLoop {
     pub(crate) io: Io,
     pub(crate) pool: Pool,
     pub(crate) end: ShardEnd,
+    /// The rings of the mixer that is there.
+    pub(crate) mixer: Option<Box<MixerLink>>,
+    pub(crate) mixer_starts: u64,
+    /// Packets that no ring had room for.
+    pub(crate) mixer_lost: u64,
 }
 
 impl EventLoop {
@@ -33,7 +39,8 @@ impl EventLoop {
         let mut busy = Busy::default();
         loop {
             self.end.pulse.beat();
-            let deadline = self.shard.deadline().min(next_metrics);
+            let reads = self.mixer.as_mut().is_some_and(|mixer| !mixer.sleep());
+            let deadline = if reads { Time::ZERO } else { self.shard.deadline().min(next_metrics) };
             let shard = &mut self.shard;
             let mut woke = None;
             self.io.receive(&mut self.pool, deadline, &mut |pool, datagram| {
@@ -42,9 +49,11 @@ impl EventLoop {
             })?;
             let now = woke.unwrap_or_else(now);
             let finish = self.take_commands(now);
+            self.hear_mixer(now, now < deadline);
             self.shard.tick(now, &mut self.pool, &mut tx);
             self.shard.submitted(self::now());
             self.io.transmit(&mut self.pool, &mut tx)?;
+            self.tell_mixer(now);
             let end = &self.end;
             self.shard.drain_events(|durable, body| end.report(ToControl::Event { durable, body }));
             busy.add(now, self::now());
@@ -72,6 +81,7 @@ impl EventLoop {
                     // What is no part of a snapshot, control learns from the events behind it.
                     self.shard.tell_again();
                 }
+                Order::Mixer(link) => self.set_mixer(now, link),
                 Order::Command(command) => match *command {
                     Command::Shutdown => {
                         self.shard.close_all(now, &mut self.pool);
@@ -94,6 +104,40 @@ impl EventLoop {
         false
     }
 
+    /// A mixer came or went.
+    fn set_mixer(&mut self, now: Time, link: Option<Box<MixerLink>>) {
+        if let Some(former) = self.mixer.take() {
+            self.mixer_lost += former.lost();
+            self.io.unwatch(former.descriptor());
+            self.shard.mixer_gone(now);
+        }
+        if let Some(link) = link
+            && self.io.watch(link.descriptor()).is_ok()
+        {
+            self.mixer = Some(link);
+            self.mixer_starts += 1;
+            self.shard.mixer_up(now);
+        }
+    }
+
+    /// Takes what the mixer wrote. `early`: the wait ended before its time, perhaps because the mixer rang or ended.
+    fn hear_mixer(&mut self, now: Time, early: bool) {
+        let Some(mixer) = &mut self.mixer else { return };
+        let (shard, pool) = (&mut self.shard, &mut self.pool);
+        if !mixer.hear(early, &mut |record| shard.handle_mixer(now, pool, record)) {
+            self.set_mixer(now, None);
+        }
+    }
+
+    /// Gives the mixer what the shard has for it.
+    fn tell_mixer(&mut self, now: Time) {
+        let Some(mixer) = &mut self.mixer else { return };
+        self.shard.drain_mixer(|record, packet| mixer.write(record, packet));
+        if !mixer.flush() {
+            self.set_mixer(now, None);
+        }
+    }
+
     fn report_metrics(&self, busy: &Busy) {
         let io = self.io.stats();
         let mut metrics = ShardMetrics {
@@ -106,6 +150,11 @@ impl EventLoop {
             pool_capacity: self.pool.capacity() as u64,
             busy_ns: busy.nanos,
             turns: busy.turns,
+            mixer_up: self.mixer.is_some(),
+            mixer_starts: self.mixer_starts,
+            mixer_shed: self.shard.mixer_state().unwrap_or(0),
+            mixer_outputs: self.shard.mixer_outputs() as u64,
+            mixer_lost: self.mixer_lost + self.mixer.as_ref().map_or(0, |mixer| mixer.lost()),
             ..ShardMetrics::default()
         };
         self.shard.add_metrics(&mut metrics);

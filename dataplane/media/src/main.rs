@@ -8,6 +8,7 @@ mod event_loop;
 mod journal;
 mod legs;
 mod log;
+mod mixer;
 mod options;
 mod shards;
 mod watch;
@@ -56,6 +57,7 @@ fn run(options: &Options, log: &Log) -> Result<(), Box<dyn Error>> {
     let certificates = Certificates::generate()?;
     let env = make_env(options, &certificates)?;
     let listener = control::bind(&options.socket)?;
+    let mixers = options.mixer_socket.as_deref().map(control::bind).transpose()?;
     let count = options.shard_count();
     let (shards, from_shards, ends) = shards::queues(usize::from(count))?;
     let mut infos = Vec::new();
@@ -83,6 +85,7 @@ fn run(options: &Options, log: &Log) -> Result<(), Box<dyn Error>> {
     let failed = || threads.iter().any(std::thread::JoinHandle::is_finished);
     let (mut watch, mut hangs) = (shards.watch(), None);
     let mut control = Control::new(listener, shards, from_shards, hello, log.clone());
+    control.serve_mixers(mixers);
     control.run(&mut || {
         hangs = watch.look(event_loop::now());
         hangs.is_some() || plenum_host::asked_to_end() || failed()
@@ -137,7 +140,7 @@ fn make_shard(
         }),
     });
     let pool = Pool::new(options.slots_per_shard());
-    Ok((EventLoop { index, shard, io, pool, end }, info))
+    Ok((EventLoop { index, shard, io, pool, end, mixer: None, mixer_starts: 0, mixer_lost: 0 }, info))
 }
 
 fn spawn(

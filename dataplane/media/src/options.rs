@@ -12,6 +12,9 @@ pub(crate) struct Options {
     /// Unix socket on which the control plane is served; made with mode 0600.
     #[arg(long)]
     pub(crate) socket: PathBuf,
+    /// Unix socket on which a mixer gets its rings; made with mode 0600. Default: none, nothing is mixed.
+    #[arg(long)]
+    pub(crate) mixer_socket: Option<PathBuf>,
     /// Addresses to receive media at; each shard opens one UDP (and TCP) socket on each. Default: every address of this machine.
     #[arg(long = "ip", value_delimiter = ',')]
     pub(crate) ips: Vec<IpAddr>,

@@ -3,6 +3,7 @@
 //! Towards a shard: unbounded, because wanted state is small and control waits for answers. From the shards: bounded, and a
 //! shard never waits; what does not fit is counted, and control is told to resync.
 
+use crate::mixer::MixerLink;
 use crate::watch::{Pulse, Watch};
 use plenum_contract::event::ShardMetrics;
 use plenum_contract::{Command, EventBody, LegKey, Snapshot};
@@ -22,6 +23,8 @@ pub(crate) enum Order {
     /// The shard's part of a snapshot, marked with this number: a control plane that returns twice asks twice, and parts of the
     /// first answer must not be taken for the second.
     Snapshot(u64),
+    /// A mixer came (its rings), or went.
+    Mixer(Option<Box<MixerLink>>),
 }
 
 /// What a shard tells the control thread.

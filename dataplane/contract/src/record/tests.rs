@@ -103,6 +103,19 @@ fn a_packet_longer_than_any_datagram_of_ours_is_neither_written_nor_read() {
 }
 
 #[test]
+fn a_greeting_is_read_back_and_another_versions_is_not() {
+    let greeting = Greeting { shard: 3, shards: 300 };
+    assert_eq!(Greeting::read(&greeting.bytes()), Ok(greeting));
+    for wrong in 0..4 {
+        let mut bytes = greeting.bytes();
+        bytes[wrong] ^= 2;
+        assert_eq!(Greeting::read(&bytes), Err(Malformed));
+    }
+    assert_eq!(Greeting::read(&Greeting { shard: 2, shards: 2 }.bytes()), Err(Malformed));
+    assert_eq!(Greeting::read(&greeting.bytes()[..7]), Err(Malformed));
+}
+
+#[test]
 fn rungs_are_halves_of_the_scene_and_the_smallest_is_0() {
     let sizes = |width, height| {
         let scene = SceneSpec { width, height, ..scene() };

@@ -106,6 +106,7 @@ fn a_refused_session_is_forgotten_and_removing_it_is_no_fault() {
 fn rounds(end: &crate::shards::ShardEnd) -> Vec<u64> {
     std::iter::from_fn(|| end.inbox.try_recv().ok())
         .filter_map(|order| match order {
+            Order::Mixer(_) => None,
             Order::Snapshot(round) => Some(round),
             Order::Command(_) => None,
         })
