@@ -16,14 +16,14 @@ help:
 
 build:
 	@packaging/setup.sh build
-	cargo build --release -p plenum -p plenum-media
+	cargo build --release -p plenum -p plenum-media -p plenum-mix
 
 run: build
 	exec target/release/plenum up
 
 test:
 	@packaging/setup.sh test
-	cargo build -p plenum -p plenum-media
+	cargo build -p plenum -p plenum-media -p plenum-mix
 	cargo test --workspace --no-fail-fast
 	for level in scalar avx2 neon; do PLENUM_SIMD=$$level cargo test -p plenum-kernels || exit 1; done
 
@@ -49,7 +49,7 @@ lint:
 
 bench:
 	@packaging/setup.sh bench
-	cargo build --release -p plenum -p plenum-media -p plenum-bench
+	cargo build --release -p plenum -p plenum-media -p plenum-mix -p plenum-bench
 	target/release/plenum-bench
 	cargo run --release -p plenum-kernels --example measure | tee target/bench/kernels.md
 

@@ -132,6 +132,9 @@ impl fmt::Display for Layout {
 }
 
 impl Layout {
+    /// Tiles of the layout that has most.
+    pub const MOST_TILES: usize = 34;
+
     /// Every layout.
     pub fn all() -> impl Iterator<Item = Layout> {
         SHAPES.iter().map(Layout)
@@ -208,6 +211,7 @@ mod tests {
         {
             let large: usize = layout.to_string().split(':').next().and_then(|n| n.parse().ok()).expect("a number");
             assert_eq!(layout.large(), large);
+            assert!(layout.tiles() <= Layout::MOST_TILES);
             let tiles: Vec<Rect> =
                 (0..layout.tiles()).map(|n| layout.tile(n, width, height).expect("a tile")).collect();
             assert_eq!(layout.tile(layout.tiles(), width, height), None);

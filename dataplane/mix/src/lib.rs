@@ -1,13 +1,18 @@
 //! The mixer: members' pictures composed into layouts, their sound mixed.
 //!
-//! [`layout`] knows where tiles stand, [`text`] sets names in type, [`canvas`] draws what is laid over pictures.
+//! [`layout`] knows where tiles stand, [`scene`] composes; [`text`] sets names in type, [`canvas`] draws what is laid over
+//! pictures, [`look`] says how it looks. [`compose`] does it with files, for designers, tests and benchmarks.
 //! [`jitter`] brings packets in order and time, [`sound`] mixes voices.
 
 #![forbid(unsafe_code)]
 
 pub mod canvas;
+pub mod compose;
+pub mod files;
 pub mod fonts;
 pub mod jitter;
 pub mod layout;
+pub mod look;
+pub mod scene;
 pub mod sound;
 pub mod text;

@@ -6,6 +6,7 @@
 mod audit;
 mod bind;
 mod client;
+mod compose;
 mod conference;
 mod secret;
 mod settings;
@@ -46,6 +47,8 @@ enum Command {
     /// Manage API keys.
     #[command(subcommand)]
     Key(secret::KeyCommand),
+    /// Render a layout from pictures or videos in files.
+    Compose(compose::ComposeArgs),
 }
 
 /// Which settings: shared by all commands.
@@ -86,6 +89,7 @@ pub fn main() -> ExitCode {
         Command::Audit(args) => audit::run(&args),
         Command::User(command) => secret::user(&command),
         Command::Key(command) => secret::key(&command),
+        Command::Compose(args) => compose::run(&args),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
