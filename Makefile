@@ -52,6 +52,7 @@ bench:
 	cargo build --release -p plenum -p plenum-media -p plenum-mix -p plenum-bench
 	target/release/plenum-bench
 	cargo run --release -p plenum-kernels --example measure | tee target/bench/kernels.md
+	cargo run --release -p plenum-engines --example cost | tee target/bench/engines.md
 
 fmt:
 	cargo fmt --all

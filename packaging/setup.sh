@@ -5,7 +5,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 level=${1:-build}
-packages=(build-essential pkg-config cmake nasm libvpx-dev ca-certificates)
+packages=(build-essential pkg-config cmake nasm libvpx-dev libdav1d-dev ca-certificates)
 # Names are set in type from these.
 packages+=(fonts-noto-core fonts-noto-cjk fonts-noto-color-emoji)
 test_packages=(chromium iproute2 openssl procps util-linux python3-venv python3-gi gir1.2-gst-plugins-bad-1.0

@@ -16,6 +16,16 @@ pub enum AudioCodec {
     Pcmu,
     /// G.711 A-law (RFC 3551 payload type 8).
     Pcma,
+    /// G.722 at 64 kbit/s, 16 kHz (RFC 3551 payload type 9, whose clock counts 8 kHz).
+    G722,
+    /// G.726 at 16 kbit/s (RFC 3551 4.5.4).
+    G726_16,
+    /// G.726 at 24 kbit/s.
+    G726_24,
+    /// G.726 at 32 kbit/s.
+    G726_32,
+    /// G.726 at 40 kbit/s.
+    G726_40,
 }
 
 impl AudioCodec {
@@ -24,7 +34,13 @@ impl AudioCodec {
     pub fn rate(self) -> Rate {
         match self {
             AudioCodec::Opus => Rate::Hz48000,
-            AudioCodec::Pcmu | AudioCodec::Pcma => Rate::Hz8000,
+            AudioCodec::G722 => Rate::Hz16000,
+            AudioCodec::Pcmu
+            | AudioCodec::Pcma
+            | AudioCodec::G726_16
+            | AudioCodec::G726_24
+            | AudioCodec::G726_32
+            | AudioCodec::G726_40 => Rate::Hz8000,
         }
     }
 }

@@ -4,24 +4,31 @@
 //! |---|---|---|
 //! | [`VideoDecoder`], [`VideoEncoder`] | VP8, VP9 | libvpx (Debian's) |
 //! | | H.264 | OpenH264 (bundled) |
+//! | [`VideoDecoder`] | AV1 | dav1d (Debian's) |
 //! | [`AudioDecoder`], [`AudioEncoder`] | Opus | libopus (bundled) |
-//! | | G.711 (PCMU, PCMA) | ours |
+//! | | G.711 (PCMU, PCMA), G.722, G.726 | ours |
 //!
 //! Decoders take bytes from strangers: sizes are checked against [`Limits`] before memory is taken, what cannot be decoded is an error and
 //! never a panic, and the next frame may go well. Encoders run in real time without look-ahead; one frame goes in, one comes out or is told
-//! to be dropped. No engine starts a thread unless [`EncoderSettings::threads`] says so, none knows RTP, time or the network.
+//! to be dropped. [`ladder()`] says which sizes a bitrate is worth. No engine starts a thread unless [`EncoderSettings::threads`] says so,
+//! none knows RTP, time or the network.
 
 mod audio;
+mod av1;
 mod clock;
 mod conceal;
 mod g711;
+mod g722;
+mod g726;
 mod h264;
+mod ladder;
 mod opus;
 mod video;
 mod view;
 mod vpx;
 
 pub use audio::{AudioCodec, AudioDecoder, AudioEncoder, AudioSettings, EncodedAudio};
+pub use ladder::{BITS_PER_PIXEL, LadderInput, Rung, ladder};
 pub use video::{
     DecodeError, EncodeError, Encoded, EncoderSettings, Limits, MAX_BITRATE, MIN_BITRATE, VideoCodec, VideoDecoder,
     VideoEncoder,
@@ -36,6 +43,7 @@ pub fn video_decoder(codec: VideoCodec, limits: Limits) -> Result<Box<dyn VideoD
         VideoCodec::Vp8 => Box::new(vpx::Decoder::new(vpx::Kind::Vp8, limits)?),
         VideoCodec::Vp9 => Box::new(vpx::Decoder::new(vpx::Kind::Vp9, limits)?),
         VideoCodec::H264 => Box::new(h264::Decoder::new(limits)?),
+        VideoCodec::Av1 => Box::new(av1::Decoder::new(limits)?),
     })
 }
 
@@ -48,6 +56,7 @@ pub fn video_encoder(codec: VideoCodec, settings: &EncoderSettings) -> Result<Bo
         VideoCodec::Vp8 => Box::new(vpx::Encoder::new(vpx::Kind::Vp8, settings)?),
         VideoCodec::Vp9 => Box::new(vpx::Encoder::new(vpx::Kind::Vp9, settings)?),
         VideoCodec::H264 => Box::new(h264::Encoder::new(settings)?),
+        VideoCodec::Av1 => return Err(EncodeError::Unsupported("AV1")),
     })
 }
 
@@ -60,6 +69,11 @@ pub fn audio_decoder(codec: AudioCodec) -> Result<Box<dyn AudioDecoder>, DecodeE
         AudioCodec::Opus => Box::new(opus::Decoder::new()?),
         AudioCodec::Pcmu => Box::new(g711::Decoder::new(g711::Law::Mu)),
         AudioCodec::Pcma => Box::new(g711::Decoder::new(g711::Law::A)),
+        AudioCodec::G722 => Box::new(g722::Decoder::new()),
+        AudioCodec::G726_16 => Box::new(g726::Decoder::new(g726::Bits::Two)),
+        AudioCodec::G726_24 => Box::new(g726::Decoder::new(g726::Bits::Three)),
+        AudioCodec::G726_32 => Box::new(g726::Decoder::new(g726::Bits::Four)),
+        AudioCodec::G726_40 => Box::new(g726::Decoder::new(g726::Bits::Five)),
     })
 }
 
@@ -72,5 +86,10 @@ pub fn audio_encoder(codec: AudioCodec, settings: &AudioSettings) -> Result<Box<
         AudioCodec::Opus => Box::new(opus::Encoder::new(settings)?),
         AudioCodec::Pcmu => Box::new(g711::Encoder(g711::Law::Mu)),
         AudioCodec::Pcma => Box::new(g711::Encoder(g711::Law::A)),
+        AudioCodec::G722 => Box::new(g722::Encoder::new()),
+        AudioCodec::G726_16 => Box::new(g726::Encoder::new(g726::Bits::Two)),
+        AudioCodec::G726_24 => Box::new(g726::Encoder::new(g726::Bits::Three)),
+        AudioCodec::G726_32 => Box::new(g726::Encoder::new(g726::Bits::Four)),
+        AudioCodec::G726_40 => Box::new(g726::Encoder::new(g726::Bits::Five)),
     })
 }

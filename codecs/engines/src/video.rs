@@ -14,6 +14,8 @@ pub enum VideoCodec {
     Vp9,
     /// H.264: encoded as constrained baseline, Annex B.
     H264,
+    /// AV1, 8 bits. Decoded only.
+    Av1,
 }
 
 /// What a decoder accepts. What lies beyond is refused before memory is taken for it.

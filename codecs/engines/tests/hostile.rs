@@ -5,42 +5,9 @@
 mod world;
 
 use plenum_engines::{AudioCodec, DecodeError, Limits, VideoCodec, audio_decoder, video_decoder};
-use world::{Seeded, psnr, scene, stream};
+use world::{Seeded, bend, psnr, scene, stream};
 
 const CODECS: [VideoCodec; 3] = [VideoCodec::Vp8, VideoCodec::Vp9, VideoCodec::H264];
-
-/// A frame that something happened to.
-fn bend(frame: &[u8], seeded: &mut Seeded) -> Vec<u8> {
-    let mut bent = frame.to_vec();
-    match seeded.below(6) {
-        0 => bent.truncate(seeded.below(frame.len())),
-        1 => {
-            for _ in 0..=seeded.below(8) {
-                let at = seeded.below(bent.len());
-                bent[at] ^= 1 << seeded.below(8);
-            }
-        }
-        // The headers, where sizes and references are.
-        2 => {
-            let at = seeded.below(bent.len().min(24));
-            bent[at] = seeded.next() as u8;
-        }
-        3 => {
-            let (at, length) = (seeded.below(bent.len()), seeded.below(40));
-            let end = (at + length).min(bent.len());
-            bent[at..end].fill(if seeded.below(2) == 0 { 0 } else { 0xff });
-        }
-        4 => {
-            let at = seeded.below(bent.len());
-            bent.splice(at..at, (0..20).map(|_| seeded.next() as u8).collect::<Vec<_>>());
-        }
-        _ => {
-            bent.clear();
-            bent.extend((0..=seeded.below(200)).map(|_| seeded.next() as u8));
-        }
-    }
-    bent
-}
 
 #[test]
 fn bent_video_is_an_error_or_a_picture_and_a_key_frame_heals() {
@@ -135,7 +102,14 @@ fn a_vp9_frame_of_65536_by_65536_takes_no_memory() {
 
 #[test]
 fn any_bytes_as_sound_are_an_error_or_sound() {
-    for codec in [AudioCodec::Opus, AudioCodec::Pcmu, AudioCodec::Pcma] {
+    for codec in [
+        AudioCodec::Opus,
+        AudioCodec::Pcmu,
+        AudioCodec::Pcma,
+        AudioCodec::G722,
+        AudioCodec::G726_24,
+        AudioCodec::G726_32,
+    ] {
         let mut decoder = audio_decoder(codec).expect("a decoder");
         let mut out = vec![0; 5760];
         for seed in 0..2000 {

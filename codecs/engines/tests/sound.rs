@@ -5,7 +5,16 @@ mod world;
 use plenum_engines::{AudioCodec, AudioSettings, EncodeError, audio_decoder, audio_encoder};
 use world::{Seeded, share_of, snr, tone};
 
-const CODECS: [AudioCodec; 3] = [AudioCodec::Opus, AudioCodec::Pcmu, AudioCodec::Pcma];
+const CODECS: [AudioCodec; 8] = [
+    AudioCodec::Opus,
+    AudioCodec::Pcmu,
+    AudioCodec::Pcma,
+    AudioCodec::G722,
+    AudioCodec::G726_16,
+    AudioCodec::G726_24,
+    AudioCodec::G726_32,
+    AudioCodec::G726_40,
+];
 
 /// Payloads of `pcm`, a frame each.
 fn encoded(codec: AudioCodec, settings: &AudioSettings, pcm: &[i16]) -> Vec<Vec<u8>> {

@@ -110,3 +110,36 @@ pub fn snr(said: &[i16], heard: &[i16]) -> f64 {
     let noise: f64 = said.iter().zip(heard).map(|(a, b)| (f64::from(*a) - f64::from(*b)).powi(2)).sum();
     10.0 * (power / noise.max(1e-9)).log10()
 }
+
+/// A frame that something happened to.
+pub fn bend(frame: &[u8], seeded: &mut Seeded) -> Vec<u8> {
+    let mut bent = frame.to_vec();
+    match seeded.below(6) {
+        0 => bent.truncate(seeded.below(frame.len())),
+        1 => {
+            for _ in 0..=seeded.below(8) {
+                let at = seeded.below(bent.len());
+                bent[at] ^= 1 << seeded.below(8);
+            }
+        }
+        // The headers, where sizes and references are.
+        2 => {
+            let at = seeded.below(bent.len().min(24));
+            bent[at] = seeded.next() as u8;
+        }
+        3 => {
+            let (at, length) = (seeded.below(bent.len()), seeded.below(40));
+            let end = (at + length).min(bent.len());
+            bent[at..end].fill(if seeded.below(2) == 0 { 0 } else { 0xff });
+        }
+        4 => {
+            let at = seeded.below(bent.len());
+            bent.splice(at..at, (0..20).map(|_| seeded.next() as u8).collect::<Vec<_>>());
+        }
+        _ => {
+            bent.clear();
+            bent.extend((0..=seeded.below(200)).map(|_| seeded.next() as u8));
+        }
+    }
+    bent
+}
