@@ -112,3 +112,57 @@ async fn a_stream_of_events_ends_with_a_reason_when_the_key_that_opened_it_is_de
     let all = String::from_utf8(all.await.expect("it ends").unwrap().to_vec()).unwrap();
     assert!(all.ends_with(": over, the API key was deleted\n\n"), "{all}");
 }
+
+#[tokio::test]
+async fn operators_mute_everybody_lay_out_what_is_seen_and_call_nobody_while_nothing_can() {
+    let house = House::open().await;
+    let ada = house.join("Ada", None).await;
+    let operator = login("operator");
+    let act =
+        async |path: &str, body| house.operate(&operator, "POST", &format!("conferences/1061/{path}"), body).await;
+    let to_ada = format!("participants/{}/actions", ada.uuid);
+    let seen = async || {
+        let path = format!("conferences/1061/participants/{}", ada.uuid);
+        house.operate(&operator, "GET", &path, Value::Null).await.json
+    };
+    let mut events = house.events(&ada).await;
+    events.sync().await;
+    for (action, muted) in [("mute_all", true), ("unmute_all", false)] {
+        assert_eq!(act("actions", json!({"action": action})).await.status, StatusCode::NO_CONTENT);
+        assert_eq!(seen().await["audio_muted"], muted);
+    }
+    for body in [
+        json!({"action": "mute_on_join", "muted": true}),
+        json!({"action": "mute_on_join", "muted": null}),
+        json!({"action": "lower_hands"}),
+        json!({"action": "layout"}),
+    ] {
+        assert_eq!(act("actions", body.clone()).await.status, StatusCode::NO_CONTENT, "{body}");
+    }
+    for body in [
+        json!({"action": "importance", "importance": 7}),
+        json!({"action": "importance", "importance": null}),
+        json!({"action": "layout", "layout": "4:0"}),
+        json!({"action": "layout", "layout": null}),
+        json!({"action": "overlay_text", "text": "Dr. Ada"}),
+        json!({"action": "deny_presentation"}),
+        json!({"action": "allow_presentation"}),
+        json!({"action": "lower_hand"}),
+        json!({"action": "message", "text": "for you"}),
+    ] {
+        assert_eq!(act(&to_ada, body.clone()).await.status, StatusCode::NO_CONTENT, "{body}");
+    }
+    assert_eq!(events.until("message").await["payload"], "for you");
+    assert_eq!(act("actions", json!({"action": "layout", "hosts": "4:0"})).await.status, StatusCode::NO_CONTENT);
+    let meeting = house.operate(&login("admin"), "GET", "audit?limit=1", Value::Null).await;
+    assert!(meeting.text.contains("override_layout") && meeting.text.contains("hosts 4:0"), "{}", meeting.text);
+    let bad = |answer: house::Answer| answer.problem(400).1;
+    assert_eq!(bad(act("actions", json!({"action": "layout", "guests": "9:9"})).await).as_deref(), Some("guests"));
+    assert_eq!(bad(act(&to_ada, json!({"action": "layout", "layout": "x"})).await).as_deref(), Some("layout"));
+    assert_eq!(act(&to_ada, json!({"action": "importance", "importance": 256})).await.status, StatusCode::BAD_REQUEST);
+    let called = act("calls", json!({"destination": "sip:bob@example.org", "protocol": "sip"})).await;
+    let (reason, _) = called.problem(501);
+    assert!(!reason.is_empty(), "{}", called.text);
+    assert_eq!(act("calls", json!({"destination": " "})).await.status, StatusCode::BAD_REQUEST);
+    assert_eq!(bad(act("calls", json!({"destination": "a", "protocol": "x"})).await).as_deref(), Some("protocol"));
+}

@@ -187,3 +187,29 @@ async fn a_webhook_goes_only_where_the_setting_lets_it_and_says_what_it_can() {
     assert_eq!(named.problem(400).1.as_deref(), Some("conferences"));
     assert_eq!(house.get(&format!("{ROOM}/service_status"), None).await.status, StatusCode::FORBIDDEN);
 }
+
+#[tokio::test]
+async fn a_webhook_is_changed_in_part_and_another_secret_signs_from_then_on() {
+    let mut receiver = Receiver::start(200).await;
+    let house = House::with(house::open_room(), settings()).await;
+    let (id, old) = hook(&house, json!({"url": receiver.url, "kinds": ["message"]})).await;
+    let patch = async |body| house.operate(&login("admin"), "PATCH", &format!("webhooks/{id}"), body).await;
+    let changed = patch(json!({"kinds": ["status", "meeting_ended"], "new_secret": true})).await;
+    assert_eq!(changed.status, StatusCode::OK, "{}", changed.text);
+    let secret = changed.json["secret"].as_str().unwrap().to_owned();
+    assert_ne!(secret, old);
+    let same = patch(json!({})).await;
+    assert_eq!((&same.json["url"], same.json.get("secret")), (&json!(receiver.url), None), "told once");
+    assert_eq!(same.json["kinds"], json!(["status", "meeting_ended"]));
+    assert_eq!(patch(json!({"url": "nonsense"})).await.problem(400).1.as_deref(), Some("url"));
+    assert_eq!(patch(json!({"kinds": []})).await.problem(400).1.as_deref(), Some("kinds"));
+    assert_eq!(patch(json!({"colour": "blue"})).await.problem(400).1.as_deref(), Some("colour"));
+    house.operate(&login("admin"), "PATCH", "webhooks/none", json!({})).await.problem(404);
+    let audit = house.operate(&login("admin"), "GET", "audit?limit=10", Value::Null).await;
+    assert!(audit.text.contains("another secret") && !audit.text.contains(&secret), "{}", audit.text);
+    let ada = house.join("Ada", None).await;
+    house.act(&ada, "lock", Value::Null).await.result();
+    house.act(&ada, "disconnect", Value::Null).await.result();
+    let events = receiver.until(&secret, "meeting_ended").await;
+    assert!(kinds(&events).contains(&"status"), "{events:?}");
+}

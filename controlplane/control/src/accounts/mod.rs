@@ -10,7 +10,7 @@ mod operator;
 pub use login::{Logins, hash_password, make_password};
 pub use operator::{Admin, Denied, Operator, Standing, Steerer, Via};
 
-use crate::hooks::{Hook, MAX_HOOKS};
+use crate::hooks::{Hook, HookChange, MAX_HOOKS};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
@@ -140,6 +140,13 @@ pub enum Change {
         /// What it is.
         hook: Hook,
     },
+    /// A webhook is another; what waits for it is told as before.
+    SetHook {
+        /// Its id.
+        id: String,
+        /// What of it.
+        change: HookChange,
+    },
     /// The webhook with this id goes, and what waits for it.
     DeleteHook(String),
 }
@@ -234,6 +241,10 @@ impl Directory {
                     return Err(Refused::Limit(MAX_HOOKS, "webhooks"));
                 }
                 self.hooks.insert(id.clone(), Hook { created: unix, ..hook });
+                Ok(Touched::Hook(id))
+            }
+            Change::SetHook { id, change } => {
+                self.hooks.get_mut(&id).ok_or(Refused::Unknown("webhook"))?.change(change);
                 Ok(Touched::Hook(id))
             }
             Change::DeleteHook(id) => {

@@ -66,6 +66,13 @@ fn account_deed(change: &Change) -> Deed {
         Change::AddKey { id, name, role, .. } => deed("key_add", name, Some(format!("{id}, {}", role.name()))),
         Change::DeleteKey(id) => deed("key_delete", id, None),
         Change::AddHook { id, hook } => deed("webhook_add", id, Some(hook.url.clone())),
+        Change::SetHook { id, change } => {
+            let secret = change.secret.is_some().then(|| "another secret".to_owned());
+            let rest = change.kinds.is_some() || change.conferences.is_some();
+            let rest = rest.then(|| "other kinds or conferences".to_owned());
+            let said: Vec<String> = change.url.iter().cloned().chain(rest).chain(secret).collect();
+            deed("webhook_change", id, Some(said.join(", ")))
+        }
         Change::DeleteHook(id) => deed("webhook_delete", id, None),
     }
 }

@@ -12,6 +12,7 @@ mod secret;
 mod settings;
 mod status;
 mod up;
+mod webhook;
 
 use crate::config::{self, Config};
 use clap::{Args, Parser, Subcommand};
@@ -49,6 +50,9 @@ enum Command {
     Key(secret::KeyCommand),
     /// Render a layout from pictures or videos in files.
     Compose(compose::ComposeArgs),
+    /// Manage webhooks.
+    #[command(subcommand)]
+    Webhook(webhook::WebhookCommand),
 }
 
 /// Which settings: shared by all commands.
@@ -90,6 +94,7 @@ pub fn main() -> ExitCode {
         Command::User(command) => secret::user(&command),
         Command::Key(command) => secret::key(&command),
         Command::Compose(args) => compose::run(&args),
+        Command::Webhook(command) => webhook::run(&command),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

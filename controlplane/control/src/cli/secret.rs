@@ -88,10 +88,10 @@ pub(super) struct PasswordArgs {
 #[derive(Args, Debug)]
 pub(super) struct OneArgs {
     #[command(flatten)]
-    at: Where,
+    pub(super) at: Where,
     /// Which.
     #[arg(value_parser = name)]
-    name: String,
+    pub(super) name: String,
 }
 
 #[derive(Args, Debug)]
@@ -165,12 +165,12 @@ pub(super) fn key(command: &KeyCommand) -> Result<(), Failure> {
     }
 }
 
-fn ask(at: &Where, method: Method, path: &str, body: Option<&Value>) -> Result<Value, Failure> {
+pub(super) fn ask(at: &Where, method: Method, path: &str, body: Option<&Value>) -> Result<Value, Failure> {
     let bytes = client::ask(&at.load()?.data_folder()?, method, path, body)?;
     Ok(if bytes.is_empty() { Value::Null } else { serde_json::from_slice(&bytes)? })
 }
 
-fn list(args: &ListArgs, path: &str, member: &str, line: impl Fn(&Value) -> String) -> Result<(), Failure> {
+pub(super) fn list(args: &ListArgs, path: &str, member: &str, line: impl Fn(&Value) -> String) -> Result<(), Failure> {
     let answer = ask(&args.at, Method::GET, path, None)?;
     let all = answer.get(member).and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
     if args.json {
@@ -181,19 +181,19 @@ fn list(args: &ListArgs, path: &str, member: &str, line: impl Fn(&Value) -> Stri
     Ok(())
 }
 
-fn delete(args: &OneArgs, path: &str) -> Result<(), Failure> {
+pub(super) fn delete(args: &OneArgs, path: &str) -> Result<(), Failure> {
     ask(&args.at, Method::DELETE, &format!("{path}/{}", args.name), None)?;
     println!("{} deleted", args.name);
     Ok(())
 }
 
-fn tell(answer: &Value, secret: &str) {
+pub(super) fn tell(answer: &Value, secret: &str) {
     if let Some(shown) = answer.get(secret).and_then(Value::as_str) {
         println!("{secret}, shown this once: {shown}");
     }
 }
 
-fn text<'a>(value: &'a Value, member: &str) -> &'a str {
+pub(super) fn text<'a>(value: &'a Value, member: &str) -> &'a str {
     value.get(member).and_then(Value::as_str).unwrap_or("-")
 }
 

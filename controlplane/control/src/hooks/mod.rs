@@ -50,7 +50,35 @@ impl std::fmt::Debug for Hook {
     }
 }
 
+/// What is to be another of a webhook; `None` = as it was.
+#[derive(Clone, Default)]
+pub struct HookChange {
+    /// See [`Hook::url`].
+    pub url: Option<String>,
+    /// See [`Hook::kinds`].
+    pub kinds: Option<Vec<Kind>>,
+    /// See [`Hook::conferences`].
+    pub conferences: Option<Vec<String>>,
+    /// See [`Hook::secret`].
+    pub secret: Option<String>,
+}
+
+impl std::fmt::Debug for HookChange {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("HookChange").field("url", &self.url).field("kinds", &self.kinds).finish_non_exhaustive()
+    }
+}
+
 impl Hook {
+    /// Does a change.
+    pub fn change(&mut self, change: HookChange) {
+        let HookChange { url, kinds, conferences, secret } = change;
+        self.url = url.unwrap_or(std::mem::take(&mut self.url));
+        self.kinds = kinds.unwrap_or(std::mem::take(&mut self.kinds));
+        self.conferences = conferences.unwrap_or(std::mem::take(&mut self.conferences));
+        self.secret = secret.unwrap_or(std::mem::take(&mut self.secret));
+    }
+
     /// Whether it is told of such an event of the conference with these names.
     pub fn wants<'a>(&self, kind: Kind, mut names: impl Iterator<Item = &'a str>) -> bool {
         let named = |name: &str| self.conferences.iter().any(|known| known.eq_ignore_ascii_case(name));
@@ -128,5 +156,10 @@ mod tests {
         assert!(!hook.wants(Kind::ParticipantJoined, ["3000"].into_iter()));
         assert!(Hook { conferences: Vec::new(), ..hook.clone() }.wants(Kind::ParticipantJoined, ["3000"].into_iter()));
         assert!(!format!("{hook:?}").contains("geheim"));
+        let change = HookChange { secret: Some("geheim2".into()), ..HookChange::default() };
+        assert!(!format!("{change:?}").contains("geheim"));
+        let mut other = hook.clone();
+        other.change(change);
+        assert_eq!(Hook { secret: "geheim2".into(), ..hook }, other, "the rest is as it was");
     }
 }

@@ -1,7 +1,7 @@
 //! Who is in a conference, and what operators do there: participants, actions, events as they happen.
 
 use super::body::Json;
-use super::{Answer, ask, json, unexpected};
+use super::{Answer, ask, created, json, unexpected};
 use crate::accounts::{Operator, Role as Needed, Standing, Steerer};
 use crate::driver::{Reply, Request as Ask};
 use crate::events::{Observer, Seen};
@@ -13,7 +13,11 @@ use axum::extract::{Path, State};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use futures_util::stream;
-use plenum_model::{By, Command, ConferenceKey, MemberCommand, ParticipantId, Role, Transfer};
+use plenum_model::layout::{LAYOUTS, LayoutAudience};
+use plenum_model::{
+    By, Command, ConferenceKey, Dial, DialMedia, Dialled, KeepAlive, LayoutEntry, LayoutName, MemberCommand,
+    ParticipantId, Protocol, Role, Transfer,
+};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 use tokio::sync::OwnedSemaphorePermit;
@@ -21,6 +25,8 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+/// What people write.
+const TEXT: &str = "text/plain";
 /// Between signs of life of an event stream.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
@@ -30,6 +36,7 @@ pub(super) fn routes() -> OpenApiRouter<App> {
         .routes(routes!(show))
         .routes(routes!(act))
         .routes(routes!(act_on))
+        .routes(routes!(call))
         .routes(routes!(events))
 }
 
@@ -54,6 +61,26 @@ enum ConferenceAction {
     MuteGuests,
     /// No longer.
     UnmuteGuests,
+    /// Everybody who is in, at the server.
+    MuteAll,
+    /// No longer.
+    UnmuteAll,
+    /// Whether who joins this meeting from now on is muted.
+    MuteOnJoin {
+        /// `null` = as the settings say.
+        muted: Option<bool>,
+    },
+    /// Lower every hand.
+    LowerHands,
+    /// What hosts and guests are shown; without both, what the settings say again.
+    Layout {
+        /// `A:B`; without it, as it is.
+        #[serde(default)]
+        hosts: Option<String>,
+        /// `A:B`; without it, as it is.
+        #[serde(default)]
+        guests: Option<String>,
+    },
     /// Everybody is told and out.
     End,
     /// Chat to everybody.
@@ -79,6 +106,32 @@ enum ParticipantAction {
     SpotlightOn,
     /// No longer.
     SpotlightOff,
+    /// May be given the presentation.
+    AllowPresentation,
+    /// No longer.
+    DenyPresentation,
+    /// Stand before others, after spotlights.
+    Importance {
+        /// 0 to 255, the higher the earlier; `null` = as everybody.
+        importance: Option<u8>,
+    },
+    /// Their own layout.
+    Layout {
+        /// `A:B`; `null` = the one of hosts or guests.
+        layout: Option<String>,
+    },
+    /// Another name on the picture.
+    OverlayText {
+        /// Empty = their name again.
+        text: String,
+    },
+    /// Lower their hand.
+    LowerHand,
+    /// Chat to them alone.
+    Message {
+        /// Plain text.
+        text: String,
+    },
     /// Let in who waits.
     Admit,
     /// Back into the waiting room.
@@ -98,6 +151,51 @@ enum ParticipantAction {
     },
     /// Throw out.
     Disconnect,
+}
+
+/// Somebody to call.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct NewCall {
+    /// Address, number or URL.
+    destination: String,
+    /// By what; `auto` unless said.
+    #[serde(default)]
+    protocol: CallProtocol,
+    /// `guest` unless said.
+    #[serde(default)]
+    role: Option<RoleName>,
+    /// Shown to people; empty = the destination.
+    #[serde(default)]
+    display_name: String,
+    /// No pictures.
+    #[serde(default)]
+    audio_only: bool,
+    /// Tones to send right after the answer.
+    #[serde(default)]
+    digits: String,
+}
+
+/// What a call is made by.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+enum CallProtocol {
+    /// As the destination looks.
+    #[default]
+    Auto,
+    /// SIP.
+    Sip,
+    /// H.323.
+    H323,
+    /// A stream to an RTMP server.
+    Rtmp,
+}
+
+/// Who is called.
+#[derive(Debug, Serialize, ToSchema)]
+struct Called {
+    /// UUID of the participant, who is `connecting`.
+    id: String,
 }
 
 /// Rights in a conference.
@@ -145,8 +243,19 @@ async fn act(
         ConferenceAction::Start => Command::Start,
         ConferenceAction::MuteGuests => guests(true),
         ConferenceAction::UnmuteGuests => guests(false),
+        ConferenceAction::MuteAll => Command::MuteAll { audio: Some(true), video: None },
+        ConferenceAction::UnmuteAll => Command::MuteAll { audio: Some(false), video: None },
+        ConferenceAction::MuteOnJoin { muted } => Command::MuteOnJoin(muted),
+        ConferenceAction::LowerHands => Command::ClearHands,
+        ConferenceAction::Layout { hosts, guests } => {
+            let entry =
+                |name: Option<String>, field, audience| name.map(|name| entry(&name, field, audience)).transpose();
+            let hosts = entry(hosts, "hosts", LayoutAudience::Hosts)?;
+            let guests = entry(guests, "guests", LayoutAudience::Guests)?;
+            Command::OverrideLayout { entries: hosts.into_iter().chain(guests).collect(), whole: false }
+        }
         ConferenceAction::End => Command::End,
-        ConferenceAction::Message { text } => Command::Message { content_type: "text/plain".into(), payload: text },
+        ConferenceAction::Message { text } => Command::Message { content_type: TEXT.into(), payload: text },
     };
     ask(&app, &operator, Ask::Do { alias: name, by: By::Operator, command }).await?;
     Ok(StatusCode::NO_CONTENT.into_response())
@@ -169,6 +278,15 @@ async fn act_on(
         ParticipantAction::VideoUnmute => MemberCommand::VideoMute(false),
         ParticipantAction::SpotlightOn => MemberCommand::Spotlight(true),
         ParticipantAction::SpotlightOff => MemberCommand::Spotlight(false),
+        ParticipantAction::AllowPresentation => MemberCommand::ReceivePresentation(true),
+        ParticipantAction::DenyPresentation => MemberCommand::ReceivePresentation(false),
+        ParticipantAction::Importance { importance } => MemberCommand::Importance(importance),
+        ParticipantAction::Layout { layout } => {
+            MemberCommand::Layout(layout.map(|name| layout_name(&name, "layout")).transpose()?)
+        }
+        ParticipantAction::OverlayText { text } => MemberCommand::OverlayText(text),
+        ParticipantAction::LowerHand => MemberCommand::Hand(false),
+        ParticipantAction::Message { text } => MemberCommand::Message { content_type: TEXT.into(), payload: text },
         ParticipantAction::Admit => MemberCommand::Admit,
         ParticipantAction::Lobby => MemberCommand::Lobby,
         ParticipantAction::Role { role: RoleName::Host } => MemberCommand::Role(Role::Host),
@@ -182,6 +300,58 @@ async fn act_on(
     let command = Command::To { target: target(&id)?, command };
     ask(&app, &operator, Ask::Do { alias: name, by: By::Operator, command }).await?;
     Ok(StatusCode::NO_CONTENT.into_response())
+}
+
+fn layout_name(name: &str, field: &str) -> Result<LayoutName, Problem> {
+    let known = || Problem::field(field, format!("{field} must be one of {}", LAYOUTS.join(", ")));
+    LayoutName::parse(name).ok_or_else(known)
+}
+
+fn entry(name: &str, field: &str, audience: LayoutAudience) -> Result<LayoutEntry, Problem> {
+    let layout = layout_name(name, field)?;
+    Ok(LayoutEntry { audience, actors: Vec::new(), vad_backfill: true, layout, plus_n: true, overlay_text: true })
+}
+
+/// Calls somebody into a conference
+///
+/// Answered 501 with the reason while this server has no part that speaks the protocol.
+#[utoipa::path(post, path = "/api/plenum/v1/conferences/{name}/calls", tag = "participants",
+    params(("name" = String, Path, description = "UUID or alias")), request_body = NewCall,
+    responses((status = 201, body = Called, headers(("location" = String))), (status = 501)))]
+async fn call(
+    State(app): State<App>,
+    Steerer(operator): Steerer,
+    Path(name): Path<String>,
+    Json(new): Json<NewCall>,
+) -> Answer {
+    let protocol = match new.protocol {
+        CallProtocol::Auto => Protocol::Auto,
+        CallProtocol::Sip => Protocol::Sip,
+        CallProtocol::H323 => Protocol::H323,
+        CallProtocol::Rtmp => Protocol::Rtmp,
+    };
+    let dial = Dial {
+        id: ParticipantId(*uuid::Uuid::new_v4().as_bytes()),
+        destination: new.destination,
+        role: if matches!(new.role, Some(RoleName::Host)) { Role::Host } else { Role::Guest },
+        display_name: new.display_name,
+        how: Dialled {
+            protocol,
+            media: if new.audio_only { DialMedia::Audio } else { DialMedia::Video },
+            streaming: matches!(protocol, Protocol::Rtmp),
+            keep_alive: if matches!(protocol, Protocol::Rtmp) { KeepAlive::Never } else { KeepAlive::Yes },
+            dtmf_sequence: new.digits,
+            presentation_url: String::new(),
+            source: String::new(),
+            source_display_name: String::new(),
+            answer_by_ms: 0,
+        },
+    };
+    let command = Command::Dial(Box::new(dial));
+    let asked = Ask::Do { alias: name.clone(), by: By::Operator, command };
+    let Reply::Dialled(id) = ask(&app, &operator, asked).await? else { return Err(unexpected()) };
+    let location = format!("/api/plenum/v1/conferences/{name}/participants/{id}");
+    Ok(created(json(&Called { id: id.to_string() }), &location))
 }
 
 /// Follows a conference: first what is, then what happens, as server-sent events
