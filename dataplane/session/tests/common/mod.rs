@@ -3,11 +3,13 @@
 //!
 //! The peer is built from the crates that browsers do not use (`is`, `dimpl`) and our own SRTP, which has its own vectors.
 
-#![allow(dead_code, unreachable_pub)]
+#![allow(dead_code, unreachable_pub, unused_imports)]
 
 mod client;
+mod media;
 
 pub use client::{Client, Output};
+pub use media::*;
 use is::stun::{StunMessage, StunPacket};
 use is::{Candidate, IceAgent, IceAgentEvent, IceCreds, Protocol};
 use plenum_contract::spec::{CodecSpec, Fingerprint, IceSpec, MediaSpec, SlotSpec, SourceSpec, local_ufrag};
