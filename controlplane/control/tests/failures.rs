@@ -47,6 +47,33 @@ async fn a_restarted_media_plane_ends_calls_and_the_same_participants_call_again
     assert_eq!(house.gauges.media_restarts.load(Ordering::Relaxed), 1);
 }
 
+/// What media refuses the client was promised: it is told, whether the session is new or a change of one that media has.
+#[tokio::test]
+async fn mgmt_55_a_session_that_media_refuses_ends_the_call_with_the_reason() {
+    let mut house = House::open().await;
+    house.media_up(1, false).await;
+    let alice = house.join("Alice", None).await;
+    let mut events = house.events(&alice).await;
+    for change in [false, true] {
+        let (call, _) = house.call(&alice, webrtc()).await;
+        if change {
+            let path = format!("participants/{}/calls/{call}/update", alice.uuid);
+            house.act(&alice, &path, json!({"sdp": OFFER})).await.result();
+        }
+        let leg = session(&house.told()).key;
+        let refused = |leg, reason| plenum::link::LinkEvent::Refused { index: u64::MAX, reason, leg };
+        house.media.send(refused(None, "leg 99 is unknown".into())).await.unwrap();
+        house.media.send(refused(Some(LegKey(99)), "leg 99: nobody's".into())).await.unwrap();
+        let why = format!("leg {}: this shard's limit of 2 sessions is reached", leg.0);
+        house.media.send(refused(Some(leg), why)).await.unwrap();
+        house.settle().await;
+        let reason = "Call refused: this shard's limit of 2 sessions is reached";
+        assert_eq!(events.until("call_disconnected").await, json!({"call_uuid": call, "reason": reason}));
+        assert!(house.told().contains(&Command::RemoveSession(leg)), "media keeps nothing of it");
+        house.act(&alice, &format!("participants/{}/calls/{call}/ack", alice.uuid), Value::Null).await.refused(404);
+    }
+}
+
 /// An offer with fresh ICE credentials.
 fn ice_restart() -> Value {
     let (head, tail) = OFFER.split_once("a=ice-ufrag:").unwrap();

@@ -25,10 +25,13 @@ pub enum Message {
     },
     /// A command could not be carried out; the one that was sent as number `index` on this connection.
     Refused {
-        /// Commands are counted from 0 on each connection.
+        /// Commands are counted from 0 on each connection; `u64::MAX` when a shard refused it, which does not count.
         index: u64,
         /// Why, in words for the log.
         reason: String,
+        /// When it was a [`crate::Command::Session`]: its leg. What control told its client is not what media does.
+        #[serde(default)]
+        leg: Option<LegKey>,
     },
     /// A line of media's log. Sent only on a connection on which control asked for it with [`crate::Command::Log`].
     Log(LogLine),

@@ -217,9 +217,10 @@ impl Control {
                     self.connection = Some(connection);
                     finish |= matches!(command, Command::Shutdown);
                     let about = About::leg(leg_of(&command));
+                    let leg = leg_of(&command).filter(|_| matches!(command, Command::Session(_)));
                     if let Err(reason) = self.carry_out(command) {
                         self.log.debug(about, || format!("refused: {reason}"));
-                        self.send(&Message::Refused { index, reason });
+                        self.send(&Message::Refused { index, reason, leg });
                     }
                     match self.connection.take() {
                         Some(c) => connection = c,
@@ -354,12 +355,12 @@ impl Control {
                     let event: Event = self.journal.number(durable, body);
                     self.emit(Message::Event(event));
                 }
-                ToControl::Refused { leg, revision, reason } => {
-                    if let Some((leg, revision)) = leg.zip(revision) {
+                ToControl::Refused { leg, revision, there, reason } => {
+                    if let (Some(leg), Some(revision), false) = (leg, revision, there) {
                         self.leg_shards.refused(leg, revision);
                     }
                     self.log.debug(About::leg(leg), || format!("refused: {reason}"));
-                    self.emit(Message::Refused { index: u64::MAX, reason });
+                    self.emit(Message::Refused { index: u64::MAX, reason, leg: leg.filter(|_| revision.is_some()) });
                 }
                 ToControl::Snapshot { round, part } if round == self.round => self.add_part(part),
                 ToControl::Snapshot { .. } => {}

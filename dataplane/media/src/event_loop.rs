@@ -94,8 +94,8 @@ impl EventLoop {
                             _ => None,
                         };
                         if let Err(reason) = self.shard.command(now, &mut self.pool, command) {
-                            let revision = revision.filter(|_| leg.is_some_and(|leg| !self.shard.has_leg(leg)));
-                            self.end.report(ToControl::Refused { leg, revision, reason });
+                            let there = leg.is_some_and(|leg| self.shard.has_leg(leg));
+                            self.end.report(ToControl::Refused { leg, revision, there, reason });
                         }
                     }
                 },

@@ -40,8 +40,10 @@ pub(crate) enum ToControl {
     Refused {
         /// The leg that it was about.
         leg: Option<LegKey>,
-        /// Of the session that was refused, when the shard has none for this leg.
+        /// Of the session that was refused.
         revision: Option<u64>,
+        /// Whether the shard has a session for this leg all the same: an older one.
+        there: bool,
         /// Why.
         reason: String,
     },

@@ -181,11 +181,15 @@ fn a_version_that_is_not_spoken_is_refused_and_so_is_a_shard_that_is_not_there()
     assert!(matches!(control.next(), Some(Message::Refused { index: 0, .. })));
     control.greet();
     control.send(&Command::Session(session(7)));
-    assert!(matches!(control.next(), Some(Message::Refused { index: 2, reason }) if reason.contains("shard 7")));
-    control.send(&Command::Session(session(0)));
     assert!(
-        matches!(control.next(), Some(Message::Refused { reason, .. }) if reason.contains("participant 2 is unknown"))
+        matches!(control.next(), Some(Message::Refused { index: 2, reason, leg: Some(_) }) if reason.contains("shard 7"))
     );
+    control.send(&Command::Session(session(0)));
+    let Some(Message::Refused { reason, leg, .. }) = control.next() else { panic!("expected a refusal") };
+    assert!(reason.contains("participant 2 is unknown"), "{reason}");
+    assert_eq!(leg, Some(session(0).key), "control can tell the client");
+    control.send(&Command::Start(LegKey(9)));
+    assert!(matches!(control.next(), Some(Message::Refused { leg: None, .. })), "no session was refused");
     control.send(&Command::Shutdown);
     assert!(media.child.wait().unwrap().success());
 }

@@ -368,7 +368,12 @@ impl Driver {
                 self.gauges.media_up.store(false, Relaxed);
             }
             LinkEvent::Metrics(metrics) => self.gauges.set_media(metrics),
-            LinkEvent::Refused { index, reason } => tracing::error!(index, reason, "media refused a command"),
+            LinkEvent::Refused { index, reason, leg } => {
+                tracing::error!(index, reason, leg = leg.map(|leg| leg.0), "media refused a command");
+                if let Some(leg) = leg {
+                    self.session_refused(leg, &reason);
+                }
+            }
             LinkEvent::Event(body) => self.media_event(body),
         }
         self.write_what_happened().await;
@@ -397,6 +402,13 @@ impl Driver {
             self.media.forget();
         }
         self.media.seen = true;
+    }
+
+    /// Media does not have the session that the client was answered with: the call is over, and the client is told why. Where
+    /// media kept an older one it is removed with the call.
+    fn session_refused(&mut self, leg: plenum_contract::LegKey, reason: &str) {
+        let why = reason.strip_prefix(&format!("leg {}: ", leg.0)).unwrap_or(reason);
+        self.happened(Action::Fact(Fact::LegEnded { leg: LegKey(leg.0), reason: format!("Call refused: {why}") }));
     }
 
     fn media_event(&mut self, body: Told) {

@@ -172,7 +172,7 @@ impl Connection {
                 lines::log(&line);
                 Ok(())
             }
-            Message::Refused { index, reason } => tell(link, LinkEvent::Refused { index, reason }).await,
+            Message::Refused { index, reason, leg } => tell(link, LinkEvent::Refused { index, reason, leg }).await,
         }
     }
 

@@ -76,6 +76,8 @@ pub enum LinkEvent {
         index: u64,
         /// Why, for the log.
         reason: String,
+        /// When it was a session: its leg.
+        leg: Option<plenum_contract::LegKey>,
     },
 }
 

@@ -77,15 +77,20 @@ fn a_refused_session_is_forgotten_and_removing_it_is_no_fault() {
         cname: "plenum".into(),
         bindings: vec![],
     };
-    let refused = |revision| ToControl::Refused { leg: Some(LegKey(5)), revision, reason: "full".into() };
+    let refused = |revision, there| ToControl::Refused {
+        leg: Some(LegKey(5)),
+        revision: Some(revision),
+        there,
+        reason: "full".into(),
+    };
     control.carry_out(Command::Session(spec(1))).unwrap();
     control.carry_out(Command::Session(spec(2))).unwrap();
-    ends[1].report(refused(Some(1)));
+    ends[1].report(refused(1, false));
     // A session that is there refused a change: it stays.
-    ends[1].report(refused(None));
+    ends[1].report(refused(2, true));
     control.collect();
     assert_eq!(control.leg_shards.shard(LegKey(5)), Some(1));
-    ends[1].report(refused(Some(2)));
+    ends[1].report(refused(2, false));
     control.collect();
     assert_eq!(control.leg_shards.shard(LegKey(5)), None);
     assert!(control.carry_out(Command::Start(LegKey(5))).unwrap_err().contains("unknown"));
