@@ -180,7 +180,10 @@ impl Rtc {
             self.started = true;
             let _ = self.endpoint.connect(now, server(), Arc::clone(&self.config), None);
         }
-        let _ = self.endpoint.handle_timeout(server(), now);
+        let fired = self.repeat.fires(now, self.endpoint.poll_timeout(&server()));
+        if fired {
+            let _ = self.endpoint.handle_timeout(server(), now);
+        }
         for event in self.events.drain(..) {
             match event {
                 EndpointEvent::HandshakeComplete => {
@@ -203,10 +206,10 @@ impl Rtc {
         } else {
             let again = self.repeat.take(now).unwrap_or_default();
             out.extend(again.iter().cloned().map(Output::Packet));
-            self.repeat.made(made.iter().map(Vec::as_slice));
+            self.repeat.made(made.iter().map(Vec::as_slice), fired);
             self.repeat.watch(now, self.endpoint.poll_timeout(&server()));
         }
         out.extend(made.into_iter().map(Output::Packet));
-        self.endpoint.poll_timeout(&server()).or(self.repeat.due())
+        self.repeat.timer(self.endpoint.poll_timeout(&server())).or(self.repeat.due())
     }
 }

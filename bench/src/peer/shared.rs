@@ -25,16 +25,21 @@ impl Shared {
         let rsa = RsaCertificate::generate();
         let fingerprint = |der: &[u8]| Certificates::new(der.to_vec(), vec![]).fingerprint();
         let fingerprints = vec![fingerprint(&ecdsa.certificate), fingerprint(rsa.der())];
-        Arc::new(Shared { anchor, dimpl: Arc::new(dimpl::Config::default()), ecdsa, rsa, fingerprints })
+        Arc::new(Shared {
+            anchor,
+            dimpl: Arc::new(config().build().expect("a configuration")),
+            ecdsa,
+            rsa,
+            fingerprints,
+        })
     }
 
     /// The same certificates, with handshakes whose timers and numbers repeat: for simulations.
     ///
     /// # Panics
-    /// Never: the configuration is the default one but for the seed.
+    /// Never: the configuration is one that the library takes.
     pub fn repeatable(&self, seed: u64) -> Arc<Shared> {
-        let config =
-            dimpl::Config::builder().dangerously_set_rng_seed(seed).build().expect("the default configuration");
+        let config = config().dangerously_set_rng_seed(seed).build().expect("a configuration");
         Arc::new(Shared {
             anchor: self.anchor,
             dimpl: Arc::new(config),
@@ -48,4 +53,9 @@ impl Shared {
     pub fn fingerprints(&self) -> &[Fingerprint] {
         &self.fingerprints
     }
+}
+
+/// As patient as browsers: a flight is repeated as long as a call may be set up.
+fn config() -> dimpl::ConfigBuilder {
+    dimpl::Config::builder().flight_retries(6)
 }

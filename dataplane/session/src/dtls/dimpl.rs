@@ -9,6 +9,10 @@ use dimpl::{Config, Dtls, DtlsCertificate, ProtocolVersion, SrtpProfile};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+/// Repetitions of a flight, each after twice the time: the handshake's own end, after 30 s, comes before the last. With the
+/// library's four a call would fail after 15 s without a packet, while it still may be set up.
+const FLIGHT_RETRIES: usize = 6;
+
 /// Shared by all sessions.
 pub(crate) struct Configuration {
     config: Arc<Config>,
@@ -20,6 +24,7 @@ impl Configuration {
         let builder = Config::builder()
             .mtu(super::MTU)
             .flight_start_rto(super::FLIGHT_RTO)
+            .flight_retries(FLIGHT_RETRIES)
             // Sources are authenticated by ICE before their first DTLS packet is looked at: a cookie adds only a round trip.
             .use_server_cookie(false)
             .handshake_timeout(Duration::from_secs(30));

@@ -45,7 +45,7 @@ impl Configuration {
                 // Certificates are checked by their fingerprint, not by a chain.
                 .with_insecure_skip_verify(true)
                 .with_srtp_protection_profiles(vec![SrtpProtectionProfile::from(profile)])
-                // Its interval does not grow and it gives up after seven: a shorter one would give up in four seconds.
+                // Its interval does not grow; from the eighth on `Repeat` repeats.
                 .with_flight_interval(Duration::from_secs(1))
                 .with_mtu(super::MTU)
                 .build(false, None)
@@ -107,7 +107,7 @@ impl RtcEngine {
     }
 
     /// Takes over what the engine made, and keeps watch over its timer until the handshake is done.
-    fn follow(&mut self, now: Instant) {
+    fn follow(&mut self, now: Instant, fired: bool) {
         let first = self.outgoing.len();
         while let Some(transmit) = self.endpoint.poll_transmit() {
             self.outgoing.push_back(transmit.message.to_vec());
@@ -115,7 +115,7 @@ impl RtcEngine {
         if self.completed {
             return;
         }
-        self.repeat.made(self.outgoing.iter().skip(first).map(Vec::as_slice));
+        self.repeat.made(self.outgoing.iter().skip(first).map(Vec::as_slice), fired);
         self.repeat.watch(now, self.endpoint.poll_timeout(&PEER));
     }
 }
@@ -124,11 +124,11 @@ impl Engine for RtcEngine {
     fn handle_packet(&mut self, now: Instant, packet: &[u8]) -> Result<(), Failed> {
         let read = self.endpoint.read(now, PEER, None, BytesMut::from(packet));
         let Ok(events) = read else {
-            self.follow(now);
+            self.follow(now, false);
             return Err(Failed);
         };
         let made = self.outgoing.len();
-        self.follow(now);
+        self.follow(now, false);
         if self.outgoing.len() == made && events.is_empty() {
             self.outgoing.extend(self.repeat.ignored(packet).iter().cloned());
         }
@@ -146,10 +146,13 @@ impl Engine for RtcEngine {
     }
 
     fn handle_timeout(&mut self, now: Instant) -> Result<(), Failed> {
-        self.endpoint.handle_timeout(PEER, now).map_err(|_| Failed)?;
+        let fired = self.repeat.fires(now, self.endpoint.poll_timeout(&PEER));
+        if fired {
+            self.endpoint.handle_timeout(PEER, now).map_err(|_| Failed)?;
+        }
         let again = self.repeat.take(now).ok_or(Failed)?;
         self.outgoing.extend(again.iter().cloned());
-        self.follow(now);
+        self.follow(now, fired);
         Ok(())
     }
 
@@ -163,13 +166,13 @@ impl Engine for RtcEngine {
             Some(Pending::Data(data)) => copied(buf, &data).map_or(Output::Failed, Output::Data),
             Some(Pending::Closed) => Output::Closed,
             Some(Pending::Failed) => Output::Failed,
-            None => Output::Idle(self.endpoint.poll_timeout(&PEER).or(self.repeat.due())),
+            None => Output::Idle(self.repeat.timer(self.endpoint.poll_timeout(&PEER)).or(self.repeat.due())),
         }
     }
 
     fn send(&mut self, now: Instant, data: &[u8]) -> Result<(), Failed> {
         let written = self.endpoint.write(now, PEER, data).map_err(|_| Failed);
-        self.follow(now);
+        self.follow(now, false);
         written
     }
 
@@ -177,7 +180,7 @@ impl Engine for RtcEngine {
         let _ = self.endpoint.close(now);
         self.completed = true;
         self.repeat = Repeat::default();
-        self.follow(now);
+        self.follow(now, false);
     }
 }
 
