@@ -160,6 +160,11 @@ impl Cache {
         }
     }
 
+    /// Bytes that the ring takes; packets lie in the pool.
+    pub(crate) fn footprint(&self) -> usize {
+        self.ring.capacity() * size_of::<Option<Entry>>()
+    }
+
     fn grow(&mut self, capacity: usize) {
         let old = core::mem::take(&mut self.ring);
         self.ring.resize_with(capacity.min(self.limits.packets), || None);

@@ -161,6 +161,11 @@ impl Track {
         }
     }
 
+    /// Bytes that the cache takes beside the packets' slots.
+    pub fn cache_footprint(&self) -> usize {
+        self.encodings.iter().map(|e| e.cache.footprint()).sum()
+    }
+
     /// Packets in the cache.
     pub fn cached(&self) -> usize {
         self.encodings.iter().map(|e| e.cache.len()).sum()

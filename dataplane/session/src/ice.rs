@@ -256,6 +256,8 @@ impl IceLite {
         if self.transactions.len() == REMEMBERED {
             self.transactions.pop_front();
         }
+        // All of it at the first check, so that later ones allocate nothing.
+        self.transactions.reserve_exact(REMEMBERED - self.transactions.len());
         self.transactions.push_back(transaction);
     }
 
@@ -362,5 +364,15 @@ mod tests {
         let mut ice = agent();
         checks(&mut ice, 0..100, &[1, 2], None);
         assert_eq!(ice.nominated(), None);
+    }
+
+    #[test]
+    fn checks_are_remembered_in_what_the_first_one_took() {
+        let mut ice = agent();
+        assert_eq!(ice.transactions.capacity(), 0, "a peer that never comes costs nothing");
+        ice.remember(0);
+        let capacity = ice.transactions.capacity();
+        (1..3 * REMEMBERED as u32).for_each(|id| ice.remember(id));
+        assert_eq!((ice.transactions.len(), ice.transactions.capacity()), (REMEMBERED, capacity));
     }
 }

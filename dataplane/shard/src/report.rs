@@ -36,6 +36,13 @@ impl Shard {
         }
     }
 
+    /// Bytes of the retransmission cache beside the packets' slots: each track's, and what sessions remember of what they sent.
+    pub fn resend_footprint(&self) -> usize {
+        let sent: usize = self.world.legs.iter().map(|(_, leg)| leg.session.resend_footprint()).sum();
+        let kept: usize = self.world.sources.iter().map(|(_, source)| source.track.cache_footprint()).sum();
+        sent + kept
+    }
+
     /// Tells who speaks, who sits where and which layers flow anew, for a control plane that has just asked for a snapshot.
     pub fn tell_again(&mut self) {
         let mut events = Vec::new();

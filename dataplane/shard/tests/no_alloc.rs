@@ -37,7 +37,8 @@ fn a_picture_and_a_sound_to_many_cost_no_allocation() {
             lab.add(load::publisher(1, Lab::path(1), media, suite));
             (2..12).for_each(|n| lab.add(load::viewer(n, Lab::path(n), media, suite)));
             lab.peers[0].set_speaking(true);
-            let (taking, ticking, sent) = allocations(lab, 12, 3);
+            // Long enough for many consent checks.
+            let (taking, ticking, sent) = allocations(lab, 12, 9);
             assert!(sent > 1000, "{sent} packets were sent");
             assert_eq!((taking, ticking), (0, 0), "{} with {}", media.name(), load::suite_name(suite));
         }
@@ -105,4 +106,31 @@ fn copies_for_the_mixer_cost_no_allocation() {
     run(&mut lab, 3_000);
     assert!(copied > 3_000, "{copied} packets were copied");
     assert_eq!((lab.spent.taking, lab.spent.ticking), (0, 0));
+}
+
+/// What a participant holds beside the retransmission cache (P9), which is bounded here too.
+#[test]
+fn a_connected_participant_takes_at_most_64_kib_beside_what_may_be_sent_again() {
+    const CROWD: u64 = 40;
+    let _one = ONE.lock();
+    assert!(plenum_bench::allocations::counts());
+    let mut lab = Lab::new(32_768);
+    lab.run(Duration::from_millis(10));
+    let empty = lab.spent.held;
+    for n in 1..=CROWD {
+        let mut config = PeerConfig::new(n, Lab::path(n));
+        config.publishes = vec![
+            Publish::Audio(AudioConfig { track: TrackKey(2 * n), dtx: true, levels: true }),
+            Publish::Video(VideoConfig::single(TrackKey(2 * n + 1), Encoding::new("", 640, 360, 300))),
+        ];
+        config.slots = Slots { audio: 1, video: 1, presentation: false };
+        lab.add(config);
+    }
+    lab.connect();
+    lab.run(Duration::from_secs(5));
+    let resend = lab.shard.resend_footprint() as i64;
+    assert!(resend > 0, "pictures flow");
+    let (each, resend) = ((lab.spent.held - empty - resend) / CROWD as i64, resend / CROWD as i64);
+    assert!(each <= 64 * 1024, "{each} bytes, and {resend} of what may be sent again");
+    assert!(resend <= 40 * 1024, "{resend} bytes of what may be sent again");
 }

@@ -456,6 +456,12 @@ impl Session {
         self.egress.cc.target()
     }
 
+    /// Bytes of what is kept of sent packets, so that they can be sent again: plans, and sealed packets for a peer without RTX.
+    pub fn resend_footprint(&self) -> usize {
+        let slots = self.egress.slots.iter().chain(&self.egress.parked);
+        slots.map(|s| s.history.footprint() + s.sealed.as_ref().map_or(0, resend::SealedRing::footprint)).sum()
+    }
+
     /// What would be sent if bandwidth were no matter: congestion control does not probe beyond it.
     pub fn set_wanted_bitrate(&mut self, wanted: Bitrate) {
         self.egress.cc.set_wanted(wanted);

@@ -43,6 +43,11 @@ impl SealedRing {
         let entry = self.entries.get(place).filter(|e| e.index == index && e.len > 0)?;
         Some(&self.bytes[place * MAX_PACKET..][..usize::from(entry.len)])
     }
+
+    /// Bytes that the ring takes.
+    pub(crate) fn footprint(&self) -> usize {
+        self.bytes.len() + self.entries.len() * size_of::<Entry>()
+    }
 }
 
 impl std::fmt::Debug for SealedRing {

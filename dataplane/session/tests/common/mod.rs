@@ -9,9 +9,9 @@ mod client;
 mod media;
 
 pub use client::{Client, Output};
-pub use media::*;
 use is::stun::{StunMessage, StunPacket};
 use is::{Candidate, IceAgent, IceAgentEvent, IceCreds, Protocol};
+pub use media::*;
 use plenum_contract::spec::{CodecSpec, Fingerprint, IceSpec, MediaSpec, SlotSpec, SourceSpec, local_ufrag};
 use plenum_contract::{Codec, Extension, Kind, LegKey, ParticipantKey, SessionSpec, TrackKey};
 use plenum_packet::{Buf, DropReason, HEADROOM, Path, Pool, Time, Transport};
