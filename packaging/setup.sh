@@ -13,7 +13,7 @@ test_packages=(chromium iproute2 openssl procps util-linux python3-venv python3-
 case $level in
   build) ;;
   test) packages+=("${test_packages[@]}") ;;
-  bench) packages+=("${test_packages[@]}" janus libyuv0 golang-go golang-github-pion-webrtc.v3-dev) ;;
+  bench) packages+=("${test_packages[@]}" janus libyuv0 libyuv-dev ffmpeg golang-go golang-github-pion-webrtc.v3-dev) ;;
   arm) packages+=(gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user-static) ;;
   *) echo "usage: $0 build|test|bench|arm" >&2; exit 2 ;;
 esac

@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 pub mod allocations;
+pub mod compose;
 pub mod events;
 pub mod fanout;
 pub mod http;

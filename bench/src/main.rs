@@ -5,7 +5,7 @@
 #![forbid(unsafe_code)]
 
 use clap::{Parser, ValueEnum};
-use plenum_bench::{events, fanout, micro, report::Report, rivals};
+use plenum_bench::{compose, events, fanout, micro, report::Report, rivals};
 use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
 use std::alloc::System;
 use std::path::PathBuf;
@@ -40,6 +40,8 @@ enum Chapter {
     Peers,
     /// A whole appliance with thousands of event subscribers, and joins.
     Events,
+    /// Layouts from pictures, beside libyuv, FFmpeg and GStreamer.
+    Compose,
     /// Everything.
     All,
 }
@@ -51,6 +53,7 @@ impl Chapter {
             Chapter::Fanout => "fanout",
             Chapter::Peers => "peers",
             Chapter::Events => "events",
+            Chapter::Compose => "compose",
             Chapter::All => "report",
         }
     }
@@ -74,6 +77,9 @@ fn main() -> ExitCode {
     }
     if options.chapter.includes(Chapter::Events) {
         events::run(&mut report, options.quick);
+    }
+    if options.chapter.includes(Chapter::Compose) {
+        compose::run(&mut report, options.quick);
     }
     print!("{}", report.text());
     match report.write(&options.out, options.chapter.name()) {

@@ -5,6 +5,7 @@ mod browser;
 mod client;
 mod cms;
 mod codecs;
+mod compose;
 mod conference;
 mod data;
 mod failures;

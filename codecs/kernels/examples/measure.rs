@@ -9,6 +9,7 @@ use std::hint::black_box;
 
 use plenum_kernels::{
     Colour, I420, I420Buf, I420Mut, Kernels, Level, Nv12Mut, Placement, PlaneMut, Rate, Rect, Resampler, TilePlan,
+    memory_floor,
 };
 
 fn main() {
@@ -99,8 +100,10 @@ fn compose(
     let inputs = &inputs;
     let out = std::cell::RefCell::new(I420Buf::new(size.0, size.1).expect("a size"));
     let out = &out;
-    let mut methods: Vec<Method<'_>> =
-        vec![("memory floor".into(), Box::new(move || floor(inputs, &mut out.borrow_mut())))];
+    let mut methods: Vec<Method<'_>> = vec![(
+        "memory floor".into(),
+        Box::new(move || memory_floor(inputs.iter().map(I420Buf::view), &mut out.borrow_mut().view_mut())),
+    )];
     for kernels in levels.iter().rev() {
         let mut plans: Vec<TilePlan> =
             tiles.iter().map(|t| TilePlan::new(*kernels, src, *t, Placement::Fill).expect("a plan")).collect();
@@ -133,62 +136,6 @@ fn compose(
     for ((method, _), time) in methods.iter().zip(&times) {
         println!("| {name} | {method} | {:.3} | {:.2} |", time / 1e6, time / times[0]);
     }
-}
-
-/// Every byte of the inputs read once, every byte of the output written once.
-fn floor(inputs: &[I420Buf], out: &mut I420Buf) {
-    let mut sum = 0;
-    for input in inputs {
-        let view = input.view();
-        for plane in [view.y, view.u, view.v] {
-            for y in 0..plane.height() {
-                sum ^= fold(plane.row(y));
-            }
-        }
-    }
-    let mut view = out.view_mut();
-    for plane in [&mut view.y, &mut view.u, &mut view.v] {
-        for y in 0..plane.height() {
-            plane.row_mut(y).fill(sum as u8);
-        }
-    }
-}
-
-fn fold(row: &[u8]) -> u64 {
-    #[cfg(target_arch = "x86_64")]
-    {
-        #[target_feature(enable = "avx2")]
-        fn wide(row: &[u8]) -> u64 {
-            narrow(row)
-        }
-        if is_x86_feature_detected!("avx2") {
-            // SAFETY: the processor has AVX2.
-            return unsafe { wide(row) };
-        }
-    }
-    narrow(row)
-}
-
-/// How far ahead the floor fetches, in bytes.
-#[cfg(target_arch = "x86_64")]
-const AHEAD: usize = 2048;
-
-#[inline(always)]
-fn narrow(row: &[u8]) -> u64 {
-    let mut lanes = [0; 16];
-    for words in row.as_chunks::<128>().0 {
-        // As the kernels do: fetched ahead, or the floor would not be one.
-        #[cfg(target_arch = "x86_64")]
-        for ahead in [AHEAD, AHEAD + 64] {
-            use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-            // SAFETY: a prefetch may name any address.
-            unsafe { _mm_prefetch::<_MM_HINT_T0>(words.as_ptr().wrapping_add(ahead).cast()) };
-        }
-        for (lane, word) in lanes.iter_mut().zip(words.as_chunks::<8>().0) {
-            *lane ^= u64::from_ne_bytes(*word);
-        }
-    }
-    lanes.iter().fold(0, |a, b| a ^ b)
 }
 
 fn simple(levels: &[Kernels], rounds: usize) {

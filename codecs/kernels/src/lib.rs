@@ -13,6 +13,7 @@ mod x86;
 
 mod audio;
 mod draw;
+mod floor;
 mod level;
 mod overlay;
 mod place;
@@ -23,6 +24,7 @@ mod view;
 
 pub use audio::{LIMIT_KNEE, Rate, Resampler};
 pub use draw::Colour;
+pub use floor::memory_floor;
 pub use level::{Kernels, Level};
 pub use overlay::Overlay;
 pub use place::{Placement, Rect, TilePlan, cover, fit};

@@ -69,12 +69,13 @@ fn layout(name: &str) -> Layout {
     name.parse().expect("a layout")
 }
 
-/// Pictures on a sheet, three in a row.
+/// Pictures of one size on a sheet, three in a row.
 fn sheet(cells: &[Canvas]) -> Canvas {
-    let mut sheet = Canvas::new(CELL.0 * 3, CELL.1 * cells.len().div_ceil(3));
+    let (width, height) = (cells[0].width(), cells[0].height());
+    let mut sheet = Canvas::new(width * 3, height * cells.len().div_ceil(3));
     for (n, cell) in cells.iter().enumerate() {
-        let (left, top) = (n % 3 * CELL.0, n / 3 * CELL.1);
-        for (x, y) in (0..CELL.1).flat_map(|y| (0..CELL.0).map(move |x| (x, y))) {
+        let (left, top) = (n % 3 * width, n / 3 * height);
+        for (x, y) in (0..height).flat_map(|y| (0..width).map(move |x| (x, y))) {
             sheet.lay((left + x) as i32, (top + y) as i32, cell.pixel(x, y));
         }
     }
@@ -83,17 +84,23 @@ fn sheet(cells: &[Canvas]) -> Canvas {
 
 /// Compares a sheet with the one that is checked in; what came out instead is kept beside the build's files.
 fn compare(name: &str, cells: &[Canvas]) {
+    compare_with(&format!("tests/pictures/{name}.png"), cells);
+}
+
+/// The same with a picture elsewhere, by its path from this crate.
+fn compare_with(name: &str, cells: &[Canvas]) {
     let sheet = sheet(cells);
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/pictures").join(format!("{name}.png"));
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(name);
     if std::env::var_os("PLENUM_WRITE_PICTURES").is_some() {
         save_png(&path, &sheet).expect("written");
         return;
     }
     let reference = read_png(&path).expect("a checked-in picture");
     assert_eq!((reference.width(), reference.height()), (sheet.width(), sheet.height()), "{name}");
+    let (width, height) = (cells[0].width(), cells[0].height());
     for n in 0..cells.len() {
-        let (mean, far) = difference(&reference, &sheet, (n % 3 * CELL.0, n / 3 * CELL.1));
-        let kept = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}.png"));
+        let (mean, far) = difference(&reference, &sheet, (n % 3 * width, n / 3 * height), (width, height));
+        let kept = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(path.file_name().expect("a file's name"));
         if mean > 1.0 || far > 0.002 {
             save_png(&kept, &sheet).expect("written");
         }
@@ -106,15 +113,15 @@ fn compare(name: &str, cells: &[Canvas]) {
 }
 
 /// Mean difference of a channel, and the share of pixels that differ by more than 24, in one cell.
-fn difference(a: &Canvas, b: &Canvas, (left, top): (usize, usize)) -> (f64, f64) {
+fn difference(a: &Canvas, b: &Canvas, (left, top): (usize, usize), (width, height): (usize, usize)) -> (f64, f64) {
     let (mut sum, mut far) = (0, 0);
-    for (x, y) in (top..top + CELL.1).flat_map(|y| (left..left + CELL.0).map(move |x| (x, y))) {
+    for (x, y) in (top..top + height).flat_map(|y| (left..left + width).map(move |x| (x, y))) {
         let (one, other) = (a.pixel(x, y), b.pixel(x, y));
         let off = (0..3).map(|c| u32::from(one[c].abs_diff(other[c])));
         sum += off.clone().sum::<u32>();
         far += usize::from(off.max() > Some(24));
     }
-    let pixels = (CELL.0 * CELL.1) as f64;
+    let pixels = (width * height) as f64;
     (f64::from(sum) / pixels / 3.0, far as f64 / pixels)
 }
 
@@ -204,6 +211,27 @@ fn the_comparison_sees_a_missing_name() {
     let mut fewer = seats.clone();
     fewer[7].name = "";
     let without = canvas(composed(settings, &fewer, 8).render());
-    assert_eq!(difference(&with, &with, (0, 0)), (0.0, 0.0));
-    assert!(difference(&with, &without, (0, 0)).1 > 0.002, "{:?}", difference(&with, &without, (0, 0)));
+    assert_eq!(difference(&with, &with, (0, 0), CELL), (0.0, 0.0));
+    let (_, far) = difference(&with, &without, (0, 0), CELL);
+    assert!(far > 0.002, "{far}");
+}
+
+#[test]
+fn the_sheet_of_layouts_in_the_documents_is_true() {
+    let cells: Vec<Canvas> = Layout::all()
+        .map(|layout| {
+            let seats: Vec<Seat<'_>> = (1..=34).map(|n| seat(n, "")).collect();
+            let settings = SceneSettings { plus_n: false, border: false, ..SceneSettings::new(layout, 384, 216) };
+            let picture = canvas(composed(settings, &seats, 34).render());
+            let mut cell = Canvas::new(416, 264);
+            cell.shape([255, 255, 255, 255], |_, _| -1.0);
+            for (x, y) in (0..216).flat_map(|y| (0..384).map(move |x| (x, y))) {
+                cell.lay(x as i32 + 16, y as i32 + 8, picture.pixel(x, y));
+            }
+            let label = loaded().line(&layout.to_string(), 20, 384, [30, 34, 42]).expect("fonts are installed");
+            label.draw(&mut cell, 208 - label.width as i32 / 2, 228);
+            cell
+        })
+        .collect();
+    compare_with("../../docs/layouts.png", &cells);
 }
