@@ -13,6 +13,7 @@ pub mod fonts;
 pub mod jitter;
 pub mod layout;
 pub mod look;
+pub mod room;
 pub mod scene;
 pub mod sound;
 pub mod text;

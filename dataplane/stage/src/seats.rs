@@ -45,6 +45,12 @@ impl VideoSeats {
         self.presentation
     }
 
+    /// Seats people anew where there is no stage, as in a mixed picture; whether anything changed. `candidates` come in order, are each other's unlike,
+    /// and first come those with places by their order, marked with `true`. Every wish of a slot is fulfilled.
+    pub fn seat(&mut self, wants: &[SlotWant], candidates: impl Iterator<Item = (ParticipantKey, bool)>) -> bool {
+        self.update(wants, candidates, Pin::Seat)
+    }
+
     /// Sets the presentation slot's holder; whether it changed.
     pub(crate) fn present(&mut self, holder: Option<ParticipantKey>) -> bool {
         core::mem::replace(&mut self.presentation, holder) != holder

@@ -208,6 +208,11 @@ impl AudioBuffer {
         self.lost
     }
 
+    /// Local time less media time of the fastest packet, in nanoseconds.
+    pub fn fastest(&self) -> Option<i64> {
+        self.late.zero()
+    }
+
     /// Extends a timestamp that is not a packet's, as a sender report's.
     pub fn extend(&self, timestamp: u32) -> Option<u64> {
         self.newest.map(|newest| nearest_timestamp(timestamp, newest))

@@ -210,10 +210,14 @@ impl VideoBuffer {
         (self.late.quantile(0.98) + MARGIN).clamp(WAITS.0, WAITS.1)
     }
 
-    /// When a frame of this extended timestamp has most likely come, in nanoseconds of the arrival's clock; `None` before any packet.
-    pub fn settled(&self, timestamp: u64) -> Option<u64> {
-        let delay = self.late.quantile(0.95).min(WAITS.1) as i64;
-        Some((self.late.zero()? + media_time(timestamp, CLOCK) as i64 + delay).max(0) as u64)
+    /// Local time less media time at which nearly every frame has come, in nanoseconds; `None` before any packet.
+    pub fn pace(&self) -> Option<i64> {
+        Some(self.late.zero()? + self.late.quantile(0.95).min(WAITS.1) as i64)
+    }
+
+    /// Local time less media time of the fastest packet, in nanoseconds.
+    pub fn fastest(&self) -> Option<i64> {
+        self.late.zero()
     }
 
     /// Extends a timestamp that is not a packet's, as a sender report's.

@@ -235,6 +235,16 @@ impl Sound {
         self.frames += 1;
     }
 
+    /// Whether anybody needs an output.
+    pub fn is_needed(&self) -> bool {
+        self.outputs.iter().any(|o| o.idle.is_none())
+    }
+
+    /// Leaves out so many frames of 20 ms: the room was stopped. Numbers and timestamps go on by time.
+    pub fn skip(&mut self, frames: u64) {
+        self.frames += frames;
+    }
+
     /// Voices that are kept.
     pub fn voices(&self) -> impl Iterator<Item = ParticipantKey> + '_ {
         self.speakers.iter().map(|s| s.key)

@@ -1,4 +1,6 @@
 //! Stories of the mixer in virtual time: synthetic members send, what comes out is decoded and looked at.
 
+mod hall;
+mod room;
 mod sound;
 mod world;

@@ -56,10 +56,12 @@ impl Microphone {
         if self.codec == Codec::Opus { 48_000 } else { 8000 }
     }
 
-    /// The next 20 ms: timestamp and payload.
-    pub(crate) fn frame(&mut self) -> (u32, Vec<u8>) {
+    /// The next 20 ms, with the tone or silent: timestamp and payload.
+    pub(crate) fn frame(&mut self, sounds: bool) -> (u32, Vec<u8>) {
         let mut pcm = vec![0; self.encoder.frame()];
-        tone(self.hz, self.encoder.rate().hz(), self.frames * pcm.len() as u64, &mut pcm);
+        if sounds {
+            tone(self.hz, self.encoder.rate().hz(), self.frames * pcm.len() as u64, &mut pcm);
+        }
         let mut payload = Vec::new();
         self.encoder.encode(&pcm, &mut payload).expect("a frame");
         let timestamp = self.first.wrapping_add((self.frames * u64::from(self.clock() / 50)) as u32);
@@ -129,10 +131,13 @@ fn goertzel(pcm: &[i16], hz: f32, rate: u32) -> f32 {
 }
 
 /// A network: what is sent comes out later, or never.
-#[derive(Default)]
 pub(crate) struct Network<T> {
     pub(crate) loss_percent: u64,
     pub(crate) jitter_ms: u64,
+    /// What is lost comes this much later instead: it is sent again. 0 = it is not.
+    pub(crate) repair_ms: u64,
+    /// Added to the way of everything.
+    pub(crate) delay_ms: u64,
     seed: u64,
     on_the_way: BTreeMap<(u64, u64), T>,
     sent: u64,
@@ -140,14 +145,16 @@ pub(crate) struct Network<T> {
 
 impl<T> Network<T> {
     pub(crate) fn new(loss_percent: u64, jitter_ms: u64, seed: u64) -> Network<T> {
-        Network { loss_percent, jitter_ms, seed, on_the_way: BTreeMap::new(), sent: 0 }
+        Network { loss_percent, jitter_ms, repair_ms: 0, delay_ms: 0, seed, on_the_way: BTreeMap::new(), sent: 0 }
     }
 
     pub(crate) fn send(&mut self, now: u64, packet: T) {
         self.sent += 1;
         let lost = random(&mut self.seed) % 100 < self.loss_percent;
-        let delay = random(&mut self.seed) % (self.jitter_ms * MS + 1);
-        if !lost {
+        let jitter = random(&mut self.seed) % (self.jitter_ms * MS + 1);
+        let again = random(&mut self.seed) % 100 >= self.loss_percent && self.repair_ms > 0;
+        let delay = self.delay_ms * MS + jitter + if lost { self.repair_ms * MS } else { 0 };
+        if !lost || again {
             self.on_the_way.insert((now + delay, self.sent), packet);
         }
     }

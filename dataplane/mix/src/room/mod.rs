@@ -1,0 +1,564 @@
+//! The mix of one conference: packets and wishes in, pictures and sound out.
+//!
+//! ```text
+//!  packets ─► VideoBuffer ─► decoder ─► Scene of each Screen ─► encoder of each rung ─► packets
+//!          └► Voice (buffer, decoder) ─► Sound ─► encoder of each output ─────────────► packets
+//! ```
+//!
+//! Whoever runs it gives it what the shard says ([`Room::handle`]), calls [`Room::tick`] at [`Room::deadline`], and carries what it says through an
+//! [`Outlet`]. It wants feeds only for tiles that somebody looks at and for voices that are heard. Pictures are made on a steady clock; when ticks come
+//! too late, work is left out in the order of [`shed`], sound never. No I/O, no clock, no thread: time comes in. What it keeps is bounded by
+//! constants: scenes, members, outputs, decoders.
+
+mod screen;
+mod seating;
+pub mod shed;
+mod source;
+mod sync;
+
+pub use screen::{layout, rung_size, rungs};
+
+use crate::scene::SeatState;
+use crate::sound::{FRAME, MAX_VOICES, Sound, SoundSettings};
+use crate::text::Fonts;
+use plenum_contract::mix::{MAX_MEMBERS, MAX_SCENES};
+use plenum_contract::{
+    ConferenceKey, Feed, FeedKind, FromMix, MemberPicture, MixMember, MixOutput, MixPacket, MixSpec, ParticipantKey,
+    ToMix,
+};
+use plenum_kernels::Kernels;
+use plenum_packet::Time;
+use plenum_wire::rtp;
+use screen::{Screen, Work};
+use shed::Shedder;
+use source::Source;
+use std::collections::BTreeMap;
+use std::time::Duration;
+use sync::{Pace, Report, Stream};
+
+/// Largest payload of a picture's packet: with the header below what the contract says, and with all that a shard adds below an Ethernet frame.
+pub const MAX_PAYLOAD: usize = 1160;
+/// Without a picture for this long, a tile goes from the last good one to the avatar.
+pub const AVATAR_AFTER: Duration = Duration::from_secs(2);
+/// Most pictures that are decoded at once; beyond it those with the smallest tiles are avatars.
+pub const MAX_SOURCES: usize = 64;
+/// How long a voice is wanted after it left the loudest.
+const KEEP_VOICE: u64 = 5_000_000_000;
+/// How often seats are looked at when nothing is known to have changed.
+const PLACE_EVERY: Duration = Duration::from_millis(100);
+/// Sound is mixed every 20 ms.
+const SOUND_EVERY: Duration = Duration::from_millis(20);
+/// A room that was not ticked for this long was stopped: it goes on from now instead of catching up.
+const STOPPED: Duration = Duration::from_millis(400);
+/// Marks the presentation of a participant among the ids of a scene; keys of participants are smaller.
+const PRESENTATION_BIT: u64 = 1 << 63;
+
+/// What a room says: to the shard, and through it to everybody who sees and hears it.
+pub trait Outlet {
+    /// Carries one message.
+    fn tell(&mut self, message: FromMix<'_>);
+}
+
+impl<F: FnMut(FromMix<'_>)> Outlet for F {
+    fn tell(&mut self, message: FromMix<'_>) {
+        self(message);
+    }
+}
+
+/// What rooms need beside their spec; cheap to clone.
+#[derive(Clone, Debug)]
+pub struct RoomSettings {
+    /// For names.
+    pub fonts: Fonts,
+    /// For scaling and mixing.
+    pub kernels: Kernels,
+    /// How sound is mixed.
+    pub sound: SoundSettings,
+}
+
+impl RoomSettings {
+    /// With these fonts, the processor's best kernels, comfort noise, without automatic gain.
+    pub fn new(fonts: Fonts) -> RoomSettings {
+        RoomSettings { fonts, kernels: Kernels::best(), sound: SoundSettings::default() }
+    }
+}
+
+/// Somebody in the room.
+struct Person {
+    member: MixMember,
+    /// Whether pictures of them came lately, or none ever did.
+    live: bool,
+    pace: Pace,
+}
+
+impl Person {
+    /// What their tile shows.
+    fn state(&self) -> SeatState {
+        match self.member.shown {
+            MemberPicture::Camera if self.live => SeatState::Shown,
+            MemberPicture::Camera | MemberPicture::AudioOnly | MemberPicture::Nothing => SeatState::AudioOnly,
+            MemberPicture::CameraOff => SeatState::CameraOff,
+            MemberPicture::Held => SeatState::Held,
+        }
+    }
+}
+
+/// The people of a room, as its screens see them.
+struct Members<'a> {
+    conference: ConferenceKey,
+    people: &'a BTreeMap<ParticipantKey, Person>,
+    presenter: Option<ParticipantKey>,
+    /// Those who spoke, most recent first.
+    spoke: &'a [ParticipantKey],
+}
+
+impl Members<'_> {
+    fn get(&self, key: ParticipantKey) -> Option<&Person> {
+        self.people.get(&key)
+    }
+
+    fn presenter(&self) -> Option<ParticipantKey> {
+        self.presenter.filter(|key| self.people.contains_key(key))
+    }
+
+    fn speaker(&self) -> Option<ParticipantKey> {
+        self.spoke.first().copied()
+    }
+
+    fn conference(&self) -> ConferenceKey {
+        self.conference
+    }
+}
+
+/// One conference. See the module.
+pub struct Room {
+    settings: RoomSettings,
+    spec: MixSpec,
+    people: BTreeMap<ParticipantKey, Person>,
+    /// Speakers first, then everybody in the order of joining.
+    order: Vec<ParticipantKey>,
+    /// As the shard says them; `None` until it does.
+    speakers: Option<(Vec<ParticipantKey>, Vec<ParticipantKey>)>,
+    /// Voices that are wanted, and until when those are that are not among the loudest.
+    hearing: BTreeMap<ParticipantKey, Option<u64>>,
+    sources: BTreeMap<Feed, Source>,
+    reports: BTreeMap<Feed, Report>,
+    /// What was asked for, with its size.
+    wanted: BTreeMap<Feed, (u16, u16)>,
+    screens: Vec<Screen>,
+    sound: Sound,
+    shedder: Shedder,
+    epoch: Time,
+    next_sound: Time,
+    next_picture: Time,
+    next_place: Time,
+    /// Something changed: tick at once.
+    stirred: bool,
+}
+
+impl Room {
+    /// The room of `spec`, from `now` on.
+    pub fn new(spec: MixSpec, settings: RoomSettings, now: Time) -> Room {
+        let sound = Sound::new(settings.kernels, settings.sound);
+        let mut room = Room {
+            settings,
+            spec: MixSpec { members: Vec::new(), scenes: Vec::new(), ..spec.clone() },
+            people: BTreeMap::new(),
+            order: Vec::new(),
+            speakers: None,
+            hearing: BTreeMap::new(),
+            sources: BTreeMap::new(),
+            reports: BTreeMap::new(),
+            wanted: BTreeMap::new(),
+            screens: Vec::new(),
+            sound,
+            shedder: Shedder::default(),
+            epoch: now,
+            next_sound: now,
+            next_picture: now,
+            next_place: now,
+            stirred: true,
+        };
+        room.apply(spec);
+        room
+    }
+
+    /// Whose room it is.
+    pub fn conference(&self) -> ConferenceKey {
+        self.spec.conference
+    }
+
+    // ---- what the shard says --------------------------------------------------------------------------------------------------------
+
+    /// Anything that the shard says about this conference. `Remove` is for whoever keeps rooms; what is about another conference is passed over.
+    pub fn handle(&mut self, now: Time, message: ToMix<'_>) {
+        let own = self.spec.conference;
+        match message {
+            ToMix::Packet(packet) => self.packet(&packet),
+            ToMix::Spec(spec) if spec.conference == own => self.apply(spec),
+            ToMix::Speakers { conference, order, loudest } if conference == own => self.speak(order, loudest),
+            ToMix::Report { conference, feed, encoding, ntp, rtp }
+                if conference == own && self.wanted.contains_key(&feed) =>
+            {
+                self.reports.insert(feed, Report::new(encoding, ntp, rtp));
+            }
+            ToMix::Gone { conference, feed } if conference == own => self.gone(feed),
+            ToMix::Need { conference, output, bitrate } if conference == own => {
+                self.need(output, bitrate);
+            }
+            ToMix::Unneeded { conference, output } if conference == own => self.unneeded(now, output),
+            ToMix::KeyFrame { conference, output } if conference == own => {
+                if let MixOutput::Video { scene, codec, rung } = output
+                    && let Some(screen) = self.screen(scene)
+                {
+                    screen.key_frame(codec, rung);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Another spec of the conference. One that is older than what is there is passed over.
+    pub fn apply(&mut self, mut spec: MixSpec) {
+        if spec.conference != self.spec.conference || spec.revision < self.spec.revision {
+            return;
+        }
+        spec.members.truncate(MAX_MEMBERS);
+        spec.scenes.truncate(MAX_SCENES);
+        let mut before = std::mem::take(&mut self.people);
+        for member in &spec.members {
+            let old = before.remove(&member.participant);
+            let (live, pace) = old.map_or((true, Pace::default()), |p| (p.live, p.pace));
+            self.people.insert(member.participant, Person { member: member.clone(), live, pace });
+        }
+        for key in before.keys() {
+            self.sound.remove(*key);
+            self.hearing.remove(key);
+            self.reports.retain(|feed, _| feed.participant != *key);
+        }
+        self.screens.retain(|screen| spec.scenes.iter().any(|s| s.id == screen.spec().id));
+        for scene in &spec.scenes {
+            match self.screens.iter_mut().find(|s| s.spec().id == scene.id) {
+                Some(screen) if screen.spec() != scene => screen.set(scene),
+                Some(_) => {}
+                None => self.screens.push(Screen::new(scene, &self.settings)),
+            }
+        }
+        self.spec = spec;
+        self.put_in_order();
+    }
+
+    /// A packet of a feed. The payload may be empty (a probe): then it says that no packet of that number is missing.
+    pub fn packet(&mut self, packet: &MixPacket<'_>) {
+        if packet.conference != self.spec.conference || !self.wanted.contains_key(&packet.feed) {
+            return;
+        }
+        let Ok(header) = rtp::parse(packet.rtp) else { return };
+        let Some(payload) = packet.rtp.get(usize::from(header.payload_start)..) else { return };
+        if packet.feed.kind == FeedKind::Audio {
+            let key = packet.feed.participant;
+            if self.sound.packet(key, packet.codec, packet.clock, &header, payload, packet.arrival) {
+                self.sound.set_gain(key, self.gain(key));
+            }
+        } else if let Some(source) = self.sources.get_mut(&packet.feed) {
+            source.packet(packet, &header, payload);
+        }
+    }
+
+    /// Somebody needs an output, or needs it at another rate; whether it can be made.
+    pub fn need(&mut self, output: MixOutput, bitrate: u32) -> bool {
+        self.stirred = true;
+        match output {
+            MixOutput::Audio { codec, without } => self.sound.need(codec, without, bitrate),
+            MixOutput::Video { scene, codec, rung } => self.screen(scene).is_some_and(|s| s.need(codec, rung, bitrate)),
+        }
+    }
+
+    /// Nobody needs an output any more.
+    pub fn unneeded(&mut self, now: Time, output: MixOutput) {
+        self.stirred = true;
+        match output {
+            MixOutput::Audio { codec, without } => self.sound.unneeded(codec, without, now.nanos()),
+            MixOutput::Video { scene, codec, rung } => {
+                if let Some(screen) = self.screen(scene) {
+                    screen.unneeded(codec, rung);
+                }
+            }
+        }
+    }
+
+    fn speak(&mut self, mut order: Vec<ParticipantKey>, mut loudest: Vec<ParticipantKey>) {
+        order.truncate(MAX_MEMBERS);
+        loudest.truncate(MAX_VOICES);
+        self.speakers = Some((order, loudest));
+        self.put_in_order();
+    }
+
+    fn gone(&mut self, feed: Feed) {
+        self.reports.remove(&feed);
+        match feed.kind {
+            FeedKind::Audio => self.sound.remove(feed.participant),
+            FeedKind::Camera | FeedKind::Presentation => {
+                if let Some(source) = self.sources.get_mut(&feed) {
+                    *source = Source::new();
+                }
+            }
+        }
+        self.stirred = true;
+    }
+
+    // ---- time -----------------------------------------------------------------------------------------------------------------------
+
+    /// When to call [`Room::tick`] next.
+    pub fn deadline(&self) -> Time {
+        if self.stirred {
+            return Time::ZERO;
+        }
+        if self.is_idle() { Time::NEVER } else { self.next_sound.min(self.next_picture) }
+    }
+
+    /// What is left out to keep up: 0 = nothing, see [`shed`].
+    pub fn shed(&self) -> u8 {
+        self.shedder.level()
+    }
+
+    /// Does what is due.
+    pub fn tick(&mut self, now: Time, outlet: &mut dyn Outlet) {
+        if std::mem::take(&mut self.stirred) || now >= self.next_place {
+            self.place(now, outlet);
+        }
+        if self.is_idle() {
+            return;
+        }
+        self.mix(now, outlet);
+        self.decode(now, outlet);
+        if now >= self.next_picture {
+            self.show(now, outlet);
+        }
+    }
+
+    /// Whether nobody needs anything.
+    fn is_idle(&self) -> bool {
+        !self.sound.is_needed() && !self.screens.iter().any(Screen::is_seen)
+    }
+
+    /// Seats people, and wants what that takes.
+    fn place(&mut self, now: Time, outlet: &mut dyn Outlet) {
+        self.next_place = now + PLACE_EVERY;
+        self.listen(now.nanos());
+        for (key, person) in &mut self.people {
+            let feed = Feed { participant: *key, kind: FeedKind::Camera };
+            let seen = self.sources.get(&feed).and_then(|source| source.seen);
+            person.live = seen.is_none_or(|at| now.since(at) < AVATAR_AFTER);
+        }
+        let members = Members {
+            conference: self.spec.conference,
+            people: &self.people,
+            presenter: self.spec.presenter,
+            spoke: self.speakers.as_ref().map_or(&[], |(order, _)| order),
+        };
+        for screen in &mut self.screens {
+            if let Some(event) = screen.place(now.nanos(), &members, &self.order) {
+                outlet.tell(event);
+            }
+        }
+        self.want(outlet);
+    }
+
+    /// Mixes every 20 ms of sound that is due.
+    fn mix(&mut self, now: Time, outlet: &mut dyn Outlet) {
+        if now.since(self.next_sound) > STOPPED {
+            let frames = (now.since(self.next_sound).as_nanos() / SOUND_EVERY.as_nanos()) as u64;
+            self.sound.skip(frames);
+            self.next_sound += SOUND_EVERY * u32::try_from(frames).unwrap_or(u32::MAX);
+        }
+        while self.next_sound <= now {
+            let (conference, at) = (self.spec.conference, self.next_sound);
+            self.sound.mix(at.nanos(), &mut |codec, without, packet| {
+                let output = MixOutput::Audio { codec, without };
+                outlet.tell(FromMix::Packet { conference, output, captured: at.nanos(), rtp: packet });
+            });
+            self.keep_in_step(at);
+            self.next_sound += SOUND_EVERY;
+        }
+    }
+
+    /// Decodes what is due, draws it, and asks for key frames.
+    fn decode(&mut self, now: Time, outlet: &mut dyn Outlet) {
+        // Half a frame earlier is nearer to its time than the next frame.
+        let ahead = self.interval().as_nanos() as u64 / 2;
+        for (feed, source) in &mut self.sources {
+            let camera = feed.kind == FeedKind::Camera;
+            let pace = self.people.get(&feed.participant).and_then(|p| p.pace.picture).filter(|_| camera);
+            let id = feed.participant.0 | if camera { 0 } else { PRESENTATION_BIT };
+            let screens = &mut self.screens;
+            source.decode(now, pace, ahead, |picture| {
+                for screen in screens.iter_mut() {
+                    screen.draw(id, picture);
+                }
+            });
+            if source.wants_key(now) {
+                outlet.tell(FromMix::KeyFrame { conference: self.spec.conference, feed: *feed });
+            }
+        }
+    }
+
+    /// Renders and encodes the frame that is due.
+    fn show(&mut self, now: Time, outlet: &mut dyn Outlet) {
+        let (interval, late) = (self.interval(), now.since(self.next_picture));
+        if late > STOPPED {
+            self.next_picture = now;
+        } else if self.shedder.frame(now.nanos(), late.as_nanos() as u64, interval.as_nanos() as u64) {
+            self.stirred = true;
+        }
+        let level = self.shedder.level();
+        let work = Work {
+            kernels: self.settings.kernels,
+            fps: (1_000_000_000 / interval.as_nanos().max(1)) as u32,
+            smallest_only: level >= 2,
+            half_size: level >= 3,
+        };
+        let at = self.next_picture;
+        let timestamp = (at.since(self.epoch).as_nanos() * 9 / 100_000) as u32;
+        let conference = self.spec.conference;
+        for screen in &mut self.screens {
+            screen.render(at.nanos(), timestamp, &work, &mut |output, packet| {
+                outlet.tell(FromMix::Packet { conference, output, captured: at.nanos(), rtp: packet });
+            });
+        }
+        // Frames whose time is past are not made.
+        let missed = (now.since(at).as_nanos() / interval.as_nanos().max(1)) as u32;
+        self.next_picture = at + interval * (missed + 1);
+    }
+
+    // ---- steps ----------------------------------------------------------------------------------------------------------------------
+
+    /// Between two pictures.
+    fn interval(&self) -> Duration {
+        let whole = Duration::from_nanos(1_000_000_000 / u64::from(self.spec.fps.clamp(1, 60)));
+        if self.shedder.level() >= 1 { whole * 2 } else { whole }
+    }
+
+    fn screen(&mut self, id: u16) -> Option<&mut Screen> {
+        self.screens.iter_mut().find(|s| s.spec().id == id)
+    }
+
+    fn gain(&self, key: ParticipantKey) -> f32 {
+        let loud = self.hearing.get(&key).is_some_and(Option::is_none);
+        let volume = self.people.get(&key).map_or(0, |p| if p.member.heard { p.member.volume.min(400) } else { 0 });
+        if loud { f32::from(volume) / 100.0 } else { 0.0 }
+    }
+
+    /// Speakers first, most recent first; then everybody in the order of joining.
+    fn put_in_order(&mut self) {
+        self.stirred = true;
+        let mut order = Vec::with_capacity(self.spec.members.len());
+        let told = self.speakers.iter().flat_map(|(order, _)| order.iter().copied());
+        let joined = self.spec.members.iter().map(|m| m.participant);
+        let mut placed = std::collections::BTreeSet::new();
+        for key in told.chain(joined).filter(|key| self.people.contains_key(key)) {
+            if placed.insert(key) {
+                order.push(key);
+            }
+        }
+        self.order = order;
+    }
+
+    /// Who is heard: the loudest, as the shard says; before it says anything, those who came first.
+    fn listen(&mut self, now: u64) {
+        let heard = |key: &ParticipantKey| self.people.get(key).is_some_and(|p| p.member.heard);
+        let first = self.spec.members.iter().map(|m| m.participant);
+        let count = usize::from(self.spec.loudest).min(MAX_VOICES);
+        let loudest: Vec<ParticipantKey> = match &self.speakers {
+            Some((_, loudest)) => loudest.iter().copied().filter(heard).take(count).collect(),
+            None => first.filter(heard).take(count).collect(),
+        };
+        for (key, until) in &mut self.hearing {
+            if !loudest.contains(key) {
+                until.get_or_insert(now + KEEP_VOICE);
+            }
+        }
+        for key in &loudest {
+            self.hearing.insert(*key, None);
+        }
+        self.hearing.retain(|_, until| until.is_none_or(|until| now < until));
+        // The loudest come first when there are too many: those who wait go, the oldest first.
+        while self.hearing.len() > MAX_VOICES {
+            let Some(oldest) = self.hearing.iter().filter_map(|(k, u)| u.map(|u| (u, *k))).min() else { break };
+            self.hearing.remove(&oldest.1);
+        }
+        let gone: Vec<ParticipantKey> = self.sound.voices().filter(|key| !self.hearing.contains_key(key)).collect();
+        for key in gone {
+            self.sound.remove(key);
+        }
+        let gains: Vec<_> = self.sound.voices().map(|key| (key, self.gain(key))).collect();
+        for (key, gain) in gains {
+            self.sound.set_gain(key, gain);
+        }
+    }
+
+    /// Says what is wanted, as far as that changed.
+    fn want(&mut self, outlet: &mut dyn Outlet) {
+        let mut pictures: BTreeMap<Feed, (u16, u16)> = BTreeMap::new();
+        for (id, size) in self.screens.iter().filter(|s| s.is_seen()).flat_map(Screen::tiles) {
+            let participant = ParticipantKey(id & !PRESENTATION_BIT);
+            let kind = if id & PRESENTATION_BIT == 0 { FeedKind::Camera } else { FeedKind::Presentation };
+            let shows = self.people.get(&participant).is_some_and(|p| p.member.shown == MemberPicture::Camera);
+            if kind == FeedKind::Presentation || shows {
+                let largest = pictures.entry(Feed { participant, kind }).or_default();
+                *largest = (largest.0.max(size.0), largest.1.max(size.1));
+            }
+        }
+        while pictures.len() > MAX_SOURCES {
+            let smallest =
+                pictures.iter().min_by_key(|(_, (w, h))| u32::from(*w) * u32::from(*h)).map(|(feed, _)| *feed);
+            smallest.and_then(|feed| pictures.remove(&feed));
+        }
+        let needed = self.sound.is_needed();
+        let voices = self.hearing.keys().filter(|_| needed);
+        let mut wanted = pictures;
+        wanted.extend(voices.map(|key| (Feed { participant: *key, kind: FeedKind::Audio }, (0, 0))));
+        let conference = self.spec.conference;
+        for (feed, (width, height)) in &wanted {
+            if self.wanted.get(feed) == Some(&(*width, *height)) {
+                continue;
+            }
+            if feed.kind != FeedKind::Audio && !self.sources.contains_key(feed) {
+                self.sources.insert(*feed, Source::new());
+            }
+            outlet.tell(FromMix::Want { conference, feed: *feed, width: *width, height: *height });
+        }
+        for feed in self.wanted.keys().filter(|feed| !wanted.contains_key(feed)) {
+            self.sources.remove(feed);
+            self.reports.remove(feed);
+            outlet.tell(FromMix::Unwant { conference, feed: *feed });
+        }
+        self.wanted = wanted;
+    }
+
+    /// Lip sync of everybody who is seen and heard; `at` is when the last 20 ms of sound began.
+    fn keep_in_step(&mut self, at: Time) {
+        let frame = FRAME as u64 * 1_000_000 / 48;
+        for (key, person) in &mut self.people {
+            let feed = |kind| Feed { participant: *key, kind };
+            let camera = self.sources.get(&feed(FeedKind::Camera)).and_then(Source::buffer);
+            let picture = camera.and_then(|(buffer, encoding)| {
+                let report = self.reports.get(&feed(FeedKind::Camera)).filter(|r| r.encoding == encoding)?;
+                let zero = report.zero(buffer.extend(report.rtp), source::CLOCK)?;
+                Some(Stream { zero, fastest: buffer.fastest()?, shown: buffer.pace()? })
+            });
+            let Some(voice) = self.sound.voice(*key) else {
+                person.pace = sync::pace(None, picture);
+                continue;
+            };
+            let clock = voice.clock();
+            let sound = self.reports.get(&feed(FeedKind::Audio)).and_then(|report| {
+                let zero = report.zero(voice.buffer().extend(report.rtp), clock)?;
+                let media = voice.playing()?.saturating_sub(frame);
+                Some(Stream { zero, fastest: voice.buffer().fastest()?, shown: at.nanos() as i64 - media as i64 })
+            });
+            person.pace = sync::pace(sound, picture);
+            voice.buffer().set_least(person.pace.sound_least);
+        }
+    }
+}

@@ -1,0 +1,417 @@
+//! One scene of a room: who stands in it, its composed picture, and the encoders of the rungs that somebody needs.
+//!
+//! A scene that nobody looks at costs nothing. Each rung is an encoder with its own packet numbers; all share the room's clock. A picture that has
+//! not changed is encoded five times a second only. What is left out when time is short is told by a level ([`super::shed`]).
+
+use super::seating::{Order, Seating};
+use super::source::engine;
+use super::{MAX_PAYLOAD, Members, PRESENTATION_BIT, RoomSettings};
+use crate::layout::Layout;
+use crate::scene::{Banner, Edge, Presenting, Scene, SceneSettings, Seat, SeatState};
+use plenum_contract::{Codec, FromMix, MemberPicture, MixOutput, ParticipantKey, PresentationPlace, SceneSpec};
+use plenum_engines::{EncoderSettings, VideoEncoder, video_encoder};
+use plenum_kernels::{I420Buf, Kernels, Placement, ScalePlan};
+use plenum_wire::payload::pack::{FrameTags, Packer};
+use plenum_wire::rtp;
+
+/// A picture that has not changed is encoded again after this many nanoseconds: it sharpens, and who joins is not kept waiting.
+const STILL: u64 = 200_000_000;
+/// Shortest time between two key frames of a rung.
+const KEY_AGAIN: u64 = 300_000_000;
+/// Sides of pictures, in pixels.
+const SIDES: (u16, u16) = (64, 3840);
+
+/// How many rungs a scene of this size has: each is half as wide and high as the next.
+pub fn rungs(width: u16, height: u16) -> u8 {
+    match width.min(height) {
+        720.. => 3,
+        360.. => 2,
+        _ => 1,
+    }
+}
+
+/// Width and height of a rung, even; rungs beyond the last are the last.
+pub fn rung_size(width: u16, height: u16, rung: u8) -> (u16, u16) {
+    let halvings = (rungs(width, height) - 1).saturating_sub(rung);
+    let side = |side: u16| (side.clamp(SIDES.0, SIDES.1) >> halvings).max(16) & !1;
+    (side(width), side(height))
+}
+
+/// The layout of spec/layouts.md that a name stands for, when `people` are to be shown. Cisco's names too; an unknown one is 1:7.
+pub fn layout(name: &str, people: usize) -> Layout {
+    let smallest = |names: &[&str]| {
+        let fits = names.iter().find(|n| n.parse().is_ok_and(|layout: Layout| layout.tiles() >= people));
+        fits.or(names.last()).copied().unwrap_or("1:7").to_owned()
+    };
+    let name = match name {
+        "speakerOnly" => "1:0".to_owned(),
+        "allEqualQuarters" => "4:0".to_owned(),
+        "allEqualNinths" => "9:0".to_owned(),
+        "allEqualSixteenths" => "16:0".to_owned(),
+        "allEqualTwentyFifths" => "25:0".to_owned(),
+        "onePlusFive" => "1:5".to_owned(),
+        "onePlusNine" => "1:9".to_owned(),
+        "stacked" => "2:0".to_owned(),
+        "allEqual" => smallest(&["1:0", "4:0", "9:0", "16:0", "25:0"]),
+        "onePlusN" => smallest(&["1:0", "1:5", "1:7", "1:9", "1:12", "1:21", "1:33"]),
+        other => other.to_owned(),
+    };
+    name.parse().or_else(|_| "1:7".parse()).unwrap_or_else(|_| Layout::all().next().expect("there are layouts"))
+}
+
+/// A rung in one codec.
+struct Output {
+    codec: Codec,
+    rung: u8,
+    needed: bool,
+    bitrate: u32,
+    encoder: Option<Encoder>,
+    packer: Packer,
+    sequence: u16,
+    key: bool,
+    /// When a frame and a key frame were made last.
+    made: Option<u64>,
+    keyed: Option<u64>,
+}
+
+struct Encoder {
+    engine: Box<dyn VideoEncoder>,
+    size: (u16, u16),
+    fps: u32,
+    /// Luma and chroma plans to the rung's size, and the picture; `None` when it is the scene's own size.
+    scaled: Option<(ScalePlan, ScalePlan, I420Buf)>,
+}
+
+/// A scene. See the module.
+pub(super) struct Screen {
+    spec: SceneSpec,
+    scene: Scene,
+    seating: Seating,
+    outputs: Vec<Output>,
+    told: (String, Vec<Option<ParticipantKey>>),
+    unit: Vec<u8>,
+    packet: Vec<u8>,
+}
+
+impl Screen {
+    pub(super) fn new(spec: &SceneSpec, room: &RoomSettings) -> Screen {
+        Screen {
+            scene: Scene::new(settings(spec, layout(&spec.layout, 1)), &room.fonts),
+            spec: spec.clone(),
+            seating: Seating::default(),
+            outputs: Vec::new(),
+            told: Default::default(),
+            unit: Vec::new(),
+            packet: Vec::new(),
+        }
+    }
+
+    pub(super) fn spec(&self) -> &SceneSpec {
+        &self.spec
+    }
+
+    /// Another look, another size; pictures stay.
+    pub(super) fn set(&mut self, spec: &SceneSpec) {
+        self.spec = spec.clone();
+        for output in &mut self.outputs {
+            output.key = true;
+        }
+    }
+
+    /// Whether somebody looks at it.
+    pub(super) fn is_seen(&self) -> bool {
+        self.outputs.iter().any(|o| o.needed)
+    }
+
+    /// Somebody needs a rung at `bitrate` bit/s (0 = what its size takes); whether it can be made.
+    pub(super) fn need(&mut self, codec: Codec, rung: u8, bitrate: u32) -> bool {
+        if rung >= rungs(self.spec.width, self.spec.height) {
+            return false;
+        }
+        let at = match self.outputs.iter().position(|o| (o.codec, o.rung) == (codec, rung)) {
+            Some(at) => at,
+            None => {
+                let format = engine(codec).map(|(_, format)| format);
+                let Some(packer) = format.and_then(|format| Packer::new(format, MAX_PAYLOAD, 0)) else { return false };
+                let (encoder, sequence) = (None, 0);
+                self.outputs.push(Output {
+                    codec,
+                    rung,
+                    needed: false,
+                    bitrate,
+                    encoder,
+                    packer,
+                    sequence,
+                    key: true,
+                    made: None,
+                    keyed: None,
+                });
+                self.outputs.len() - 1
+            }
+        };
+        let output = &mut self.outputs[at];
+        output.key |= !output.needed;
+        (output.needed, output.bitrate) = (true, bitrate);
+        if let Some(encoder) = output.encoder.as_mut().filter(|_| bitrate > 0) {
+            encoder.engine.set_rate(bitrate, encoder.fps);
+        }
+        true
+    }
+
+    /// Nobody needs a rung any more: its encoder goes, its numbers stay.
+    pub(super) fn unneeded(&mut self, codec: Codec, rung: u8) {
+        for output in self.outputs.iter_mut().filter(|o| (o.codec, o.rung) == (codec, rung)) {
+            (output.needed, output.encoder) = (false, None);
+        }
+    }
+
+    /// Somebody needs a key frame of a rung.
+    pub(super) fn key_frame(&mut self, codec: Codec, rung: u8) {
+        for output in self.outputs.iter_mut().filter(|o| (o.codec, o.rung) == (codec, rung)) {
+            output.key = true;
+        }
+    }
+
+    /// Seats people and says who is shown. `order`: the speakers first, then the others as they came.
+    pub(super) fn place(
+        &mut self,
+        now: u64,
+        members: &Members<'_>,
+        order: &[ParticipantKey],
+    ) -> Option<FromMix<'static>> {
+        let visible = |key: &ParticipantKey| {
+            Some(*key) != self.spec.without
+                && members.get(*key).is_some_and(|m| m.member.shown != MemberPicture::Nothing)
+        };
+        let mut first: Vec<ParticipantKey> = Vec::new();
+        for key in self.spec.first.iter().filter(|key| visible(key)) {
+            if !first.contains(key) {
+                first.push(*key);
+            }
+        }
+        let others: Vec<ParticipantKey> = order.iter().copied().filter(|k| visible(k) && !first.contains(k)).collect();
+        let people = first.len() + others.len();
+        let layout = layout(&self.spec.layout, people);
+        let wanted = settings(&self.spec, layout);
+        if !same(self.scene.settings(), &wanted) {
+            self.scene.set(wanted);
+        }
+        let presenter = members.presenter().filter(|_| self.spec.presentation != PresentationPlace::Absent);
+        let name = |key: ParticipantKey| members.get(key).map_or("", |m| m.member.name.as_str());
+        self.scene.present(presenter.map(|key| Seat {
+            id: key.0 | PRESENTATION_BIT,
+            name: name(key),
+            state: SeatState::Shown,
+            speaking: false,
+        }));
+        let taken = usize::from(presenter.is_some());
+        let order = Order { first: &first, others: &others, spoke: members.spoke };
+        self.seating.seat(now, self.scene.places(), layout.large().saturating_sub(taken), &order);
+        let seats: Vec<Seat<'_>> = self
+            .seating
+            .slots()
+            .iter()
+            .flatten()
+            .filter_map(|key| members.get(*key).map(|m| (key, m)))
+            .map(|(key, m)| Seat {
+                id: key.0,
+                name: &m.member.name,
+                state: m.state(),
+                speaking: members.speaker() == Some(*key),
+            })
+            .collect();
+        self.scene.place(&seats, people);
+        let told = (layout.to_string(), self.seating.slots().to_vec());
+        (told != self.told && self.is_seen()).then(|| {
+            self.told = told.clone();
+            FromMix::Seats { conference: members.conference(), scene: self.spec.id, layout: told.0, seats: told.1 }
+        })
+    }
+
+    /// A picture of somebody, or of the presentation ([`PRESENTATION_BIT`]).
+    pub(super) fn draw(&mut self, id: u64, picture: &plenum_kernels::I420<'_>) {
+        if self.is_seen() {
+            self.scene.picture(id, picture);
+        }
+    }
+
+    /// Who has a tile, by the scene's ids, with its size in pixels.
+    pub(super) fn tiles(&self) -> impl Iterator<Item = (u64, (u16, u16))> + '_ {
+        let side = |side: usize| u16::try_from(side).unwrap_or(u16::MAX);
+        self.scene.shown().map(move |(id, rect)| (id, (side(rect.width), side(rect.height))))
+    }
+
+    /// Renders and encodes what is needed, with the 90 kHz `timestamp`, and hands out the packets.
+    pub(super) fn render(&mut self, now: u64, timestamp: u32, work: &Work, emit: &mut dyn FnMut(MixOutput, &[u8])) {
+        if !self.is_seen() {
+            return;
+        }
+        let changed = self.scene.has_changed();
+        let picture = self.scene.render();
+        for at in 0..self.outputs.len() {
+            let codec = self.outputs[at].codec;
+            let smaller = self.outputs.iter().any(|o| o.needed && o.codec == codec && o.rung < self.outputs[at].rung);
+            let output = &mut self.outputs[at];
+            let still = !changed && !output.key && output.made.is_some_and(|made| now.saturating_sub(made) < STILL);
+            if !output.needed || still || (work.smallest_only && smaller) {
+                continue;
+            }
+            let mut size = rung_size(self.spec.width, self.spec.height, output.rung);
+            if work.half_size {
+                size = ((size.0 / 2).max(32) & !1, (size.1 / 2).max(32) & !1);
+            }
+            self.unit.clear();
+            let Some(tags) = output.encode(picture, size, (now, timestamp), work, &mut self.unit) else { continue };
+            let (packet, sequence) = (&mut self.packet, &mut output.sequence);
+            let name = MixOutput::Video { scene: self.spec.id, codec, rung: output.rung };
+            // A unit that cannot be packed is our own encoder's and does not come: the next one is a key frame.
+            let packed = output.packer.pack(&self.unit, tags, &mut |piece| {
+                let fields = rtp::Fields { marker: piece.last, sequence: *sequence, timestamp, ..Default::default() };
+                packet.clear();
+                packet.resize(rtp::FIXED_LEN, 0);
+                if rtp::write_header(packet, &fields).is_ok() {
+                    packet.extend_from_slice(piece.head);
+                    packet.extend_from_slice(piece.body);
+                    emit(name, packet);
+                    *sequence = sequence.wrapping_add(1);
+                }
+            });
+            output.key |= packed.is_err();
+        }
+    }
+}
+
+/// How much is done.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Work {
+    pub(super) kernels: Kernels,
+    /// Frames a second.
+    pub(super) fps: u32,
+    pub(super) smallest_only: bool,
+    pub(super) half_size: bool,
+}
+
+impl Output {
+    /// Encodes the picture in the rung's size; `None` when nothing came of it.
+    fn encode(
+        &mut self,
+        picture: &I420Buf,
+        size: (u16, u16),
+        (now, timestamp): (u64, u32),
+        work: &Work,
+        unit: &mut Vec<u8>,
+    ) -> Option<FrameTags> {
+        let source = (picture.width(), picture.height());
+        let fits =
+            |e: &Encoder| e.size == size && e.scaled.as_ref().map_or(source == wide(size), |s| s.0.src() == source);
+        if !self.encoder.as_ref().is_some_and(fits) {
+            self.encoder = Encoder::new(self.codec, source, size, self.bitrate, work);
+        }
+        let encoder = self.encoder.as_mut()?;
+        if encoder.fps != work.fps {
+            encoder.fps = work.fps;
+            encoder.engine.set_rate(rate(self.bitrate, size, work.fps), work.fps);
+        }
+        let key = self.key && self.keyed.is_none_or(|at| now.saturating_sub(at) >= KEY_AGAIN);
+        let encoded = match &mut encoder.scaled {
+            None => encoder.engine.encode(&picture.view(), timestamp, key, unit),
+            Some((luma, chroma, small)) => {
+                let (from, to) = (picture.view(), small.view_mut());
+                luma.run(from.y, to.y)
+                    .and_then(|()| chroma.run(from.u, to.u))
+                    .and_then(|()| chroma.run(from.v, to.v))
+                    .ok()?;
+                encoder.engine.encode(&small.view(), timestamp, key, unit)
+            }
+        };
+        let encoded = encoded.ok().filter(|e| !e.dropped && !unit.is_empty())?;
+        self.made = Some(now);
+        if encoded.key {
+            (self.key, self.keyed) = (false, Some(now));
+        }
+        Some(FrameTags { key: encoded.key, temporal: None, sync: encoded.sync, discardable: !encoded.reference, size })
+    }
+}
+
+impl Encoder {
+    fn new(codec: Codec, source: (usize, usize), size: (u16, u16), bitrate: u32, work: &Work) -> Option<Encoder> {
+        let (width, height) = wide(size);
+        let mut settings = EncoderSettings::new(width, height, work.fps, rate(bitrate, size, work.fps));
+        settings.speed = if width * height >= 1280 * 720 { 3 } else { 2 };
+        let engine = video_encoder(engine(codec)?.0, &settings).ok()?;
+        let half = |(w, h): (usize, usize)| (w.div_ceil(2), h.div_ceil(2));
+        let scaled = if source == (width, height) {
+            None
+        } else {
+            let luma = ScalePlan::new(work.kernels, source, (width, height)).ok()?;
+            let chroma = ScalePlan::new(work.kernels, half(source), half((width, height))).ok()?;
+            Some((luma, chroma, I420Buf::new(width, height).ok()?))
+        };
+        Some(Encoder { engine, size, fps: work.fps, scaled })
+    }
+}
+
+fn wide(size: (u16, u16)) -> (usize, usize) {
+    (usize::from(size.0), usize::from(size.1))
+}
+
+/// The bitrate that was asked for, or what such pictures take.
+fn rate(bitrate: u32, size: (u16, u16), fps: u32) -> u32 {
+    if bitrate > 0 {
+        return bitrate;
+    }
+    let pixels = u64::from(size.0) * u64::from(size.1) * u64::from(fps);
+    (pixels * 7 / 100).clamp(100_000, 8_000_000) as u32
+}
+
+fn settings(spec: &SceneSpec, layout: Layout) -> SceneSettings {
+    let side = |side: u16| usize::from(side.clamp(SIDES.0, SIDES.1));
+    let mut settings = SceneSettings::new(layout, side(spec.width), side(spec.height));
+    (settings.names, settings.plus_n, settings.border) = (spec.names, spec.plus_n, spec.border);
+    settings.placement = if spec.fill { Placement::Fill } else { Placement::Letterbox };
+    settings.presenting = match spec.presentation {
+        PresentationPlace::Full => Presenting::Full,
+        PresentationPlace::Main | PresentationPlace::Absent => Presenting::Main,
+    };
+    settings.banner = spec.banner.clone().map(|text| Banner { text, edge: Edge::default() });
+    settings
+}
+
+/// Whether nothing that a spec sets differs.
+fn same(a: &SceneSettings, b: &SceneSettings) -> bool {
+    (a.width, a.height, a.layout, a.names, a.plus_n, a.border)
+        == (b.width, b.height, b.layout, b.names, b.plus_n, b.border)
+        && (a.placement, a.presenting) == (b.placement, b.presenting)
+        && a.banner == b.banner
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rungs_are_halves_of_each_other() {
+        assert_eq!((rungs(1280, 720), rungs(640, 360), rungs(320, 180)), (3, 2, 1));
+        let sizes: Vec<_> = (0..4).map(|rung| rung_size(1280, 720, rung)).collect();
+        assert_eq!(sizes, [(320, 180), (640, 360), (1280, 720), (1280, 720)]);
+        assert_eq!(rung_size(0, u16::MAX, 0), (64, 3840));
+    }
+
+    #[test]
+    fn cisco_names_and_unknown_ones_are_layouts() {
+        let name = |name, people| layout(name, people).to_string();
+        assert_eq!(
+            (name("1:21", 3), name("onePlusSeven", 3), name("nonsense", 3)),
+            ("1:21".into(), "1:7".into(), "1:7".into())
+        );
+        assert_eq!(
+            (name("allEqual", 1), name("allEqual", 5), name("allEqual", 99)),
+            ("1:0".into(), "9:0".into(), "25:0".into())
+        );
+        assert_eq!(
+            (name("onePlusN", 1), name("onePlusN", 7), name("onePlusN", 40)),
+            ("1:0".into(), "1:7".into(), "1:33".into())
+        );
+        assert_eq!((name("speakerOnly", 3), name("automatic", 3)), ("1:0".into(), "1:7".into()));
+    }
+}

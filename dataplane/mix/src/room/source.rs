@@ -1,0 +1,109 @@
+//! A stream of pictures that somebody sends: its jitter buffer, its decoder, and when it was last seen.
+//!
+//! Another codec or another encoding starts the buffer anew; a frame that cannot be decoded breaks the chain until a key frame. What is decoded is
+//! lent to the caller, who draws it at once: nothing is kept here but what the decoder keeps.
+
+use crate::jitter::{Frame, VideoBuffer, VideoPacket, media_time};
+use plenum_contract::{Codec, MixPacket};
+use plenum_engines::{Limits, VideoCodec, VideoDecoder, video_decoder};
+use plenum_kernels::I420;
+use plenum_packet::Time;
+use plenum_wire::{payload, rtp};
+
+/// The clock of every picture stream.
+pub(super) const CLOCK: u32 = 90_000;
+
+/// The video engine and the payload format of a codec.
+pub(super) fn engine(codec: Codec) -> Option<(VideoCodec, payload::Codec)> {
+    Some(match codec {
+        Codec::Vp8 => (VideoCodec::Vp8, payload::Codec::Vp8),
+        Codec::Vp9 => (VideoCodec::Vp9, payload::Codec::Vp9),
+        Codec::H264 => (VideoCodec::H264, payload::Codec::H264),
+        _ => return None,
+    })
+}
+
+/// A stream being decoded.
+struct Stream {
+    codec: Codec,
+    encoding: u8,
+    buffer: VideoBuffer,
+    decoder: Box<dyn VideoDecoder>,
+}
+
+/// A source. See the module.
+#[derive(Default)]
+pub(super) struct Source {
+    stream: Option<Stream>,
+    /// When a picture came out last.
+    pub(super) seen: Option<Time>,
+    /// Whether a key frame is to be asked for before anything came: the source is new.
+    fresh: bool,
+}
+
+impl Source {
+    /// One that nothing is known of.
+    pub(super) fn new() -> Source {
+        Source { fresh: true, ..Source::default() }
+    }
+
+    /// A packet of it. One that is no picture that can be decoded is passed over.
+    pub(super) fn packet(&mut self, packet: &MixPacket<'_>, header: &rtp::Header, payload: &[u8]) {
+        let same = self.stream.as_ref().is_some_and(|s| s.codec == packet.codec);
+        if !same {
+            let Some((engine, format)) = engine(packet.codec) else { return };
+            let decoder = video_decoder(engine, Limits::default()).ok();
+            let Some((decoder, buffer)) = decoder.zip(VideoBuffer::new(format)) else { return };
+            self.stream = Some(Stream { codec: packet.codec, encoding: packet.encoding, buffer, decoder });
+        }
+        let Some(stream) = &mut self.stream else { return };
+        if stream.encoding != packet.encoding {
+            stream.encoding = packet.encoding;
+            stream.buffer.reset();
+        }
+        stream.buffer.insert(&VideoPacket {
+            sequence: header.sequence,
+            timestamp: header.timestamp,
+            marker: header.marker,
+            payload,
+            arrival: Time(packet.arrival),
+        });
+    }
+
+    /// Decodes what is due and hands each picture to `draw`. Pictures are shown `offset` nanoseconds after their media time, or at the stream's own
+    /// pace; `ahead` nanoseconds earlier they are decoded.
+    pub(super) fn decode(&mut self, now: Time, offset: Option<i64>, ahead: u64, mut draw: impl FnMut(&I420<'_>)) {
+        let Some(stream) = &mut self.stream else { return };
+        let Some(offset) = offset.or_else(|| stream.buffer.pace()) else { return };
+        let offset = offset.saturating_sub_unsigned(ahead);
+        let due = |timestamp| Time((media_time(timestamp, CLOCK) as i64).saturating_add(offset).max(0) as u64);
+        // A tick decodes a few frames at most: a burst is spread over the next ones.
+        for _ in 0..MOST_FRAMES {
+            let Some(Frame { unit, .. }) = stream.buffer.next(now, due) else { break };
+            match stream.decoder.decode(unit) {
+                Ok(Some(picture)) => {
+                    self.seen = Some(now);
+                    draw(&picture);
+                }
+                Ok(None) => {}
+                Err(_) => stream.buffer.broken(),
+            }
+        }
+    }
+
+    /// Whether a key frame is to be asked for now.
+    pub(super) fn wants_key(&mut self, now: Time) -> bool {
+        if core::mem::take(&mut self.fresh) {
+            return true;
+        }
+        self.stream.as_mut().is_some_and(|s| s.buffer.wants_key(now))
+    }
+
+    /// The buffer and the encoding that it holds.
+    pub(super) fn buffer(&self) -> Option<(&VideoBuffer, u8)> {
+        self.stream.as_ref().map(|s| (&s.buffer, s.encoding))
+    }
+}
+
+/// Most frames of a source that a tick decodes.
+const MOST_FRAMES: usize = 4;

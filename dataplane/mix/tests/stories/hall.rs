@@ -1,0 +1,423 @@
+//! A whole conference in virtual time: guests with cameras and microphones behind networks, the shard's part (levels, speakers, wishes), the
+//! room, and those who watch and listen to what it makes.
+
+use crate::world::{Ear, MS, Microphone, Network};
+use plenum_contract::{
+    Codec, ConferenceKey, Feed, FeedKind, FromMix, MemberPicture, MixMember, MixOutput, MixPacket, MixSpec,
+    ParticipantKey, SceneSpec, ToMix,
+};
+use plenum_engines::{EncoderSettings, Limits, VideoCodec, VideoDecoder, VideoEncoder, video_decoder, video_encoder};
+use plenum_kernels::{Colour, I420Buf, Rect};
+use plenum_mix::jitter::{VideoBuffer, VideoPacket};
+use plenum_mix::room::{Room, RoomSettings};
+use plenum_mix::text::Fonts;
+use plenum_packet::Time;
+use plenum_stage::{AudioLevel, AudioSeats, Flags, Stage};
+use plenum_wire::payload::pack::{FrameTags, Packer};
+use plenum_wire::{payload, rtp};
+use std::collections::BTreeMap;
+
+pub(crate) const CONFERENCE: ConferenceKey = ConferenceKey(7);
+/// A step of the world.
+const STEP: u64 = 5 * MS;
+/// Between two frames of a camera.
+const FRAME: u64 = 33_333_333;
+/// Wall time of the beginning, in seconds since 1900.
+const WALL: u64 = 3_900_000_000;
+
+pub(crate) fn p(n: u64) -> ParticipantKey {
+    ParticipantKey(n)
+}
+
+pub(crate) fn feed(n: u64, kind: FeedKind) -> Feed {
+    Feed { participant: p(n), kind }
+}
+
+fn engines(codec: Codec) -> (VideoCodec, payload::Codec) {
+    match codec {
+        Codec::Vp8 => (VideoCodec::Vp8, payload::Codec::Vp8),
+        Codec::Vp9 => (VideoCodec::Vp9, payload::Codec::Vp9),
+        Codec::H264 => (VideoCodec::H264, payload::Codec::H264),
+        other => panic!("no pictures in {other:?}"),
+    }
+}
+
+/// The colour of guest `n`: all far apart.
+pub(crate) fn colour(n: u64) -> Colour {
+    let list =
+        [(60, 90, 200), (150, 60, 90), (100, 200, 60), (200, 128, 128), (80, 60, 180), (170, 180, 180), (120, 90, 90)];
+    let (y, u, v) = list[n as usize % list.len()];
+    Colour { y, u, v }
+}
+
+/// A camera before a coloured wall; its left edge flickers from frame to frame.
+pub(crate) struct Camera {
+    pub(crate) codec: Codec,
+    pub(crate) colour: Colour,
+    pub(crate) on: bool,
+    pub(crate) key: bool,
+    pub(crate) encoding: u8,
+    encoder: Box<dyn VideoEncoder>,
+    packer: Packer,
+    picture: I420Buf,
+    sequence: u16,
+    frames: u64,
+}
+
+impl Camera {
+    pub(crate) fn new(codec: Codec, size: (usize, usize), colour: Colour) -> Camera {
+        let (engine, format) = engines(codec);
+        let encoder = video_encoder(engine, &EncoderSettings::new(size.0, size.1, 30, 400_000)).expect("an encoder");
+        let packer = Packer::new(format, 400, 100).expect("a packer");
+        let picture = I420Buf::new(size.0, size.1).expect("a picture");
+        let (on, key, encoding, sequence) = (true, true, 0, 65_500);
+        Camera { codec, colour, on, key, encoding, encoder, packer, picture, sequence, frames: 0 }
+    }
+
+    /// The packets of the picture that is taken at `now`.
+    fn frame(&mut self, now: u64) -> Vec<Vec<u8>> {
+        let (width, height) = (self.picture.width(), self.picture.height());
+        let flicker = Colour { y: if self.frames.is_multiple_of(2) { 30 } else { 220 }, u: 128, v: 128 };
+        self.picture.view_mut().fill(Rect { x: 0, y: 0, width, height }, self.colour);
+        self.picture.view_mut().fill(Rect { x: 0, y: 0, width: width / 8, height }, flicker);
+        self.frames += 1;
+        let (mut unit, timestamp) = (Vec::new(), video_clock(now));
+        let key = std::mem::take(&mut self.key);
+        let encoded = self.encoder.encode(&self.picture.view(), timestamp, key, &mut unit).expect("a frame");
+        let mut packets = Vec::new();
+        let tags = FrameTags { key: encoded.key, size: (width as u16, height as u16), ..Default::default() };
+        if unit.is_empty() {
+            return packets;
+        }
+        let sequence = &mut self.sequence;
+        self.packer
+            .pack(&unit, tags, &mut |piece| {
+                packets.push([&header(*sequence, timestamp, piece.last)[..], piece.head, piece.body].concat());
+                *sequence = sequence.wrapping_add(1);
+            })
+            .expect("a unit");
+        packets
+    }
+}
+
+fn video_clock(now: u64) -> u32 {
+    (now * 9 / 100_000) as u32
+}
+
+pub(crate) fn header(sequence: u16, timestamp: u32, marker: bool) -> Vec<u8> {
+    let mut bytes = vec![0; rtp::FIXED_LEN];
+    let fields = rtp::Fields { sequence, timestamp, marker, payload_type: 96, ..Default::default() };
+    rtp::write_header(&mut bytes, &fields).expect("room for a header");
+    bytes
+}
+
+/// Something on its way: RTP with encoding and codec, or a sender report.
+pub(crate) enum Sent {
+    Rtp { feed: Feed, encoding: u8, codec: Codec, clock: u32, rtp: Vec<u8> },
+    Report { feed: Feed, ntp: u64, rtp: u32 },
+}
+
+pub(crate) struct Guest {
+    pub(crate) camera: Option<Camera>,
+    pub(crate) screen: Option<Camera>,
+    pub(crate) microphone: Option<Microphone>,
+    pub(crate) speaking: bool,
+    /// For pictures and for sound.
+    pub(crate) networks: (Network<Sent>, Network<Sent>),
+    sequence: u16,
+}
+
+/// Somebody who watches an output.
+pub(crate) struct Watcher {
+    buffer: VideoBuffer,
+    decoder: Box<dyn VideoDecoder>,
+    pub(crate) picture: Option<I420Buf>,
+    /// Captured time of each frame in milliseconds, and the luma in the middle.
+    pub(crate) frames: Vec<(u64, u8)>,
+    pub(crate) keys: usize,
+}
+
+impl Watcher {
+    fn new(codec: Codec) -> Watcher {
+        let (engine, format) = engines(codec);
+        let decoder = video_decoder(engine, Limits::default()).expect("a decoder");
+        let buffer = VideoBuffer::new(format).expect("a buffer");
+        Watcher { buffer, decoder, picture: None, frames: Vec::new(), keys: 0 }
+    }
+
+    fn packet(&mut self, now: u64, captured: u64, packet: &[u8]) {
+        assert!(packet.len() <= 1200, "the contract's limit");
+        let header = rtp::parse(packet).expect("our own packet");
+        self.buffer.insert(&VideoPacket {
+            sequence: header.sequence,
+            timestamp: header.timestamp,
+            marker: header.marker,
+            payload: &packet[usize::from(header.payload_start)..],
+            arrival: Time(now),
+        });
+        while let Some(frame) = self.buffer.next(Time(now), |_| Time::ZERO) {
+            self.keys += usize::from(frame.key);
+            let picture = self.decoder.decode(frame.unit).expect("our own frame").expect("a picture");
+            let (width, height) = (picture.width(), picture.height());
+            let copy = self.picture.take().filter(|p| (p.width(), p.height()) == (width, height));
+            let mut copy = copy.unwrap_or_else(|| I420Buf::new(width, height).expect("a picture"));
+            for y in 0..height {
+                copy.view_mut().y.row_mut(y).copy_from_slice(&picture.y.row(y)[..width]);
+            }
+            for y in 0..height.div_ceil(2) {
+                copy.view_mut().u.row_mut(y).copy_from_slice(&picture.u.row(y)[..width.div_ceil(2)]);
+                copy.view_mut().v.row_mut(y).copy_from_slice(&picture.v.row(y)[..width.div_ceil(2)]);
+            }
+            self.frames.push((captured / MS, picture.y.row(height / 2)[width / 2]));
+            self.picture = Some(copy);
+        }
+    }
+
+    /// Width and height of what is seen.
+    pub(crate) fn size(&self) -> (usize, usize) {
+        self.picture.as_ref().map_or((0, 0), |p| (p.width(), p.height()))
+    }
+
+    /// The colour at a pixel.
+    pub(crate) fn at(&self, x: usize, y: usize) -> (u8, u8, u8) {
+        let view = self.picture.as_ref().expect("a picture").view();
+        (view.y.row(y)[x], view.u.row(y / 2)[x / 2], view.v.row(y / 2)[x / 2])
+    }
+
+    /// Which of the guests stands at a pixel, by their colour.
+    pub(crate) fn who(&self, x: usize, y: usize) -> Option<u64> {
+        let (a, b, c) = self.at(x, y);
+        let near =
+            |colour: Colour| [(a, colour.y), (b, colour.u), (c, colour.v)].iter().all(|(x, y)| x.abs_diff(*y) < 20);
+        (1..=7).find(|n| near(colour(*n)))
+    }
+}
+
+/// The conference. See the module.
+pub(crate) struct Hall {
+    pub(crate) room: Room,
+    pub(crate) spec: MixSpec,
+    pub(crate) guests: BTreeMap<u64, Guest>,
+    pub(crate) watchers: BTreeMap<(u16, Codec, u8), Watcher>,
+    pub(crate) ears: BTreeMap<Option<ParticipantKey>, Ear>,
+    /// Captured time of each packet of sound in milliseconds.
+    pub(crate) heard: Vec<u64>,
+    pub(crate) wanted: BTreeMap<Feed, (u16, u16)>,
+    pub(crate) key_frames: Vec<(u64, Feed)>,
+    /// Layout and seats of each scene as told, with when.
+    pub(crate) seats: BTreeMap<u16, (u64, String, Vec<Option<ParticipantKey>>)>,
+    pub(crate) stage: Stage,
+    loud: AudioSeats,
+    pub(crate) reports: bool,
+    /// How much later than its deadline a tick comes.
+    pub(crate) behind: u64,
+    pub(crate) now: u64,
+}
+
+pub(crate) fn scene(id: u16, layout: &str, width: u16, height: u16) -> SceneSpec {
+    let text =
+        format!(r#"{{"id":{id},"layout":"{layout}","width":{width},"height":{height},"names":false,"border":false}}"#);
+    serde_json::from_str(&text).expect("a scene")
+}
+
+fn member(n: u64) -> MixMember {
+    MixMember { participant: p(n), name: format!("Guest {n}"), shown: MemberPicture::Camera, heard: true, volume: 100 }
+}
+
+impl Hall {
+    pub(crate) fn new(scenes: Vec<SceneSpec>) -> Hall {
+        let spec = MixSpec {
+            conference: CONFERENCE,
+            revision: 1,
+            scenes,
+            members: vec![],
+            presenter: None,
+            loudest: 3,
+            fps: 30,
+        };
+        // Not at zero: nothing may depend on when it begins.
+        let now = 1_000 * MS;
+        Hall {
+            room: Room::new(spec.clone(), RoomSettings::new(Fonts::none()), Time(now)),
+            spec,
+            guests: BTreeMap::new(),
+            watchers: BTreeMap::new(),
+            ears: BTreeMap::new(),
+            heard: Vec::new(),
+            wanted: BTreeMap::new(),
+            key_frames: Vec::new(),
+            seats: BTreeMap::new(),
+            stage: Stage::new(),
+            loud: AudioSeats::default(),
+            reports: false,
+            behind: 0,
+            now,
+        }
+    }
+
+    /// Guest `n` joins with a camera before a wall in their colour and a microphone that hums at `300 + 200 n` Hz.
+    pub(crate) fn join(&mut self, n: u64, codec: Codec) {
+        let camera = Camera::new(codec, (160, 90), colour(n));
+        let microphone = Microphone::new(Codec::Opus, hum(n), 1000 * n as u32);
+        let networks = (Network::new(0, 0, n), Network::new(0, 0, 100 + n));
+        let (camera, microphone) = (Some(camera), Some(microphone));
+        self.guests.insert(n, Guest { camera, screen: None, microphone, speaking: false, networks, sequence: 0 });
+        self.stage.set_member(p(n), Flags { audio: true, video: true, ..Flags::default() });
+        self.spec.members.push(member(n));
+        self.apply();
+    }
+
+    pub(crate) fn apply(&mut self) {
+        self.spec.revision += 1;
+        self.room.handle(Time(self.now), ToMix::Spec(self.spec.clone()));
+    }
+
+    pub(crate) fn watch(&mut self, scene: u16, codec: Codec, rung: u8) {
+        let output = MixOutput::Video { scene, codec, rung };
+        self.room.handle(Time(self.now), ToMix::Need { conference: CONFERENCE, output, bitrate: 0 });
+        self.watchers.insert((scene, codec, rung), Watcher::new(codec));
+    }
+
+    pub(crate) fn watcher(&self, scene: u16, codec: Codec) -> &Watcher {
+        self.watchers.iter().find(|((s, c, _), _)| (*s, *c) == (scene, codec)).expect("a watcher").1
+    }
+
+    pub(crate) fn listen(&mut self, without: Option<u64>) {
+        let output = MixOutput::Audio { codec: Codec::Opus, without: without.map(p) };
+        self.room.handle(Time(self.now), ToMix::Need { conference: CONFERENCE, output, bitrate: 0 });
+        self.ears.insert(without.map(p), Ear::new(Codec::Opus));
+    }
+
+    /// Only these speak.
+    pub(crate) fn speak(&mut self, who: &[u64]) {
+        for (n, guest) in &mut self.guests {
+            guest.speaking = who.contains(n);
+        }
+    }
+
+    pub(crate) fn run(&mut self, ms: u64) {
+        let end = self.now + ms * MS;
+        while self.now < end {
+            self.take_pictures();
+            self.deliver();
+            self.shard();
+            while self.room.deadline() + std::time::Duration::from_nanos(self.behind) <= Time(self.now) {
+                self.tick();
+            }
+            self.now += STEP;
+        }
+    }
+
+    /// Cameras and microphones.
+    fn take_pictures(&mut self) {
+        let now = self.now;
+        for (n, guest) in &mut self.guests {
+            let mut sends = Vec::new();
+            for (kind, camera) in [(FeedKind::Camera, &mut guest.camera), (FeedKind::Presentation, &mut guest.screen)] {
+                let Some(camera) = camera.as_mut().filter(|c| c.on && now % FRAME < STEP) else { continue };
+                let (encoding, codec) = (camera.encoding, camera.codec);
+                let wanted = self.wanted.contains_key(&feed(*n, kind));
+                let packets = camera.frame(now);
+                sends.extend(packets.into_iter().filter(|_| wanted).map(|rtp| Sent::Rtp {
+                    feed: feed(*n, kind),
+                    encoding,
+                    codec,
+                    clock: 90_000,
+                    rtp,
+                }));
+            }
+            for sent in sends {
+                guest.networks.0.send(now, sent);
+            }
+            if let Some(microphone) = guest.microphone.as_mut().filter(|_| now % (20 * MS) < STEP) {
+                let (timestamp, payload) = microphone.frame(guest.speaking);
+                let rtp = [header(guest.sequence, timestamp, false), payload].concat();
+                guest.sequence = guest.sequence.wrapping_add(1);
+                let feed = feed(*n, FeedKind::Audio);
+                let (codec, clock) = (microphone.codec, microphone.clock());
+                guest.networks.1.send(now, Sent::Rtp { feed, encoding: 0, codec, clock, rtp });
+                let level = AudioLevel { voice: guest.speaking, level: if guest.speaking { 20 } else { 110 } };
+                self.stage.handle_level(p(*n), level, now);
+                if self.reports && now % (1000 * MS) < STEP {
+                    let ntp = (WALL << 32) + ((u128::from(now) << 32) / 1_000_000_000) as u64;
+                    guest.networks.1.send(now, Sent::Report { feed, ntp, rtp: timestamp });
+                    let feed = Feed { kind: FeedKind::Camera, ..feed };
+                    guest.networks.0.send(now, Sent::Report { feed, ntp, rtp: video_clock(now) });
+                }
+            }
+        }
+    }
+
+    fn deliver(&mut self) {
+        for guest in self.guests.values_mut() {
+            let arrived = guest.networks.0.arrived(self.now).into_iter().chain(guest.networks.1.arrived(self.now));
+            for (arrival, sent) in arrived {
+                let conference = CONFERENCE;
+                match sent {
+                    Sent::Rtp { feed, encoding, codec, clock, rtp } if self.wanted.contains_key(&feed) => {
+                        let rtp = &rtp[..];
+                        let packet = MixPacket { conference, feed, encoding, codec, clock, arrival, level: None, rtp };
+                        self.room.handle(Time(self.now), ToMix::Packet(packet));
+                    }
+                    Sent::Report { feed, ntp, rtp } => {
+                        self.room.handle(Time(self.now), ToMix::Report { conference, feed, encoding: 0, ntp, rtp });
+                    }
+                    Sent::Rtp { .. } => {}
+                }
+            }
+        }
+    }
+
+    /// The shard's stage: who speaks.
+    fn shard(&mut self) {
+        if self.now % (50 * MS) >= STEP {
+            return;
+        }
+        let changes = self.stage.tick(self.now);
+        if changes.speakers || changes.seats {
+            let lineup = self.stage.line_up();
+            self.stage.seat_audio(&lineup, &mut self.loud, p(u64::MAX), 3);
+            let order = self.stage.speakers().map(|(key, _)| key).collect();
+            let loudest = self.loud.slots().iter().flatten().copied().collect();
+            self.room.handle(Time(self.now), ToMix::Speakers { conference: CONFERENCE, order, loudest });
+        }
+    }
+
+    fn tick(&mut self) {
+        let now = self.now;
+        let Hall { room, watchers, ears, heard, wanted, key_frames, seats, guests, .. } = self;
+        room.tick(Time(now), &mut |message: FromMix<'_>| match message {
+            FromMix::Packet { output: MixOutput::Video { scene, codec, rung }, captured, rtp, .. } => {
+                watchers.get_mut(&(scene, codec, rung)).expect("an output that is needed").packet(now, captured, rtp);
+            }
+            FromMix::Packet { output: MixOutput::Audio { without, .. }, captured, rtp, .. } => {
+                heard.push(captured / MS);
+                ears.get_mut(&without).expect("an output that is needed").hear(&rtp[rtp::FIXED_LEN..]);
+            }
+            FromMix::Want { feed, width, height, .. } => {
+                wanted.insert(feed, (width, height));
+            }
+            FromMix::Unwant { feed, .. } => {
+                wanted.remove(&feed).expect("it was wanted");
+            }
+            FromMix::KeyFrame { feed, .. } => {
+                key_frames.push((now / MS, feed));
+                let guest = guests.get_mut(&feed.participant.0);
+                let camera = guest
+                    .and_then(|g| if feed.kind == FeedKind::Camera { g.camera.as_mut() } else { g.screen.as_mut() });
+                if let Some(camera) = camera {
+                    camera.key = true;
+                }
+            }
+            FromMix::Seats { scene, layout, seats: told, .. } => {
+                seats.insert(scene, (now / MS, layout, told));
+            }
+            FromMix::Load { .. } => {}
+        });
+    }
+}
+
+/// The tone of guest `n`.
+pub(crate) fn hum(n: u64) -> f32 {
+    300.0 + 200.0 * n as f32
+}
