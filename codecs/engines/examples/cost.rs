@@ -24,7 +24,7 @@ fn main() {
         }
     }
     println!("\n| Codec | Encode µs a frame of 20 ms | Decode µs |\n|---|---|---|");
-    for codec in [AudioCodec::Opus, AudioCodec::Pcmu, AudioCodec::G722, AudioCodec::G726_32] {
+    for codec in [AudioCodec::Opus, AudioCodec::Pcmu, AudioCodec::G722, AudioCodec::G726_32, AudioCodec::Ilbc] {
         audio(codec, frames * 5);
     }
 }

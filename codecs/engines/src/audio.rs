@@ -1,6 +1,6 @@
 //! What every audio engine is to its caller: the two traits, their settings and results. Sound is mono, 16 bits.
 //!
-//! A decoder turns a payload into samples and fills what was lost; an encoder takes frames of 20 ms (iLBC too). Opus's second channel is
+//! A decoder turns a payload into samples and fills what was lost; an encoder takes frames of 20 ms, iLBC's second mode of 30. Opus's second channel is
 //! mixed down by the decoder.
 
 use plenum_kernels::Rate;
@@ -26,6 +26,10 @@ pub enum AudioCodec {
     G726_32,
     /// G.726 at 40 kbit/s.
     G726_40,
+    /// iLBC (RFC 3951, RFC 3952); encoded in frames of 20 ms, decoded in both lengths.
+    Ilbc,
+    /// iLBC, encoded in frames of 30 ms.
+    Ilbc30,
 }
 
 impl AudioCodec {
@@ -40,7 +44,9 @@ impl AudioCodec {
             | AudioCodec::G726_16
             | AudioCodec::G726_24
             | AudioCodec::G726_32
-            | AudioCodec::G726_40 => Rate::Hz8000,
+            | AudioCodec::G726_40
+            | AudioCodec::Ilbc
+            | AudioCodec::Ilbc30 => Rate::Hz8000,
         }
     }
 }
@@ -104,7 +110,7 @@ pub trait AudioEncoder: Send {
     /// Rate of the samples.
     fn rate(&self) -> Rate;
 
-    /// Samples of a frame: 20 ms.
+    /// Samples of a frame: 20 ms; 30 ms for [`AudioCodec::Ilbc30`].
     fn frame(&self) -> usize {
         self.rate().hz() as usize / 50
     }

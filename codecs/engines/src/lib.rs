@@ -6,7 +6,7 @@
 //! | | H.264 | OpenH264 (bundled) |
 //! | [`VideoDecoder`] | AV1 | dav1d (Debian's) |
 //! | [`AudioDecoder`], [`AudioEncoder`] | Opus | libopus (bundled) |
-//! | | G.711 (PCMU, PCMA), G.722, G.726 | ours |
+//! | | G.711 (PCMU, PCMA), G.722, G.726, iLBC | ours |
 //!
 //! Decoders take bytes from strangers: sizes are checked against [`Limits`] before memory is taken, what cannot be decoded is an error and
 //! never a panic, and the next frame may go well. Encoders run in real time without look-ahead; one frame goes in, one comes out or is told
@@ -21,6 +21,7 @@ mod g711;
 mod g722;
 mod g726;
 mod h264;
+mod ilbc;
 mod ladder;
 mod opus;
 mod video;
@@ -74,6 +75,7 @@ pub fn audio_decoder(codec: AudioCodec) -> Result<Box<dyn AudioDecoder>, DecodeE
         AudioCodec::G726_24 => Box::new(g726::Decoder::new(g726::Bits::Three)),
         AudioCodec::G726_32 => Box::new(g726::Decoder::new(g726::Bits::Four)),
         AudioCodec::G726_40 => Box::new(g726::Decoder::new(g726::Bits::Five)),
+        AudioCodec::Ilbc | AudioCodec::Ilbc30 => Box::new(ilbc::Decoder::new()),
     })
 }
 
@@ -91,5 +93,7 @@ pub fn audio_encoder(codec: AudioCodec, settings: &AudioSettings) -> Result<Box<
         AudioCodec::G726_24 => Box::new(g726::Encoder::new(g726::Bits::Three)),
         AudioCodec::G726_32 => Box::new(g726::Encoder::new(g726::Bits::Four)),
         AudioCodec::G726_40 => Box::new(g726::Encoder::new(g726::Bits::Five)),
+        AudioCodec::Ilbc => Box::new(ilbc::Encoder::new(ilbc::Length::Ms20)),
+        AudioCodec::Ilbc30 => Box::new(ilbc::Encoder::new(ilbc::Length::Ms30)),
     })
 }

@@ -109,12 +109,18 @@ fn any_bytes_as_sound_are_an_error_or_sound() {
         AudioCodec::G722,
         AudioCodec::G726_24,
         AudioCodec::G726_32,
+        AudioCodec::Ilbc,
     ] {
         let mut decoder = audio_decoder(codec).expect("a decoder");
         let mut out = vec![0; 5760];
         for seed in 0..2000 {
             let mut seeded = Seeded(seed);
-            let payload: Vec<u8> = (0..seeded.below(300)).map(|_| seeded.next() as u8).collect();
+            let payload: Vec<u8> = {
+                // Lengths that iLBC has are among them.
+                let length = [38, 50, 100, 0][seeded.below(4)];
+                let length = if length == 0 { seeded.below(300) } else { length };
+                (0..length).map(|_| seeded.next() as u8).collect()
+            };
             let done = match seeded.below(4) {
                 0 => decoder.decode_fec(&payload, &mut out[..960]),
                 1 => Ok(decoder.conceal(&mut out[..seeded.below(5760)])),

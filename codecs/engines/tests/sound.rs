@@ -5,7 +5,7 @@ mod world;
 use plenum_engines::{AudioCodec, AudioSettings, EncodeError, audio_decoder, audio_encoder};
 use world::{Seeded, share_of, snr, tone};
 
-const CODECS: [AudioCodec; 8] = [
+const CODECS: [AudioCodec; 10] = [
     AudioCodec::Opus,
     AudioCodec::Pcmu,
     AudioCodec::Pcma,
@@ -14,7 +14,14 @@ const CODECS: [AudioCodec; 8] = [
     AudioCodec::G726_24,
     AudioCodec::G726_32,
     AudioCodec::G726_40,
+    AudioCodec::Ilbc,
+    AudioCodec::Ilbc30,
 ];
+
+/// Samples of a codec's frame.
+fn frame(codec: AudioCodec) -> usize {
+    codec.rate().hz() as usize * if codec == AudioCodec::Ilbc30 { 3 } else { 2 } / 100
+}
 
 /// Payloads of `pcm`, a frame each.
 fn encoded(codec: AudioCodec, settings: &AudioSettings, pcm: &[i16]) -> Vec<Vec<u8>> {
@@ -39,7 +46,7 @@ fn a_tone_comes_through_every_codec() {
         let (mut heard, mut out) = (Vec::new(), vec![0; 5760]);
         for payload in encoded(codec, &AudioSettings::default(), &said) {
             let samples = decoder.decode(&payload, &mut out).expect("decoded");
-            assert_eq!(samples, hz as usize / 50);
+            assert_eq!(samples, frame(codec));
             heard.extend_from_slice(&out[..samples]);
         }
         let share = share_of(440.0, hz, &heard[heard.len() / 2..]);
@@ -58,16 +65,15 @@ fn a_lost_frame_is_filled_and_a_long_gap_falls_silent() {
     for codec in CODECS {
         let hz = codec.rate().hz();
         let mut decoder = audio_decoder(codec).expect("a decoder");
-        let frame = hz as usize / 50;
-        let mut out = vec![0; frame];
+        let mut out = vec![0; frame(codec)];
         for payload in encoded(codec, &AudioSettings::default(), &tone(300.0, hz, 8000.0, 0, hz as usize / 2)) {
             decoder.decode(&payload, &mut out).expect("decoded");
         }
-        assert_eq!(decoder.conceal(&mut out), frame);
+        assert_eq!(decoder.conceal(&mut out), frame(codec));
         let loud = |s: &[i16]| s.iter().map(|s| i64::from(*s).abs()).max().unwrap_or_default();
         assert!(loud(&out) > 3000, "{codec:?}: the tone goes on");
         for _ in 0..50 {
-            assert_eq!(decoder.conceal(&mut out), frame);
+            assert_eq!(decoder.conceal(&mut out), frame(codec));
         }
         assert!(loud(&out) < 100, "{codec:?}: {}", loud(&out));
     }
@@ -137,14 +143,31 @@ fn opus_follows_its_rate() {
 }
 
 #[test]
-fn a_frame_is_20_ms_and_nothing_else() {
+fn a_frame_is_20_or_30_ms_and_nothing_else() {
     for codec in CODECS {
         let mut encoder = audio_encoder(codec, &AudioSettings::default()).expect("an encoder");
-        assert_eq!(encoder.frame(), codec.rate().hz() as usize / 50);
+        assert_eq!(encoder.frame(), frame(codec));
         for samples in [0, 1, encoder.frame() - 1, encoder.frame() + 1] {
             let mut out = vec![1];
             assert_eq!(encoder.encode(&vec![0; samples], &mut out), Err(EncodeError::Samples(samples)), "{codec:?}");
             assert_eq!(out, [1]);
         }
     }
+}
+
+#[test]
+fn ilbc_takes_both_lengths_and_several_frames_a_packet() {
+    let said = tone(300.0, 8000, 8000.0, 0, 960);
+    let mut decoder = audio_decoder(AudioCodec::Ilbc).expect("a decoder");
+    let mut out = vec![0; 960];
+    for (codec, length, count) in [(AudioCodec::Ilbc, 38, 6), (AudioCodec::Ilbc30, 50, 4)] {
+        let payloads = encoded(codec, &AudioSettings::default(), &said);
+        assert_eq!((payloads.len(), payloads[0].len()), (count, length));
+        assert_eq!(decoder.decode(&payloads.concat(), &mut out), Ok(960));
+        assert!(share_of(300.0, 8000, &out[480..]) > 0.95);
+    }
+    for length in [1, 37, 39, 51, 88] {
+        assert!(decoder.decode(&vec![0x55; length], &mut out).is_err(), "{length} bytes");
+    }
+    assert!(decoder.decode(&[0x55; 76], &mut out[..319]).is_err());
 }

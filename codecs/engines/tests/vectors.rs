@@ -1,4 +1,5 @@
-//! Ours against what independent implementations made (`vectors/README.md`): G.722 and G.726 to the bit, both ways; AV1 to the picture.
+//! Ours against what independent implementations made (`vectors/README.md`): G.722 and G.726 to the bit, both ways; iLBC to
+//! what can be heard; AV1 to the picture.
 
 mod world;
 
@@ -6,7 +7,7 @@ use plenum_engines::{
     AudioCodec, AudioSettings, DecodeError, EncodeError, EncoderSettings, Limits, VideoCodec, audio_decoder,
     audio_encoder, video_decoder, video_encoder,
 };
-use world::{Seeded, psnr, scene};
+use world::{Seeded, psnr, scene, snr};
 
 const NARROW: &[u8] = include_bytes!("vectors/voice_8000.s16");
 const WIDE: &[u8] = include_bytes!("vectors/voice_16000.s16");
@@ -50,6 +51,54 @@ fn others_payloads_sound_as_they_do_there() {
         let first = all.iter().zip(&heard).position(|(a, b)| a != b);
         assert_eq!((first, all.len()), (None, heard.len()), "{codec:?}");
     }
+}
+
+/// Codec, samples of a frame, payload of ours, and what FFmpeg decodes it to.
+const ILBC: [(AudioCodec, usize, &[u8], &[u8]); 2] = [
+    (AudioCodec::Ilbc, 160, include_bytes!("vectors/ilbc_20.payload"), include_bytes!("vectors/ilbc_20.s16")),
+    (AudioCodec::Ilbc30, 240, include_bytes!("vectors/ilbc_30.payload"), include_bytes!("vectors/ilbc_30.s16")),
+];
+
+#[test]
+fn ilbc_payloads_sound_as_they_do_elsewhere_and_near_to_what_was_said() {
+    for (codec, frame, payload, heard) in ILBC {
+        let said = samples(include_bytes!("vectors/voice_ilbc.s16"));
+        let mut encoder = audio_encoder(codec, &AudioSettings::default()).expect("an encoder");
+        // FFmpeg computes in whole numbers, we in floats: near, not equal.
+        let heard = samples(heard);
+        let mut theirs = vec![0; said.len()];
+        audio_decoder(codec).expect("a decoder").decode(payload, &mut theirs).expect("decoded");
+        let near = snr(&heard, &theirs);
+        assert!(near > 28.0, "{codec:?}: {near:.1} dB to FFmpeg's");
+        let mut ours = Vec::new();
+        for frame in said.chunks_exact(frame) {
+            encoder.encode(frame, &mut ours).expect("encoded");
+        }
+        assert_eq!(ours.len(), payload.len());
+        let mut again = vec![0; said.len()];
+        audio_decoder(codec).expect("a decoder").decode(&ours, &mut again).expect("decoded");
+        // Both of its high-passes turn the phase, so what was said is turned as well.
+        let turned = high_passed(&high_passed(&said, HIGH_PASSES[0]), HIGH_PASSES[1]);
+        let near = snr(&turned, &again);
+        assert!(near > 16.0, "{codec:?}: {near:.1} dB to what was said");
+    }
+}
+
+/// RFC 3951 3.1 and 4.8.
+const HIGH_PASSES: [[f64; 5]; 2] = [
+    [0.92727436, -1.8544941, 0.92727436, -1.9059465, 0.9114024],
+    [0.93980581, -1.8795834, 0.93980581, -1.9330735, 0.93589199],
+];
+
+fn high_passed(samples: &[i16], [b0, b1, b2, a1, a2]: [f64; 5]) -> Vec<i16> {
+    let (mut x, mut y) = ([0.0; 2], [0.0; 2]);
+    let mut next = |sample: &i16| {
+        let now = f64::from(*sample);
+        let out = b0 * now + b1 * x[0] + b2 * x[1] - a1 * y[0] - a2 * y[1];
+        (x, y) = ([now, x[0]], [out, y[0]]);
+        out as i16
+    };
+    samples.iter().map(&mut next).collect()
 }
 
 /// Temporal units of an IVF file.
