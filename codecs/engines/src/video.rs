@@ -180,6 +180,8 @@ pub trait VideoDecoder: Send {
     ///
     /// `None`: nothing is to be shown for it. The size may change with any key frame.
     ///
+    /// H.264 notices that a frame between is missing. VP8, VP9 and AV1 mostly do not: who saw a gap in the stream waits for a key frame.
+    ///
     /// # Errors
     /// A [`DecodeError`]; the next call may go well.
     fn decode(&mut self, frame: &[u8]) -> Result<Option<I420<'_>>, DecodeError>;

@@ -217,11 +217,44 @@ fn settings_that_a_codec_does_not_take_are_refused() {
         let other = scene(64, 48, 0);
         assert_eq!(sender.encode(&other.view(), 0, false, &mut out), Err(EncodeError::Size(64, 48)));
         assert_eq!(out, [7]);
-        // Out of bounds, and held there.
-        sender.set_rate(0, 0);
-        sender.set_rate(u32::MAX, u32::MAX);
-        assert!(sender.encode(&scene(64, 64, 0).view(), 0, false, &mut out).expect("encoded").key);
     }
+}
+
+#[test]
+fn rates_beyond_all_bounds_are_held_to_them() {
+    for codec in CODECS {
+        for bitrate in [0, u32::MAX] {
+            let settings = EncoderSettings { may_drop: false, ..EncoderSettings::new(64, 64, bitrate, bitrate) };
+            let mut sender = video_encoder(codec, &settings).expect("an encoder");
+            let mut receiver = video_decoder(codec, Limits::default()).expect("a decoder");
+            for (n, (bitrate, fps)) in [(0, 0), (u32::MAX, u32::MAX), (0, u32::MAX), (u32::MAX, 0), (300_000, 30)]
+                .into_iter()
+                .cycle()
+                .take(15)
+                .enumerate()
+            {
+                let mut out = Vec::new();
+                sender.set_rate(bitrate, fps);
+                let encoded =
+                    sender.encode(&scene(64, 64, n).view(), n as u32 * 3000, false, &mut out).expect("encoded");
+                assert_eq!((encoded.key, encoded.dropped), (n == 0, false), "{codec:?} frame {n}");
+                receiver.decode(&out).expect("decoded").expect("a picture");
+            }
+        }
+    }
+}
+
+#[test]
+fn h264_parameter_sets_may_come_ahead_of_their_frame() {
+    let frames = stream(VideoCodec::H264, 64, 48, 4);
+    let start = frames[0].windows(5).position(|w| w[..4] == [0, 0, 0, 1] && w[4] & 0x1f == 5).expect("a key frame");
+    let (sets, key) = frames[0].split_at(start);
+    let mut receiver = video_decoder(VideoCodec::H264, Limits::default()).expect("a decoder");
+    assert!(receiver.decode(sets).expect("taken").is_none());
+    assert!(receiver.decode(key).expect("decoded").is_some());
+    assert!(receiver.decode(&frames[1]).expect("decoded").is_some());
+    // A frame that is missing is noticed: the number jumps.
+    assert!(receiver.decode(&frames[3]).is_err());
 }
 
 #[test]
