@@ -32,7 +32,7 @@ impl Report {
 /// How a member's streams are shown.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Pace {
-    /// Pictures are shown this much after their wall time; `None`: at their own pace.
+    /// Pictures are shown at their media time plus this; `None`: at their own pace.
     pub(super) picture: Option<i64>,
     /// Sound is played at least so long after the fastest moment.
     pub(super) sound_least: u64,
@@ -60,7 +60,8 @@ pub(super) fn pace(sound: Option<Stream>, picture: Option<Stream>) -> Pace {
         return Pace::default();
     }
     let least = could - (sound.fastest - sound.zero);
-    Pace { picture: Some(could.max(sound.shown - sound.zero)), sound_least: least.max(0) as u64 }
+    let offset = could.max(sound.shown - sound.zero);
+    Pace { picture: Some(picture.zero + offset), sound_least: least.max(0) as u64 }
 }
 
 /// Streams further apart than this, in nanoseconds, are not brought in step.
@@ -77,10 +78,10 @@ mod tests {
         // Sound plays 60 ms after the wall time, pictures could come after 40: they wait.
         let sound = Stream { zero: 1000 * MS, fastest: 1020 * MS, shown: 1060 * MS };
         let picture = Stream { zero: 500 * MS, fastest: 520 * MS, shown: 540 * MS };
-        assert_eq!(pace(Some(sound), Some(picture)), Pace { picture: Some(60 * MS), sound_least: 20 * MS as u64 });
+        assert_eq!(pace(Some(sound), Some(picture)), Pace { picture: Some(560 * MS), sound_least: 20 * MS as u64 });
         // Pictures need 200 ms: sound waits until 180 ms after its fastest moment.
         let slow = Stream { shown: 700 * MS, ..picture };
-        assert_eq!(pace(Some(sound), Some(slow)), Pace { picture: Some(200 * MS), sound_least: 180 * MS as u64 });
+        assert_eq!(pace(Some(sound), Some(slow)), Pace { picture: Some(700 * MS), sound_least: 180 * MS as u64 });
     }
 
     #[test]

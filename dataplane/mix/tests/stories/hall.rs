@@ -1,7 +1,7 @@
 //! A whole conference in virtual time: guests with cameras and microphones behind networks, the shard's part (levels, speakers, wishes), the
 //! room, and those who watch and listen to what it makes.
 
-use crate::world::{Ear, MS, Microphone, Network};
+use crate::world::{Ear, MS, Microphone, Network, random};
 use plenum_contract::{
     Codec, ConferenceKey, Feed, FeedKind, FromMix, MemberPicture, MixMember, MixOutput, MixPacket, MixSpec,
     ParticipantKey, SceneSpec, ToMix,
@@ -100,6 +100,25 @@ impl Camera {
     }
 }
 
+/// Damages a third of the packets: cut, flipped, filled with noise.
+fn mangle(rtp: &mut Vec<u8>, state: &mut u64) {
+    let (kind, at) = (random(state) % 12, random(state) as usize);
+    match kind {
+        0 => rtp.truncate(at % (rtp.len() + 1)),
+        1 => {
+            for _ in 0..8 {
+                let (at, byte) = (random(state) as usize, random(state) as u8);
+                if let Some(byte_at) = (12..rtp.len()).nth(at % rtp.len()) {
+                    rtp[byte_at] ^= byte;
+                }
+            }
+        }
+        2 => rtp.iter_mut().skip(12).for_each(|byte| *byte = random(state) as u8),
+        3 => rtp.extend((0..at % 1400).map(|i| i as u8)),
+        _ => {}
+    }
+}
+
 fn video_clock(now: u64) -> u32 {
     (now * 9 / 100_000) as u32
 }
@@ -122,6 +141,8 @@ pub(crate) struct Guest {
     pub(crate) screen: Option<Camera>,
     pub(crate) microphone: Option<Microphone>,
     pub(crate) speaking: bool,
+    /// Whether what they send is damaged on the way, and the state of the damage.
+    pub(crate) mangled: Option<u64>,
     /// For pictures and for sound.
     pub(crate) networks: (Network<Sent>, Network<Sent>),
     sequence: u16,
@@ -132,8 +153,10 @@ pub(crate) struct Watcher {
     buffer: VideoBuffer,
     decoder: Box<dyn VideoDecoder>,
     pub(crate) picture: Option<I420Buf>,
-    /// Captured time of each frame in milliseconds, and the luma in the middle.
+    /// Captured time of each frame in milliseconds, and the luma at `probe`.
     pub(crate) frames: Vec<(u64, u8)>,
+    /// In 1024ths of width and height; the middle at first.
+    pub(crate) probe: (usize, usize),
     pub(crate) keys: usize,
 }
 
@@ -142,7 +165,7 @@ impl Watcher {
         let (engine, format) = engines(codec);
         let decoder = video_decoder(engine, Limits::default()).expect("a decoder");
         let buffer = VideoBuffer::new(format).expect("a buffer");
-        Watcher { buffer, decoder, picture: None, frames: Vec::new(), keys: 0 }
+        Watcher { buffer, decoder, picture: None, frames: Vec::new(), probe: (512, 512), keys: 0 }
     }
 
     fn packet(&mut self, now: u64, captured: u64, packet: &[u8]) {
@@ -168,7 +191,8 @@ impl Watcher {
                 copy.view_mut().u.row_mut(y).copy_from_slice(&picture.u.row(y)[..width.div_ceil(2)]);
                 copy.view_mut().v.row_mut(y).copy_from_slice(&picture.v.row(y)[..width.div_ceil(2)]);
             }
-            self.frames.push((captured / MS, picture.y.row(height / 2)[width / 2]));
+            let (x, y) = (self.probe.0 * width / 1024, self.probe.1 * height / 1024);
+            self.frames.push((captured / MS, picture.y.row(y)[x]));
             self.picture = Some(copy);
         }
     }
@@ -182,6 +206,20 @@ impl Watcher {
     pub(crate) fn at(&self, x: usize, y: usize) -> (u8, u8, u8) {
         let view = self.picture.as_ref().expect("a picture").view();
         (view.y.row(y)[x], view.u.row(y / 2)[x / 2], view.v.row(y / 2)[x / 2])
+    }
+
+    /// The share of the time from `from` (milliseconds) on in which what is probed had not changed for 200 ms.
+    pub(crate) fn frozen(&self, from: u64) -> f32 {
+        let frames: Vec<_> = self.frames.iter().filter(|(at, _)| *at >= from).collect();
+        let (mut changed, mut frozen) = (from, 0);
+        for pair in frames.windows(2) {
+            if pair[0].1.abs_diff(pair[1].1) > 40 {
+                frozen += (pair[1].0 - changed).saturating_sub(200);
+                changed = pair[1].0;
+            }
+        }
+        let end = frames.last().map_or(from + 1, |frame| frame.0);
+        (frozen + (end - changed).saturating_sub(200)) as f32 / (end - from).max(1) as f32
     }
 
     /// Which of the guests stands at a pixel, by their colour.
@@ -261,7 +299,10 @@ impl Hall {
         let microphone = Microphone::new(Codec::Opus, hum(n), 1000 * n as u32);
         let networks = (Network::new(0, 0, n), Network::new(0, 0, 100 + n));
         let (camera, microphone) = (Some(camera), Some(microphone));
-        self.guests.insert(n, Guest { camera, screen: None, microphone, speaking: false, networks, sequence: 0 });
+        self.guests.insert(
+            n,
+            Guest { camera, screen: None, microphone, speaking: false, mangled: None, networks, sequence: 0 },
+        );
         self.stage.set_member(p(n), Flags { audio: true, video: true, ..Flags::default() });
         self.spec.members.push(member(n));
         self.apply();
@@ -326,12 +367,18 @@ impl Hall {
                     rtp,
                 }));
             }
-            for sent in sends {
+            for mut sent in sends {
+                if let (Some(state), Sent::Rtp { rtp, .. }) = (&mut guest.mangled, &mut sent) {
+                    mangle(rtp, state);
+                }
                 guest.networks.0.send(now, sent);
             }
             if let Some(microphone) = guest.microphone.as_mut().filter(|_| now % (20 * MS) < STEP) {
                 let (timestamp, payload) = microphone.frame(guest.speaking);
-                let rtp = [header(guest.sequence, timestamp, false), payload].concat();
+                let mut rtp = [header(guest.sequence, timestamp, false), payload].concat();
+                if let Some(state) = &mut guest.mangled {
+                    mangle(&mut rtp, state);
+                }
                 guest.sequence = guest.sequence.wrapping_add(1);
                 let feed = feed(*n, FeedKind::Audio);
                 let (codec, clock) = (microphone.codec, microphone.clock());
