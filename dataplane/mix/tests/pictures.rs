@@ -73,6 +73,8 @@ fn layout(name: &str) -> Layout {
 fn sheet(cells: &[Canvas]) -> Canvas {
     let (width, height) = (cells[0].width(), cells[0].height());
     let mut sheet = Canvas::new(width * 3, height * cells.len().div_ceil(3));
+    // Where there is no cell, the colour of the first one's corner.
+    sheet.shape(cells[0].pixel(0, 0), |_, _| -1.0);
     for (n, cell) in cells.iter().enumerate() {
         let (left, top) = (n % 3 * width, n / 3 * height);
         for (x, y) in (0..height).flat_map(|y| (0..width).map(move |x| (x, y))) {
