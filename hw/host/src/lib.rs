@@ -10,6 +10,7 @@ mod limits;
 mod memory;
 mod passing;
 mod rings;
+mod sandbox;
 mod signals;
 
 pub use addresses::interface_addresses;
@@ -20,6 +21,7 @@ pub use limits::{PeerCredentials, peer_credentials, raise_open_files};
 pub use memory::{advise_huge_pages, lock_memory, memory_bytes, resident_bytes};
 pub use passing::{Bell, MAX_PASSED, receive_descriptors, send_descriptors};
 pub use rings::{Corrupt, Refused, RingReader, RingWriter, ring_file};
+pub use sandbox::{Confine, confine, yield_to_others};
 pub use signals::{asked_to_end, handle_end_signals};
 
 /// The error of a system call that returned less than zero.
