@@ -1,0 +1,146 @@
+//! One shard's conferences: takes what the shard says, ticks rooms when they are due, writes what they say.
+//!
+//! Deadline-driven: it sleeps until the earliest room is due or the shard wrote something. What the shard says first goes first,
+//! so that a packet never waits behind a picture that could be made without it.
+
+use super::link::Link;
+use core::time::Duration;
+use plenum_contract::{ConferenceKey, FromMix, ToMix};
+use plenum_mix::room::{Room, RoomSettings};
+use plenum_packet::Time;
+use std::collections::BTreeMap;
+
+/// Records that are taken between two looks at the rooms.
+const MAX_RECORDS: usize = 1024;
+/// Most conferences of one worker; further ones are not mixed.
+const MAX_ROOMS: usize = 4096;
+/// Longest sleep.
+const LONGEST: Duration = Duration::from_secs(1);
+/// How often the load is measured.
+const MEASURE: Duration = Duration::from_secs(1);
+
+/// See the module.
+pub(crate) struct Worker {
+    link: Link,
+    settings: RoomSettings,
+    rooms: BTreeMap<ConferenceKey, Room>,
+    record: Vec<u8>,
+    load: Load,
+}
+
+/// How busy the worker is.
+struct Load {
+    since: Time,
+    busy: Duration,
+    percent: u16,
+    told: u8,
+}
+
+impl Worker {
+    pub(crate) fn new(link: Link, settings: RoomSettings) -> Worker {
+        let load = Load { since: now(), busy: Duration::ZERO, percent: 0, told: 0 };
+        Worker { link, settings, rooms: BTreeMap::new(), record: Vec::new(), load }
+    }
+
+    /// Works until media is gone; returns why it ended.
+    pub(crate) fn run(mut self) -> String {
+        loop {
+            let started = now();
+            if let Err(reason) = self.turn() {
+                return format!("shard {}: {reason}", self.link.shard);
+            }
+            let next = self.rooms.values().map(Room::deadline).min().unwrap_or(Time::NEVER);
+            let ended = now();
+            self.load.busy += ended.since(started);
+            self.measure(ended);
+            self.link.flush();
+            let limit = next.since(ended).min(LONGEST);
+            if let Err(reason) = self.link.wait(limit) {
+                return format!("shard {}: {reason}", self.link.shard);
+            }
+        }
+    }
+
+    fn turn(&mut self) -> Result<(), &'static str> {
+        self.hear()?;
+        // One room after the other, with a look at what arrived in between: a room may take a while.
+        let due: Vec<ConferenceKey> =
+            self.rooms.iter().filter(|(_, room)| room.deadline() <= now()).map(|(key, _)| *key).collect();
+        for key in due {
+            let link = &mut self.link;
+            if let Some(room) = self.rooms.get_mut(&key) {
+                room.tick(now(), &mut |message: FromMix<'_>| link.write(&message));
+                self.link.flush();
+            }
+            self.hear()?;
+        }
+        Ok(())
+    }
+
+    /// Takes what the shard wrote.
+    fn hear(&mut self) -> Result<(), &'static str> {
+        for _ in 0..MAX_RECORDS {
+            let mut record = std::mem::take(&mut self.record);
+            let there = self.link.read(&mut record)?;
+            if there && let Ok(message) = ToMix::read(&record) {
+                self.take(message);
+            }
+            self.record = record;
+            if !there {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn take(&mut self, message: ToMix<'_>) {
+        let now = now();
+        match message {
+            ToMix::Remove(key) => drop(self.rooms.remove(&key)),
+            ToMix::Spec(spec) if !self.rooms.contains_key(&spec.conference) => {
+                if self.rooms.len() < MAX_ROOMS {
+                    self.rooms.insert(spec.conference, Room::new(spec, self.settings.clone(), now));
+                }
+            }
+            message => {
+                if let Some(room) = conference(&message).and_then(|key| self.rooms.get_mut(&key)) {
+                    room.handle(now, message);
+                }
+            }
+        }
+    }
+
+    /// Tells media when more or less is left out than before.
+    fn measure(&mut self, now: Time) {
+        let passed = now.since(self.load.since);
+        if passed >= MEASURE {
+            let share = self.load.busy.as_secs_f64() / passed.as_secs_f64() * 100.0;
+            (self.load.since, self.load.busy, self.load.percent) = (now, Duration::ZERO, share as u16);
+        }
+        let shed = self.rooms.values().map(Room::shed).max().unwrap_or(0);
+        if shed != self.load.told {
+            self.load.told = shed;
+            self.link.write(&FromMix::Load { shed, busy: self.load.percent });
+        }
+    }
+}
+
+/// Whose message it is.
+fn conference(message: &ToMix<'_>) -> Option<ConferenceKey> {
+    Some(match message {
+        ToMix::Spec(spec) => spec.conference,
+        ToMix::Packet(packet) => packet.conference,
+        ToMix::Remove(conference)
+        | ToMix::Speakers { conference, .. }
+        | ToMix::Report { conference, .. }
+        | ToMix::Gone { conference, .. }
+        | ToMix::Need { conference, .. }
+        | ToMix::Unneeded { conference, .. }
+        | ToMix::KeyFrame { conference, .. } => *conference,
+    })
+}
+
+/// The clock of the data plane.
+fn now() -> Time {
+    Time(plenum_host::now())
+}
