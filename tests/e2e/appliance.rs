@@ -44,7 +44,7 @@ pub(crate) fn pictures() -> PathBuf {
 
 impl Appliance {
     /// Starts it with the embedded defaults, on loopback; of `extra`, settings (`PLENUM_CODECS_SET=opus,vp9`) go into the
-    /// environment, everything else behind the arguments.
+    /// environment, everything else behind the arguments. No mixer runs unless `extra` says `--mixer=on`.
     pub(crate) fn start(extra: &[&str]) -> Appliance {
         let data = tempfile::tempdir().expect("a data folder");
         let port = free_port();
@@ -121,6 +121,21 @@ impl Appliance {
         text.trim().parse().expect("a process id")
     }
 
+    /// Process id of the mixer, from its pid file; `None` before it was started.
+    pub(crate) fn mixer_pid(&self) -> Option<i32> {
+        std::fs::read_to_string(self.data.path().join("mixer.pid")).ok()?.trim().parse().ok()
+    }
+
+    /// The sum of a metric over its labels.
+    pub(crate) fn metric(&self, name: &str) -> f64 {
+        let (_, body) = self.get("/metrics").unwrap_or_default();
+        let of = |line: &str| {
+            let (key, value) = line.rsplit_once(' ')?;
+            (key.split('{').next() == Some(name)).then(|| value.parse::<f64>().ok())?
+        };
+        body.lines().filter_map(of).sum()
+    }
+
     /// Kills the control plane without warning and starts another on the same data.
     pub(crate) fn kill_control_and_restart(&mut self) {
         self.kill_control();
@@ -195,6 +210,7 @@ fn spawn(inside: &[&str], data: &Path, port: u16, extra: &[String], log: &Arc<Mu
         .args(["up", "--listen", &format!("127.0.0.1:{port}"), "--media-ip", "127.0.0.1"])
         .arg("--data")
         .arg(data)
+        .args(if extra.iter().any(|e| e == "--mixer=on") { &[][..] } else { &["--mixer=off"] })
         .args(arguments)
         .env("PLENUM_MEDIA_PORT_BASE", "0")
         .envs(settings.into_iter().filter_map(|s| s.split_once('=')))

@@ -13,6 +13,7 @@ mod flood;
 mod interop;
 mod limits;
 mod logs;
+mod mixing;
 mod page;
 mod pexip;
 mod prometheus;

@@ -39,7 +39,17 @@ impl Server {
         let data = tempfile::tempdir().map_err(|e| e.to_string())?;
         let path = program("plenum");
         let mut command = Command::new(&path);
-        command.args(["up", "--listen", &format!("127.0.0.1:{port}"), "--media-ip", "127.0.0.1", "--shards", "1"]);
+        command.args([
+            "up",
+            "--listen",
+            &format!("127.0.0.1:{port}"),
+            "--media-ip",
+            "127.0.0.1",
+            "--shards",
+            "1",
+            "--mixer",
+            "off",
+        ]);
         command.arg("--data").arg(data.path()).env("PLENUM_MEDIA_PORT_BASE", "0").envs(LIMITS);
         command.stdin(Stdio::null()).stdout(words()).stderr(words());
         let program = Program::start(&mut command).map_err(|e| format!("{}: {e}", path.display()))?;

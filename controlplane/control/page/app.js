@@ -22,6 +22,7 @@ async function lobby() {
   $('name').value ||= params.get('name') ?? localStorage.getItem('plenum.name') ?? '';
   $('conference').value ||= params.get('conference') ?? localStorage.getItem('plenum.conference') ?? '1061';
   $('pin').value ||= params.get('pin') ?? '';
+  if (params.get('media') === 'mix') $('mixed').checked = true;
   if (!('RTCPeerConnection' in window)) { refuse(t('refusedBrowser')); $('enter').disabled = true; return; }
   $('enter').disabled = false;
   // On a phone the keyboard would cover the page.
@@ -76,7 +77,8 @@ async function enter() {
     localStorage.setItem('plenum.name', name);
     localStorage.setItem('plenum.conference', conference);
     $('settings-fields').append($('device-fields'));
-    room = new Room(session, conference, { devices, slots, onend: ended });
+    const mixed = $('mixed').checked;
+    room = new Room(session, conference, { devices, slots: mixed ? 1 : slots, mixed, onend: ended });
     await room.start();
   } catch (error) {
     if (!room) session.close();

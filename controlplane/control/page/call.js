@@ -43,8 +43,9 @@ export class Call {
     this.wishes = '';
   }
 
-  // The conference: our camera and microphone, `tiles` pictures, three sounds, one presentation.
-  async join({ stream, tiles }) {
+  // The conference: our camera and microphone, `tiles` pictures, three sounds, one presentation. `mixed`: one picture of everybody
+  // and one sound instead, made by the server.
+  async join({ stream, tiles, mixed = false }) {
     const pc = this.pc;
     const audio = stream?.getAudioTracks()[0] ?? null;
     const video = stream?.getVideoTracks()[0] ?? null;
@@ -54,7 +55,7 @@ export class Call {
     this.videos = [this.video];
     for (let i = 1; i < tiles; i++) this.videos.push(pc.addTransceiver('video', { direction: 'recvonly' }));
     this.presentation = pc.addTransceiver('video', { direction: 'recvonly' });
-    await this.#negotiate({}, [this.presentation]);
+    await this.#negotiate({ media: mixed ? 'mix' : 'forward' }, [this.presentation]);
   }
 
   // A screen: one picture, sent only.

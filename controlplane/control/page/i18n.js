@@ -15,6 +15,7 @@ const words = {
   microphoneLevel: ['Microphone level', '麦克风音量', '麥克風音量', 'マイクの音量'],
   cameraOff: ['Camera is off', '摄像头已关闭', '攝影機已關閉', 'カメラはオフです'],
   cameraNone: ['No camera', '没有摄像头', '沒有攝影機', 'カメラがありません'],
+  mixed: ['One picture of everybody', '合成为一个画面', '合成為一個畫面', '全員を一つの映像で表示'],
   join: ['Join', '加入会议', '加入會議', '参加する'],
   joining: ['Joining…', '正在加入…', '正在加入…', '参加しています…'],
 

@@ -14,8 +14,8 @@ const settle = 150;
 
 export class Room {
   // `onend(reason)` is called once, when the stay is over.
-  constructor(session, conference, { devices, slots, onend }) {
-    Object.assign(this, { session, conference, devices, slots, onend });
+  constructor(session, conference, { devices, slots, mixed = false, onend }) {
+    Object.assign(this, { session, conference, devices, slots, mixed, onend });
     Object.assign(this, { people: new Map(), seats: [], presentationBy: null, speaking: new Set(), status: {}, calls: 0, state: 'new' });
     this.started = Date.now();
     this.network = new Network(() => this.call?.pc);
@@ -55,6 +55,7 @@ export class Room {
     const name = this.session.info.conference_name || this.conference;
     $('room-name').textContent = name;
     document.title = `${name} – Plenum`;
+    $('stage').classList.toggle('mixed', this.mixed);
     this.tiles = new Tiles($('stage'), $('alone'), this.slots);
     this.tiles.onsizes = (sizes) => { clearTimeout(this.wishTimer); this.wishTimer = setTimeout(() => this.call?.wish(sizes), settle); };
     $('link').textContent = `${location.origin}/?conference=${encodeURIComponent(this.conference)}`;
@@ -73,7 +74,7 @@ export class Room {
     const iceServers = [...(stun ?? []).map((s) => ({ urls: s.url })), ...(turn ?? []).map((s) => ({ urls: s.urls ?? s.url, username: s.username, credential: s.credential }))];
     const call = new Call(this.session, { iceServers, onState: (state) => { if (number === this.calls) this.#callState(state); } });
     this.call = call;
-    await call.join({ stream: this.devices.stream, tiles: this.slots });
+    await call.join({ stream: this.devices.stream, tiles: this.slots, mixed: this.mixed });
     if (number !== this.calls || this.state === 'ended') return call.close();
     call.videos.forEach((transceiver, i) => Tiles.attach(this.tiles.slots[i], transceiver.receiver.track));
     Tiles.attach(this.tiles.presentation, call.presentation.receiver.track);
@@ -148,7 +149,8 @@ export class Room {
     const unseated = [...this.people.values()].filter((p) => p.uuid !== me && p.has_media && !seats.includes(p.uuid));
     const silent = this.forced || !devices.microphoneOn;
     tiles.show({
-      seats: seats.map((uuid) => uuid ? this.#describe(uuid) : unseated.length ? { ...this.#describe(unseated.shift().uuid), picture: false } : null),
+      // The mix has everybody, with their names, in its one picture.
+      seats: this.mixed ? [{ uuid: 'mix', name: '', muted: false, speaking: false, picture: true }] : seats.map((uuid) => uuid ? this.#describe(uuid) : unseated.length ? { ...this.#describe(unseated.shift().uuid), picture: false } : null),
       presentation: this.presentationBy && this.presentationBy !== me ? this.#describe(this.presentationBy) : null,
       self: { uuid: me, name: t('you'), letters: this.me?.display_name, muted: silent, speaking: this.speaking.has(me), picture: devices.cameraOn },
     });

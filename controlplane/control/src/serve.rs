@@ -39,6 +39,8 @@ pub struct Settings {
     pub turn: Vec<TurnServer>,
     /// Codecs of a conference, the preferred one first.
     pub codecs: Vec<Codec>,
+    /// Whether there is a mixer: who can show a single picture gets the mix unless they say otherwise.
+    pub mixer: bool,
     /// Most bits a second to one leg; `None` = media's own limit.
     pub max_bitrate: Option<u64>,
     /// Limits; at a limit the next request is refused with a reason and everything running goes on.
@@ -146,6 +148,7 @@ impl Default for Settings {
             stun: Vec::new(),
             turn: Vec::new(),
             codecs: vec![Codec::Opus, Codec::Red, Codec::Vp8, Codec::H264],
+            mixer: false,
             max_bitrate: None,
             limits: Limits::default(),
             expires_as_string: false,

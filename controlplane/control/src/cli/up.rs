@@ -32,6 +32,17 @@ pub(super) struct UpArgs {
     /// How packets go in and out (media.io).
     #[arg(long, value_enum)]
     io: Option<Io>,
+    /// Whether a mixer runs (media.mixer).
+    #[arg(long, value_name = "on|off", value_parser = switch)]
+    mixer: Option<bool>,
+}
+
+fn switch(text: &str) -> Result<bool, String> {
+    match text {
+        "on" => Ok(true),
+        "off" => Ok(false),
+        _ => Err("on or off".into()),
+    }
 }
 
 impl UpArgs {
@@ -48,6 +59,9 @@ impl UpArgs {
         }
         if let Some(io) = self.io {
             config.media.io = io;
+        }
+        if let Some(mixer) = self.mixer {
+            config.media.mixer = mixer;
         }
         Ok(config)
     }
@@ -74,6 +88,7 @@ async fn serve(config: &Config, resolved: Resolved) -> Result<(), Failure> {
     let mut signals = Signals::new()?;
     let control = Control::open(resolved.settings).await?;
     let (media, events, task) = link::start(resolved.link);
+    let mixer = resolved.mixer.map(link::start_mixer);
     banner(&shown, port, &resolved.data, &certificate, control.first_password.as_deref());
 
     let (stop, stopped) = watch::channel(false);
@@ -97,6 +112,9 @@ async fn serve(config: &Config, resolved: Resolved) -> Result<(), Failure> {
     };
     // After a failure of ours media goes on: the next control plane takes it up again.
     result?;
+    if let Some(mixer) = mixer {
+        mixer.stop().await;
+    }
     task.stop().await;
     tracing::info!("stopped");
     Ok(())

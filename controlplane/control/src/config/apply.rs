@@ -1,7 +1,7 @@
 //! From settings to what the server, the link and the media process are started with.
 
 use super::{Auto, Config, Machine};
-use crate::link::{LinkConfig, MediaProcess, socket_path};
+use crate::link::{LinkConfig, MediaProcess, MixerProcess, mixer_socket_path, socket_path};
 use crate::serve::{self, Settings, TurnServer};
 use std::ffi::OsString;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
@@ -21,6 +21,8 @@ pub struct Resolved {
     pub settings: Settings,
     /// For [`crate::link::start`].
     pub link: LinkConfig,
+    /// The mixer, if there is to be one.
+    pub mixer: Option<MixerProcess>,
     /// Shards of the media plane.
     pub shards: u32,
     /// Media connections on each shard.
@@ -74,11 +76,17 @@ impl Config {
         let shards = self.media.shards.or(machine.cores.clamp(1, super::values::MAX_SHARDS).min(room));
         let sessions_per_shard = self.limits.sessions_per_shard.or(machine.sessions_per_shard(shards));
         let advertised = self.media.advertised.iter().map(|nat| (nat.local, nat.public)).collect();
-        let process =
-            MediaProcess { binary: self.media_binary(), args: self.media_args(&data, shards, sessions_per_shard) };
+        let process = MediaProcess {
+            binary: program(&self.media.binary, "plenum-media"),
+            args: self.media_args(&data, shards, sessions_per_shard),
+        };
         Ok(Resolved {
             listen: self.server.listen.clone(),
             settings: self.settings(&data, machine),
+            mixer: self
+                .media
+                .mixer
+                .then(|| MixerProcess { binary: program(&self.media.mixer_binary, "plenum-mix"), data: data.clone() }),
             link: LinkConfig { data: data.clone(), process: Some(process), advertised },
             data,
             shards,
@@ -98,6 +106,7 @@ impl Config {
             stun: self.ice.stun.clone(),
             turn: self.ice.turn.iter().map(turn).collect(),
             codecs: self.codecs.set.clone(),
+            mixer: self.media.mixer,
             max_bitrate: Some(l.bitrate),
             limits: serve::Limits {
                 conferences: size(l.conferences, machine.conferences()),
@@ -129,6 +138,9 @@ impl Config {
     /// The arguments of `plenum-media`.
     fn media_args(&self, data: &Path, shards: u32, sessions: u32) -> Vec<OsString> {
         let mut args: Vec<OsString> = vec!["--socket".into(), socket_path(data).into()];
+        if self.media.mixer {
+            args.extend(["--mixer-socket".into(), mixer_socket_path(data).into()]);
+        }
         let mut put = |name: &str, value: String| args.extend([name.into(), value.into()]);
         if !self.media.ip.is_empty() {
             let all: Vec<String> = self.media.ip.iter().map(IpAddr::to_string).collect();
@@ -143,14 +155,6 @@ impl Config {
         put("--max-bitrate", self.limits.bitrate.to_string());
         put("--max-ingest", self.limits.ingest_bitrate.to_string());
         args
-    }
-
-    fn media_binary(&self) -> PathBuf {
-        if !self.media.binary.as_os_str().is_empty() {
-            return self.media.binary.clone();
-        }
-        let beside = std::env::current_exe().ok().map(|own| own.with_file_name("plenum-media"));
-        beside.filter(|p| p.is_file()).unwrap_or_else(|| "plenum-media".into())
     }
 
     /// Host, and port unless it is 443.
@@ -189,6 +193,15 @@ pub fn own_address() -> Option<IpAddr> {
     route("0.0.0.0:0", "192.0.2.1:9").or_else(|| route("[::]:0", "[2001:db8::1]:9")).filter(|ip| !ip.is_unspecified())
 }
 
+/// The program that was named, else the one beside ours, else the one in PATH.
+fn program(named: &Path, name: &str) -> PathBuf {
+    if !named.as_os_str().is_empty() {
+        return named.to_owned();
+    }
+    let beside = std::env::current_exe().ok().map(|own| own.with_file_name(name));
+    beside.filter(|p| p.is_file()).unwrap_or_else(|| name.into())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -204,7 +217,7 @@ mod tests {
         assert_eq!((resolved.shards, resolved.sessions_per_shard), (4, 512));
         let args = resolved.link.process.unwrap().args;
         let args: Vec<&str> = args.iter().map(|a| a.to_str().unwrap()).collect();
-        let expected = "--socket /srv/plenum/media.sock --ip 192.0.2.1,2001:db8::1 --port-base 40000 --shards 4 --io auto --tcp true \
+        let expected = "--socket /srv/plenum/media.sock --mixer-socket /srv/plenum/mixer.sock --ip 192.0.2.1,2001:db8::1 --port-base 40000 --shards 4 --io auto --tcp true \
                         --pin true --max-sessions 512 --max-bitrate 20000000 --max-ingest 20000000";
         assert_eq!(args.join(" "), expected);
         assert_eq!(resolved.settings.public_host, "192.0.2.1:8443");

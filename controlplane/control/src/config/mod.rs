@@ -97,6 +97,8 @@ pub struct Media {
     pub tcp: bool,
     pub pin: bool,
     pub binary: PathBuf,
+    pub mixer: bool,
+    pub mixer_binary: PathBuf,
 }
 
 impl Default for Media {
@@ -110,6 +112,8 @@ impl Default for Media {
             tcp: true,
             pin: true,
             binary: PathBuf::new(),
+            mixer: true,
+            mixer_binary: PathBuf::new(),
         }
     }
 }

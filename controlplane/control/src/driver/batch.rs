@@ -141,6 +141,7 @@ impl Driver {
         self.model.commit();
         self.legs.commit();
         self.accounts.commit();
+        let mut places = super::mixing::touched(&pending.events, &pending.media);
         self.publish(pending.events);
         // A call that is opened again starts in the same batch: media must have its session first.
         let (starts, changes): (Vec<_>, Vec<_>) =
@@ -157,10 +158,11 @@ impl Driver {
             if self.legs.get(leg).is_some() {
                 self.media.send(command);
                 legs.insert(leg);
+                places.extend(self.model.owner_of(leg).map(|(place, _)| place));
             }
         }
         self.media.tell(&self.model, &mut self.legs, &starts);
-        self.tell_sight(&pending.media, legs);
+        self.tell_sight(&pending.media, legs, places);
     }
 
     /// The store failed: what only reads is answered, a token is prolonged, everything else is refused.

@@ -107,7 +107,8 @@ impl Legs {
         let before = self.told.get(&leg);
         wanted.revision = before.map_or(0, |told| told.revision);
         // A leg that was told nothing sees what legs see by default.
-        let default = wanted.slots.is_empty() && wanted.first.is_empty() && !wanted.low_latency;
+        let plain = wanted.slots.is_empty() && wanted.first.is_empty() && !wanted.low_latency;
+        let default = plain && wanted.mix.is_none();
         if before.map_or(default, |told| *told == wanted) {
             return None;
         }

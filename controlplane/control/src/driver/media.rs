@@ -3,6 +3,7 @@
 //! Media hears of a conference and a participant with their first call, not before: sessions without media cost it nothing.
 
 use crate::driver::legs::Legs;
+use crate::driver::mixing::Mixes;
 use crate::link::MediaLink;
 use plenum_contract as contract;
 use plenum_contract::Command;
@@ -22,11 +23,17 @@ pub(super) struct Media {
     conferences: BTreeSet<ConferenceKey>,
     participants: BTreeSet<ParticipantKey>,
     homes: BTreeMap<ConferenceKey, u16>,
+    /// Whether there is to be a mixer.
+    pub(super) mixer: bool,
+    pub(super) mixes: Mixes,
 }
 
 impl Media {
-    pub(super) fn new(link: MediaLink) -> Media {
+    /// `mixer`: whether media is to be told of mixes.
+    pub(super) fn new(link: MediaLink, mixer: bool) -> Media {
         Media {
+            mixer,
+            mixes: Mixes::default(),
             link,
             hello: None,
             seen: false,
@@ -76,6 +83,7 @@ impl Media {
                 }
                 MediaChange::RemoveConference(key) => {
                     self.homes.remove(&key);
+                    self.mixes.remove(key);
                     if self.conferences.remove(&key) {
                         self.send(Command::RemoveConference(contract::ConferenceKey(key.0)));
                     }
@@ -104,6 +112,7 @@ impl Media {
     /// A media plane of the same boot is connected: everything is told again with newer revisions, what it has and the
     /// model has not is removed. A leg that the snapshot lacks is opened again: had media ended it, it would have said so.
     pub(super) fn reconcile(&mut self, model: &mut Model, legs: &mut Legs, snapshot: &Snapshot) {
+        self.mixes.forget();
         self.conferences.clear();
         self.participants.clear();
         for (key, revision) in &snapshot.conferences {
@@ -143,15 +152,23 @@ impl Media {
         self.conferences.clear();
         self.participants.clear();
         self.homes.clear();
+        self.mixes.forget();
     }
 
     /// Tells what legs are to see, where that is news: after their sessions, which must be there first.
     pub(super) fn tell_sight(&self, model: &Model, legs: &mut Legs, unix_ms: u64, of: &BTreeSet<LegKey>) {
         for leg in of {
-            if let Some(news) = super::sight::wanted(model, legs, *leg).and_then(|spec| legs.news(unix_ms, spec)) {
+            if let Some(news) =
+                super::sight::wanted(model, legs, &self.mixes, *leg).and_then(|spec| legs.news(unix_ms, spec))
+            {
                 self.send(Command::Subscription(news));
             }
         }
+    }
+
+    /// Whether media was told of a conference.
+    pub(super) fn knows(&self, key: ConferenceKey) -> bool {
+        self.conferences.contains(&key)
     }
 
     /// The shard where a conference's legs are, if there is one.

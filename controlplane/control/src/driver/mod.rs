@@ -14,6 +14,7 @@ mod legs;
 mod lost;
 mod media;
 mod meetings;
+mod mixing;
 mod moves;
 mod offers;
 mod persist;
@@ -199,7 +200,7 @@ impl Driver {
         let gauges = Arc::new(Gauges::default());
         gauges.store_ok.store(true, Relaxed);
         let (inputs, queue) = mpsc::channel(QUEUE);
-        let media = Media::new(link);
+        let media = Media::new(link, settings.mixer);
         let (spool, spooled) = Spool::new(&model);
         let driver = Driver {
             settings,
@@ -267,21 +268,28 @@ impl Driver {
         self.unwritten.extend(effects.rows);
         let spooled = self.spool(&effects.events);
         self.later(spooled);
+        let places = mixing::touched(&effects.events, &effects.media);
         self.publish(effects.events);
         self.media.tell(&self.model, &mut self.legs, &effects.media);
-        self.tell_sight(&effects.media, []);
+        self.tell_sight(&effects.media, [], places);
     }
 
-    /// Tells media what the legs of changed participants are to see, and what `others` are.
-    fn tell_sight(&mut self, changes: &[MediaChange], others: impl IntoIterator<Item = LegKey>) {
+    /// Tells media what the mixes of these conferences are to be, and what the legs of changed participants and `others` are to see.
+    fn tell_sight(
+        &mut self,
+        changes: &[MediaChange],
+        others: impl IntoIterator<Item = LegKey>,
+        places: BTreeSet<ConferenceKey>,
+    ) {
         let mut legs: BTreeSet<LegKey> = others.into_iter().collect();
         for change in changes {
             let MediaChange::Participant(_, key) = *change else { continue };
             let place = self.model.conference_of(key).and_then(|place| self.model.conference(place));
             legs.extend(place.and_then(|c| c.member(key)).into_iter().flat_map(|m| &m.calls).map(|call| call.leg));
         }
+        let now = self.unix_ms();
+        self.media.tell_mixes(&self.model, &self.legs, now, &places, &mut legs);
         if !legs.is_empty() {
-            let now = self.unix_ms();
             self.media.tell_sight(&self.model, &mut self.legs, now, &legs);
         }
     }
@@ -392,7 +400,8 @@ impl Driver {
             self.media.reconcile(&mut self.model, &mut self.legs, snapshot);
             self.legs.forget_told();
             let all: Vec<LegKey> = self.legs.iter().map(|(leg, _)| leg).collect();
-            self.tell_sight(&[], all);
+            let places = self.model.conferences().map(|conference| conference.key).collect();
+            self.tell_sight(&[], all, places);
         } else {
             if self.media.seen {
                 Gauges::count(&self.gauges.media_restarts);

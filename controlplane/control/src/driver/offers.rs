@@ -42,7 +42,8 @@ impl Driver {
             Present::Receive => PresentRow::Receive,
         });
         let (sdp, spec) = spec;
-        self.legs.insert(leg, LegRecord { spec: spec.clone(), first_track, present, wishes: Vec::new() });
+        self.legs
+            .insert(leg, LegRecord { spec: spec.clone(), first_track, present, wishes: Vec::new(), mix: offer.mix });
         pending.command(contract::Command::Session(spec));
         Ok(Reply::Answer { call: id, sdp })
     }

@@ -172,6 +172,8 @@ pub struct Offer {
     pub max_bitrate: Option<u64>,
     /// Whether the client's camera can be steered from afar.
     pub fecc: bool,
+    /// Whether a new call is to get the mix; `None` leaves that to us.
+    pub mix: Option<bool>,
 }
 
 /// A positive answer.

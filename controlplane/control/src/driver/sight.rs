@@ -4,6 +4,7 @@
 //! places of actors who left are to stay empty (no `vad_backfill`), each slot is tied to its actor and the others are empty.
 
 use super::legs::Legs;
+use super::mixing::Mixes;
 use crate::store::LegRecord;
 use plenum_contract as contract;
 use plenum_contract::spec::SlotWish;
@@ -15,29 +16,37 @@ const MAIN: (u16, u16) = (640, 360);
 const SMALL: (u16, u16) = (320, 180);
 
 /// What `leg` is to see; `None` when it is nobody's.
-pub(super) fn wanted(model: &Model, legs: &Legs, leg: LegKey) -> Option<SubscriptionSpec> {
+pub(super) fn wanted(model: &Model, legs: &Legs, mixes: &Mixes, leg: LegKey) -> Option<SubscriptionSpec> {
     let (place, key) = model.owner_of(leg)?;
     let conference = model.conference(place)?;
     let member = conference.member(key)?;
     let record = legs.get(leg)?;
     let actors = conference.actors_for(member);
+    let mix = mixes.scene_of(conference, member, record);
     let others = |key: &plenum_model::ParticipantKey| *key != member.key;
     Some(SubscriptionSpec {
         leg: contract::LegKey(leg.0),
         revision: 0,
-        slots: slots(conference, member, record, legs.told(leg)),
+        slots: slots(conference, member, record, legs.told(leg), mix.is_some()),
         first: actors.into_iter().flatten().filter(others).map(|key| contract::ParticipantKey(key.0)).collect(),
         low_latency: member.low_latency,
-        mix: None,
+        mix,
     })
 }
 
-/// `told`: what media was last told. A slot that it was told of must be named again, or it would keep what it has.
-fn slots(conference: &Conference, member: &Participant, record: &LegRecord, told: &[SlotWish]) -> Vec<SlotWish> {
+/// `told`: what media was last told. A slot that it was told of must be named again, or it would keep what it has. `mixed`: the
+/// layout is in the picture, and no matter of slots.
+fn slots(
+    conference: &Conference,
+    member: &Participant,
+    record: &LegRecord,
+    told: &[SlotWish],
+    mixed: bool,
+) -> Vec<SlotWish> {
     let chosen = conference.override_for(member.role);
     let own_choice = member.layout.is_some() || chosen.is_some() || conference.settings.layout != LayoutName::DEFAULT;
-    let tiles = own_choice.then(|| conference.layout_for(member).tiles());
-    let tied = chosen.is_some_and(|entry| !entry.vad_backfill && !entry.actors.is_empty());
+    let tiles = (own_choice && !mixed).then(|| conference.layout_for(member).tiles());
+    let tied = !mixed && chosen.is_some_and(|entry| !entry.vad_backfill && !entry.actors.is_empty());
     let mut wishes = record.wishes.clone();
     let places: Vec<_> = conference.actors_for(member).into_iter().filter(|actor| *actor != Some(member.key)).collect();
     for (slot, media) in pictures(record) {

@@ -7,10 +7,12 @@
 
 mod connection;
 mod lines;
+mod mixer;
 mod supervisor;
 #[cfg(test)]
 mod tests;
 
+pub use mixer::{MixerProcess, MixerTask, mixer_socket_path, start_mixer};
 pub use supervisor::MediaProcess;
 
 use connection::{Connection, Ended};

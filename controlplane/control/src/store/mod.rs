@@ -70,6 +70,9 @@ pub struct LegRecord {
     /// Sizes at which the client shows its slots, as it last said.
     #[serde(default)]
     pub wishes: Vec<SlotWish>,
+    /// Whether the client asked for the mix; `None` = it left that to us.
+    #[serde(default)]
+    pub mix: Option<bool>,
 }
 
 /// One change. `None` deletes.

@@ -37,7 +37,13 @@ pub(super) async fn open(c: &Ctx, id: &str, fields: &Fields) -> Response {
         };
         let bitrate = fields.number("bandwidth")?.filter(|kbit| *kbit > 0).map(|kbit| kbit.saturating_mul(1000));
         let fecc = fields.flag("fecc_supported")?.unwrap_or(false);
-        Ok(Wanted { sdp: fields.required("sdp")?, present, max_bitrate: bitrate, fecc })
+        let mix = match fields.text("media")?.unwrap_or_default().to_ascii_lowercase().as_str() {
+            "" => None,
+            "mix" => Some(true),
+            "forward" => Some(false),
+            _ => return Err("media must be mix or forward".into()),
+        };
+        Ok(Wanted { sdp: fields.required("sdp")?, present, max_bitrate: bitrate, fecc, mix })
     };
     match read() {
         Ok(wanted) => answer(c, target, None, wanted).await,
@@ -52,15 +58,16 @@ struct Wanted {
     present: Option<Present>,
     max_bitrate: Option<u64>,
     fecc: bool,
+    mix: Option<bool>,
 }
 
 async fn answer(c: &Ctx, target: ParticipantId, call: Option<CallId>, wanted: Wanted) -> Response {
-    let Wanted { sdp, present, max_bitrate, fecc } = wanted;
+    let Wanted { sdp, present, max_bitrate, fecc, mix } = wanted;
     let by = match c.by() {
         Ok(by) => by,
         Err(failure) => return refuse(failure),
     };
-    let offer = Offer { alias: c.alias.clone(), by, target, call, present, sdp, max_bitrate, fecc };
+    let offer = Offer { alias: c.alias.clone(), by, target, call, present, sdp, max_bitrate, fecc, mix };
     match c.ask(Ask::Offer(offer)).await {
         Ok(Reply::Answer { call, sdp }) => success(json!({"call_uuid": call.to_string(), "sdp": sdp})),
         Ok(_) => unknown(),

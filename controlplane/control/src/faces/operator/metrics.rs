@@ -66,6 +66,11 @@ fn control(app: &App, text: &mut Text) {
         "Media planes that replaced another.",
         get(&gauges.media_restarts),
     );
+    let shards = gauges.media().shards;
+    let up = shards.iter().any(|shard| shard.mixer_up);
+    text.one("plenum_mixer_up", "gauge", "Whether a mixer is connected to media.", up.into());
+    let starts = shards.iter().map(|shard| shard.mixer_starts).max().unwrap_or(0);
+    text.one("plenum_mixer_starts_total", "counter", "Mixers that came since media started.", starts);
     text.one("plenum_store_ok", "gauge", "Whether the store can be written.", gauges.store_ok.load(Relaxed).into());
     text.one("plenum_store_failures_total", "counter", "Batches that could not be kept.", get(&gauges.store_failures));
     text.one("plenum_conferences", "gauge", "Conferences that exist.", get(&gauges.conferences));
@@ -128,6 +133,11 @@ const COLUMNS: &[Column] = &[
     ("plenum_shard_pool_in_use", "gauge", "Pool slots in use.", |s| s.pool_in_use),
     ("plenum_shard_pool_capacity", "gauge", "Pool slots.", |s| s.pool_capacity),
     ("plenum_shard_turns_total", "counter", "Turns of the event loop.", |s| s.turns),
+    ("plenum_mixer_shed", "gauge", "What the mixer leaves out: 0 nothing, 1 frames, 2 rungs, 3 pixels.", |s| {
+        s.mixer_shed.into()
+    }),
+    ("plenum_mixer_outputs", "gauge", "Encodings and mixes of sound that the mixer makes.", |s| s.mixer_outputs),
+    ("plenum_mixer_lost_packets_total", "counter", "Packets that did not fit into the mixer's ring.", |s| s.mixer_lost),
     ("plenum_shard_system_calls_total", "counter", "System calls.", |s| s.syscalls),
 ];
 

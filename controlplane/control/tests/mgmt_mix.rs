@@ -1,0 +1,138 @@
+//! Who gets the mix (`media` of `calls`), and what media is told that it is to look like.
+#![allow(missing_docs)]
+
+mod house;
+
+use house::{House, OFFER, Person, pin_room};
+use plenum::serve::Settings;
+use plenum_contract::{Command, MemberPicture, MixSpec, SubscriptionSpec};
+use serde_json::{Value, json};
+
+async fn with_mixer() -> House {
+    let mut house = House::with(pin_room(), Settings { mixer: true, ..Settings::default() }).await;
+    house.media_up(1, false).await;
+    house
+}
+
+fn webrtc(media: &str) -> Value {
+    json!({"call_type": "WEBRTC", "sdp": OFFER, "media": media})
+}
+
+/// The last mix that was told, and what legs were told to see.
+fn told(house: &mut House) -> (Option<MixSpec>, Vec<SubscriptionSpec>) {
+    let (mut mix, mut sight) = (None, Vec::new());
+    for command in house.told() {
+        match command {
+            Command::Mix(spec) => mix = Some(spec),
+            Command::Subscription(spec) => sight.push(spec),
+            _ => {}
+        }
+    }
+    (mix, sight)
+}
+
+async fn two(house: &mut House) -> (Person, Person) {
+    let host = house.join("H", Some("1234")).await;
+    let guest = house.join("Zoë 小林", Some("99")).await;
+    (host, guest)
+}
+
+#[tokio::test]
+async fn a_call_that_asks_for_the_mix_is_told_with_its_scene_and_one_that_does_not_is_forwarded_to() {
+    let mut house = with_mixer().await;
+    let (host, guest) = two(&mut house).await;
+    house.call(&host, webrtc("forward")).await;
+    assert_eq!(told(&mut house), (None, vec![]));
+    house.call(&guest, webrtc("mix")).await;
+    let (mix, sight) = told(&mut house);
+    let mix = mix.expect("a mix");
+    assert_eq!((mix.scenes.len(), mix.members.len()), (1, 2));
+    assert_eq!((mix.scenes[0].layout.as_str(), mix.scenes[0].width, mix.scenes[0].height), ("1:7", 1280, 720));
+    assert_eq!(sight.iter().map(|s| s.mix).collect::<Vec<_>>(), [Some(mix.scenes[0].id)]);
+    let path = format!("participants/{}/calls", host.uuid);
+    let reason = house.act(&host, &path, webrtc("both")).await.refused(400);
+    assert!(reason.contains("mix or forward"), "{reason}");
+}
+
+#[tokio::test]
+async fn names_mutes_and_layouts_reach_the_mix_and_scenes_keep_their_ids() {
+    let mut house = with_mixer().await;
+    let (host, guest) = two(&mut house).await;
+    house.call(&host, webrtc("mix")).await;
+    house.call(&guest, webrtc("mix")).await;
+    let first = told(&mut house).0.expect("a mix");
+    assert_eq!(first.scenes.len(), 1, "who sees the same shares a scene");
+    let entry = json!({"audience": "", "actors": [], "vad_backfill": true, "layout": "4:0", "plus_n": "off", "actors_overlay_text": "off"});
+    house.act(&host, "override_layout", json!({"layouts": [entry]})).await.result();
+    let (mix, sight) = told(&mut house);
+    let mix = mix.expect("a change");
+    assert!(mix.revision > first.revision);
+    let [hosts, guests] = &mix.scenes[..] else { panic!("{:?}", mix.scenes) };
+    assert_eq!((hosts.id, hosts.layout.as_str(), hosts.names, hosts.plus_n), (first.scenes[0].id, "1:7", true, true));
+    assert_eq!((guests.layout.as_str(), guests.names, guests.plus_n), ("4:0", false, false));
+    assert_eq!(sight.iter().map(|s| s.mix).collect::<Vec<_>>(), [Some(guests.id)], "the host's leg has what it had");
+    house.to(&host, &guest, "mute", json!({})).await.result();
+    house.to(&host, &guest, "video_muted", json!({})).await.result();
+    let member = told(&mut house).0.expect("a change").members[1].clone();
+    assert_eq!((member.name.as_str(), member.heard, member.shown), ("Zoë 小林", false, MemberPicture::CameraOff));
+    house.to(&host, &guest, "spotlighton", json!({})).await.result();
+    let mix = told(&mut house).0.expect("a change");
+    assert_eq!(mix.scenes[0].first, [mix.members[1].participant]);
+    house.to(&host, &guest, "overlaytext", json!({"text": "The guest"})).await.result();
+    assert_eq!(told(&mut house).0.expect("a change").members[1].name, "The guest");
+}
+
+#[tokio::test]
+async fn a_mix_ends_with_the_last_call_that_gets_it() {
+    let mut house = with_mixer().await;
+    let (host, guest) = two(&mut house).await;
+    house.call(&host, webrtc("forward")).await;
+    let (call, _) = house.call(&guest, webrtc("mix")).await;
+    assert!(told(&mut house).0.is_some());
+    house.act(&guest, &format!("participants/{}/calls/{call}/disconnect", guest.uuid), json!({})).await.result();
+    assert!(house.told().iter().any(|command| matches!(command, Command::RemoveMix(_))));
+}
+
+#[tokio::test]
+async fn a_call_with_a_single_picture_gets_the_mix_unless_it_says_otherwise() {
+    let mut house = with_mixer().await;
+    let (host, guest) = two(&mut house).await;
+    let single = OFFER.split("m=").filter(|part| !part.starts_with("video")).collect::<Vec<_>>().join("m=");
+    let videos: Vec<&str> = OFFER.split("m=").filter(|part| part.starts_with("video")).collect();
+    let sdp = format!("{single}m={}", videos[0]);
+    let mids: Vec<&str> = sdp.lines().filter_map(|line| line.strip_prefix("a=mid:")).collect();
+    let bundle = format!("a=group:BUNDLE {}", mids.join(" "));
+    let sdp: String = sdp
+        .lines()
+        .map(|line| if line.starts_with("a=group:BUNDLE") { bundle.as_str() } else { line })
+        .flat_map(|line| [line, "\r\n"])
+        .collect();
+    house.call(&host, json!({"call_type": "WEBRTC", "sdp": sdp.clone(), "media": "forward"})).await;
+    assert!(told(&mut house).0.is_none());
+    house.call(&guest, json!({"call_type": "WEBRTC", "sdp": sdp})).await;
+    let (mix, sight) = told(&mut house);
+    assert!(mix.is_some() && sight.iter().all(|s| s.mix.is_some()) && !sight.is_empty());
+}
+
+#[tokio::test]
+async fn a_media_plane_that_is_connected_again_is_told_of_the_mix_again() {
+    let mut house = with_mixer().await;
+    let (host, _) = two(&mut house).await;
+    house.call(&host, webrtc("mix")).await;
+    let (first, sight) = told(&mut house);
+    let (first, sight) = (first.expect("a mix"), sight[0].clone());
+    house.media_up(1, true).await;
+    let (again, seen) = told(&mut house);
+    let again = again.expect("told again");
+    assert_eq!((again.scenes, again.members), (first.scenes, first.members));
+    assert_eq!((seen[0].leg, seen[0].mix), (sight.leg, sight.mix));
+}
+
+#[tokio::test]
+async fn without_a_mixer_media_is_told_of_no_mix() {
+    let mut house = House::open().await;
+    house.media_up(1, false).await;
+    let alice = house.join("Alice", None).await;
+    house.call(&alice, webrtc("mix")).await;
+    assert_eq!(told(&mut house), (None, vec![]));
+}
