@@ -218,6 +218,15 @@ impl AudioBuffer {
         self.newest.map(|newest| nearest_timestamp(timestamp, newest))
     }
 
+    /// Forgets everything but what was lost: another source.
+    pub fn restart(&mut self) {
+        while !self.queue.is_empty() {
+            self.drop_front();
+        }
+        (self.newest, self.next, self.dry) = (None, None, None);
+        self.late.reset();
+    }
+
     /// Starts playing when the oldest packet has waited long enough.
     fn start(&mut self, now: u64) -> Option<u64> {
         let front = self.queue.front()?;
@@ -232,14 +241,6 @@ impl AudioBuffer {
 
     fn drop_front(&mut self) {
         self.spare.extend(self.queue.pop_front().map(|s| s.payload));
-    }
-
-    fn restart(&mut self) {
-        while !self.queue.is_empty() {
-            self.drop_front();
-        }
-        (self.newest, self.next, self.dry) = (None, None, None);
-        self.late.reset();
     }
 }
 

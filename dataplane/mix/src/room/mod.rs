@@ -218,9 +218,9 @@ impl Room {
         }
     }
 
-    /// Another spec of the conference. One that is older than what is there is passed over.
+    /// Another spec of the conference: the last one counts, whatever its revision, since control may have begun anew.
     pub fn apply(&mut self, mut spec: MixSpec) {
-        if spec.conference != self.spec.conference || spec.revision < self.spec.revision {
+        if spec.conference != self.spec.conference {
             return;
         }
         spec.members.truncate(MAX_MEMBERS);

@@ -1,6 +1,6 @@
 //! A stream of pictures that somebody sends: its jitter buffer, its decoder, and when it was last seen.
 //!
-//! Another codec or another encoding starts the buffer anew; a frame that cannot be decoded breaks the chain until a key frame. What is decoded is
+//! Another codec, encoding or SSRC starts the buffer anew; a frame that cannot be decoded breaks the chain until a key frame. What is decoded is
 //! lent to the caller, who draws it at once: nothing is kept here but what the decoder keeps.
 
 use crate::jitter::{Frame, VideoBuffer, VideoPacket, media_time};
@@ -19,6 +19,7 @@ pub(super) fn engine(codec: Codec) -> Option<(VideoCodec, payload::Codec)> {
         Codec::Vp8 => (VideoCodec::Vp8, payload::Codec::Vp8),
         Codec::Vp9 => (VideoCodec::Vp9, payload::Codec::Vp9),
         Codec::H264 => (VideoCodec::H264, payload::Codec::H264),
+        Codec::Av1 => (VideoCodec::Av1, payload::Codec::Av1),
         _ => return None,
     })
 }
@@ -27,6 +28,8 @@ pub(super) fn engine(codec: Codec) -> Option<(VideoCodec, payload::Codec)> {
 struct Stream {
     codec: Codec,
     encoding: u8,
+    /// Changes where the sender began afresh.
+    ssrc: u32,
     buffer: VideoBuffer,
     decoder: Box<dyn VideoDecoder>,
 }
@@ -54,11 +57,12 @@ impl Source {
             let Some((engine, format)) = engine(packet.codec) else { return };
             let decoder = video_decoder(engine, Limits::default()).ok();
             let Some((decoder, buffer)) = decoder.zip(VideoBuffer::new(format)) else { return };
-            self.stream = Some(Stream { codec: packet.codec, encoding: packet.encoding, buffer, decoder });
+            let (codec, encoding, ssrc) = (packet.codec, packet.encoding, header.ssrc);
+            self.stream = Some(Stream { codec, encoding, ssrc, buffer, decoder });
         }
         let Some(stream) = &mut self.stream else { return };
-        if stream.encoding != packet.encoding {
-            stream.encoding = packet.encoding;
+        if (stream.encoding, stream.ssrc) != (packet.encoding, header.ssrc) {
+            (stream.encoding, stream.ssrc) = (packet.encoding, header.ssrc);
             stream.buffer.reset();
         }
         stream.buffer.insert(&VideoPacket {

@@ -129,7 +129,7 @@ impl Sound {
                 self.speakers.len() - 1
             }
         };
-        self.speakers[at].voice.packet(codec, clock, header.timestamp, payload, arrival);
+        self.speakers[at].voice.packet(codec, clock, header, payload, arrival);
         true
     }
 

@@ -9,6 +9,7 @@ use plenum_contract::Codec;
 use plenum_engines::{AudioCodec, AudioDecoder, audio_decoder};
 use plenum_kernels::{Kernels, Rate, Resampler};
 use plenum_wire::payload::red;
+use plenum_wire::rtp;
 
 /// Samples of 20 ms at 48 kHz: what the mix goes by.
 pub const FRAME: usize = 960;
@@ -29,6 +30,7 @@ pub fn engine(codec: Codec) -> Option<AudioCodec> {
         Codec::Opus | Codec::Red => AudioCodec::Opus,
         Codec::Pcmu => AudioCodec::Pcmu,
         Codec::Pcma => AudioCodec::Pcma,
+        Codec::G722 => AudioCodec::G722,
         _ => return None,
     })
 }
@@ -41,6 +43,7 @@ pub struct Voice {
     decoder: Box<dyn AudioDecoder>,
     resampler: Option<Resampler>,
     clock: u32,
+    ssrc: Option<u32>,
     /// Decoded, at 48 kHz, not yet played.
     ready: Vec<i16>,
     decoded: Vec<i16>,
@@ -55,15 +58,19 @@ impl Voice {
             (decoder.rate() != Rate::Hz48000).then(|| Resampler::new(kernels, decoder.rate(), Rate::Hz48000));
         let buffer = AudioBuffer::new(clock);
         let (ready, decoded) = (Vec::with_capacity(MOST), vec![0; LONGEST]);
-        Some(Voice { kernels, codec, buffer, decoder, resampler, clock: clock.max(1000), ready, decoded })
+        Some(Voice { kernels, codec, buffer, decoder, resampler, clock: clock.max(1000), ssrc: None, ready, decoded })
     }
 
-    /// A packet arrived; one of another codec makes another voice of it.
-    pub fn packet(&mut self, codec: Codec, clock: u32, timestamp: u32, payload: &[u8], arrival: u64) {
+    /// A packet arrived; one of another codec makes another voice of it, one of another SSRC starts the buffer anew.
+    pub fn packet(&mut self, codec: Codec, clock: u32, header: &rtp::Header, payload: &[u8], arrival: u64) {
+        let timestamp = header.timestamp;
         let Some(wanted) = engine(codec) else { return };
         if wanted != self.codec || clock.max(1000) != self.clock {
             let Some(other) = Voice::new(self.kernels, codec, clock) else { return };
             *self = other;
+        }
+        if self.ssrc.replace(header.ssrc).is_some_and(|before| before != header.ssrc) {
+            self.buffer.restart();
         }
         if codec != Codec::Red {
             return self.buffer.insert(timestamp, payload, arrival, false);

@@ -1,8 +1,8 @@
 //! Who is seen where and who is heard, in whole conferences.
 
 use crate::hall::{CONFERENCE, Camera, Hall, colour, feed, header, hum, p, scene};
-use crate::world::MS;
-use plenum_contract::{Codec, FeedKind, MemberPicture, MixOutput, MixPacket, PresentationPlace, ToMix};
+use crate::world::{MS, random};
+use plenum_contract::{Codec, Feed, FeedKind, FromMix, MemberPicture, MixOutput, MixPacket, PresentationPlace, ToMix};
 use plenum_packet::Time;
 
 /// The middle of the main tile of 1:7, and of its small tiles, in 1024ths.
@@ -160,6 +160,57 @@ fn size_codec_and_encoding_change_in_mid_stream() {
         hall.run(900);
         assert_eq!(who(&hall, 0, Codec::Vp8, (512, 512)), Some(shade), "{codec:?} {size:?}");
     }
+}
+
+/// The payloads of an AV1 temporal unit (AOMedia's RTP format, section 4.4): each OBU without its size, in as many fragments as it takes.
+fn av1_payloads(mut unit: &[u8], new_sequence: bool) -> Vec<Vec<u8>> {
+    let mut payloads = Vec::new();
+    while !unit.is_empty() {
+        assert_eq!(unit[0] & 0x06, 0x02, "an OBU with its size and without extension");
+        let bytes = 1 + unit[1..].iter().position(|b| b & 0x80 == 0).expect("an end of the size") + 1;
+        let size = (1..bytes).map(|i| usize::from(unit[i] & 0x7f) << (7 * (i - 1))).sum::<usize>();
+        let obu = [&[unit[0] & !0x02][..], &unit[bytes..bytes + size]].concat();
+        // Temporal delimiters are not sent.
+        let parts = if unit[0] >> 3 == 2 { 0 } else { obu.len().div_ceil(1000) };
+        for (n, part) in obu.chunks(1000).take(parts).enumerate() {
+            let (z, y) = (if n > 0 { 0x80 } else { 0 }, if n + 1 < parts { 0x40 } else { 0 });
+            let first = if new_sequence && payloads.is_empty() { 0x08 } else { 0 };
+            payloads.push([&[z | y | 0x10 | first][..], part].concat());
+        }
+        unit = &unit[bytes + size..];
+    }
+    payloads
+}
+
+#[test]
+fn av1_is_decoded_from_its_packets() {
+    const IVF: &[u8] = include_bytes!("../../../../codecs/engines/tests/vectors/av1.ivf");
+    let mut hall = hall("1:0", SMALL, 1);
+    hall.guests.get_mut(&1).unwrap().camera = None;
+    hall.watch(0, Codec::Vp8, 0);
+    hall.run(200);
+    let shades = |hall: &Hall| (40..120).map(|x| hall.watcher(0, Codec::Vp8).at(2 * x, 60)).collect::<Vec<_>>();
+    let before = shades(&hall);
+    let (mut rest, mut sequence) = (&IVF[32..], 0);
+    while rest.len() > 12 {
+        let len = u32::from_le_bytes([rest[0], rest[1], rest[2], rest[3]]) as usize;
+        let payloads = av1_payloads(&rest[12..12 + len], sequence == 0);
+        rest = &rest[12 + len..];
+        let timestamp = (hall.now * 9 / 100_000) as u32;
+        for (n, payload) in payloads.iter().enumerate() {
+            let rtp = [&header(sequence, timestamp, n + 1 == payloads.len())[..], payload].concat();
+            sequence += 1;
+            let (conference, feed, arrival, rtp) = (CONFERENCE, feed(1, FeedKind::Camera), hall.now, &rtp[..]);
+            let (encoding, codec, clock, level) = (0, Codec::Av1, 90_000, None);
+            let packet = MixPacket { conference, feed, encoding, codec, clock, arrival, level, rtp };
+            hall.room.handle(Time(hall.now), ToMix::Packet(packet));
+        }
+        hall.run(35);
+    }
+    hall.run(100);
+    assert!(sequence > 10, "the key frame took several packets");
+    assert_ne!(shades(&hall), before, "the scene, and no avatar");
+    assert_eq!(hall.key_frames.len(), 1, "only the first, when the source is new");
 }
 
 #[test]
@@ -342,4 +393,58 @@ fn an_output_costs_nothing_when_nobody_needs_it_and_a_new_viewer_gets_a_key_fram
     assert!(!hall.room.need(MixOutput::Video { scene: 9, codec: Codec::Vp8, rung: 0 }, 0), "no such scene");
     assert!(!hall.room.need(MixOutput::Video { scene: 0, codec: Codec::Vp8, rung: 1 }, 0), "no such rung");
     assert!(!hall.room.need(MixOutput::Video { scene: 0, codec: Codec::H265, rung: 0 }, 0), "no such encoder");
+}
+
+#[test]
+fn whatever_is_said_in_whatever_order_the_room_stays_whole() {
+    fn can_be_sent<T: Send>(_: &T) {}
+    let mut hall = hall("1:7", (128, 96), 3);
+    can_be_sent(&hall.room);
+    let (mut state, all) = (7, [Codec::Vp8, Codec::H264, Codec::Opus, Codec::Pcmu, Codec::Av1, Codec::G722]);
+    let mut said = 0;
+    for _ in 0..800 {
+        let mut dice = |sides: u64| random(&mut state) % sides;
+        let (conference, participant, codec) = (CONFERENCE, p(dice(6)), all[dice(6) as usize]);
+        let kind = [FeedKind::Audio, FeedKind::Camera, FeedKind::Presentation][dice(3) as usize];
+        let feed = Feed { participant, kind };
+        let output = if dice(2) == 0 {
+            MixOutput::Audio { codec, without: Some(participant).filter(|_| dice(2) == 0) }
+        } else {
+            MixOutput::Video { scene: dice(3) as u16, codec, rung: dice(3) as u8 }
+        };
+        let message = match dice(8) {
+            0 => {
+                let mut spec = hall.spec.clone();
+                spec.members.truncate(dice(4) as usize);
+                spec.presenter = Some(participant);
+                (spec.fps, spec.loudest) = (dice(256) as u8, dice(256) as u8);
+                let layout = ["1:33", "25:0", "", "onePlusN", "2:21"][dice(5) as usize];
+                spec.scenes =
+                    (0..dice(3) as u16).map(|id| scene(id, layout, dice(200) as u16, dice(200) as u16)).collect();
+                ToMix::Spec(spec)
+            }
+            1 => ToMix::Speakers {
+                conference,
+                order: vec![participant, participant, p(99)],
+                loudest: vec![p(98), participant],
+            },
+            2 => ToMix::Report { conference, feed, encoding: 0, ntp: dice(u64::MAX), rtp: dice(u64::MAX) as u32 },
+            3 => ToMix::Gone { conference, feed },
+            4 => ToMix::Unneeded { conference, output },
+            5 => ToMix::KeyFrame { conference, output },
+            6 => ToMix::Need { conference, output, bitrate: dice(1 << 32) as u32 },
+            _ => ToMix::Need { conference: plenum_contract::ConferenceKey(1), output, bitrate: 0 },
+        };
+        hall.room.handle(Time(hall.now), message);
+        hall.now += dice(40) * MS;
+        let now = Time(hall.now);
+        hall.room.tick(now, &mut |message: FromMix<'_>| {
+            said += 1;
+            if let FromMix::Packet { rtp, captured, .. } = message {
+                assert!(rtp.len() <= 1200 && captured <= now.nanos());
+            }
+        });
+        assert!(hall.room.deadline() > now || hall.room.deadline() == Time::ZERO);
+    }
+    assert!(said > 200, "{said}");
 }

@@ -98,18 +98,23 @@ fn everybody_hears_the_others_and_nobody_hears_themselves() {
 }
 
 #[test]
-fn phones_with_g711_and_browsers_with_opus_hear_each_other() {
+fn phones_with_g711_and_g722_and_browsers_with_opus_hear_each_other() {
     let mut hall = Line::new();
     hall.speaker(1, Codec::Pcmu, 440.0, (0, 0));
     hall.speaker(2, Codec::Opus, 1000.0, (0, 0));
     hall.speaker(3, Codec::Pcma, 1700.0, (0, 0));
     hall.listen(Codec::Pcmu, Some(1));
     hall.listen(Codec::Opus, Some(2));
+    hall.speaker(4, Codec::G722, 2600.0, (0, 0));
+    hall.listen(Codec::G722, Some(4));
     hall.run(1000);
     let (phone, browser) = (hall.ear(Codec::Pcmu, Some(1)), hall.ear(Codec::Opus, Some(2)));
     assert!(phone.amplitude(1000.0, 400) > 5000.0 && phone.amplitude(440.0, 400) < 60.0);
     assert!(browser.amplitude(440.0, 400) > 5000.0 && browser.amplitude(1000.0, 400) < 60.0);
-    assert!(browser.amplitude(1700.0, 400) > 5000.0);
+    assert!(browser.amplitude(1700.0, 400) > 5000.0 && browser.amplitude(2600.0, 400) > 5000.0);
+    let wide = hall.ear(Codec::G722, Some(4));
+    assert!(wide.amplitude(1000.0, 400) > 5000.0 && wide.amplitude(2600.0, 400) < 60.0);
+    assert_eq!(wide.heard.len(), 16_000);
     assert_eq!(phone.heard.len(), 8000, "20 ms of 8 kHz each");
 }
 
@@ -246,5 +251,5 @@ fn volume_automatic_gain_and_the_limit_of_voices() {
     let header = rtp::parse(&bytes).unwrap();
     let taken = (0..40).filter(|n| hall.sound.packet(p(100 + n), Codec::Pcma, 8000, &header, &[0; 160], 0)).count();
     assert_eq!(taken + 1, MAX_VOICES);
-    assert!(!hall.sound.packet(p(1000), Codec::G722, 8000, &header, &[0; 160], 0), "no decoder, no voice");
+    assert!(!hall.sound.packet(p(1000), Codec::TelephoneEvent, 8000, &header, &[0; 160], 0), "no decoder, no voice");
 }

@@ -23,6 +23,7 @@ fn engine(codec: Codec) -> AudioCodec {
         Codec::Opus => AudioCodec::Opus,
         Codec::Pcmu => AudioCodec::Pcmu,
         Codec::Pcma => AudioCodec::Pcma,
+        Codec::G722 => AudioCodec::G722,
         other => panic!("no engine for {other:?}"),
     }
 }
