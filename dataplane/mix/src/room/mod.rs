@@ -117,6 +117,11 @@ impl Members<'_> {
         self.people.get(&key)
     }
 
+    /// Whether there is one member, whatever is shown of them, and no more.
+    fn is_one(&self) -> bool {
+        self.people.len() == 1
+    }
+
     fn presenter(&self) -> Option<ParticipantKey> {
         self.presenter.filter(|key| self.people.contains_key(key))
     }

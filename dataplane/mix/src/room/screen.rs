@@ -179,8 +179,11 @@ impl Screen {
         members: &Members<'_>,
         order: &[ParticipantKey],
     ) -> Option<FromMix<'static>> {
+        // Who is alone sees the holding picture and not themselves.
+        let alone = members.is_one();
         let visible = |key: &ParticipantKey| {
-            Some(*key) != self.spec.without
+            !alone
+                && Some(*key) != self.spec.without
                 && members.get(*key).is_some_and(|m| m.member.shown != MemberPicture::Nothing)
         };
         let mut first: Vec<ParticipantKey> = Vec::new();

@@ -264,11 +264,13 @@ fn member(n: u64) -> MixMember {
 
 impl Hall {
     pub(crate) fn new(scenes: Vec<SceneSpec>) -> Hall {
+        // Who watches is a member too, and is not shown.
+        let viewer = MixMember { shown: MemberPicture::Nothing, heard: false, ..member(50) };
         let spec = MixSpec {
             conference: CONFERENCE,
             revision: 1,
             scenes,
-            members: vec![],
+            members: vec![viewer],
             presenter: None,
             loudest: 3,
             fps: 30,
@@ -304,7 +306,7 @@ impl Hall {
             Guest { camera, screen: None, microphone, speaking: false, mangled: None, networks, sequence: 0 },
         );
         self.stage.set_member(p(n), Flags { audio: true, video: true, ..Flags::default() });
-        self.spec.members.push(member(n));
+        self.spec.members.insert(self.spec.members.len() - 1, member(n));
         self.apply();
     }
 

@@ -162,6 +162,22 @@ fn size_codec_and_encoding_change_in_mid_stream() {
     }
 }
 
+#[test]
+fn who_is_alone_sees_the_holding_picture_until_somebody_comes() {
+    let mut hall = hall("1:7", SMALL, 1);
+    let viewer = hall.spec.members.pop().expect("the viewer");
+    hall.apply();
+    hall.watch(0, Codec::Vp8, 0);
+    hall.run(500);
+    assert_eq!(who(&hall, 0, Codec::Vp8, MAIN), None);
+    assert!(hall.wanted.is_empty());
+    hall.spec.members.push(viewer);
+    hall.apply();
+    hall.join(2, Codec::Vp8);
+    hall.run(700);
+    assert_eq!([MAIN, small(0)].map(|at| who(&hall, 0, Codec::Vp8, at)), [Some(1), Some(2)]);
+}
+
 /// The payloads of an AV1 temporal unit (AOMedia's RTP format, section 4.4): each OBU without its size, in as many fragments as it takes.
 fn av1_payloads(mut unit: &[u8], new_sequence: bool) -> Vec<Vec<u8>> {
     let mut payloads = Vec::new();
