@@ -362,6 +362,7 @@ impl Control {
                     self.log.debug(About::leg(leg), || format!("refused: {reason}"));
                     self.emit(Message::Refused { index: u64::MAX, reason, leg: leg.filter(|_| revision.is_some()) });
                 }
+                ToControl::MixerCut(serial) => self.mixers.cut(serial, &self.log),
                 ToControl::Snapshot { round, part } if round == self.round => self.add_part(part),
                 ToControl::Snapshot { .. } => {}
                 ToControl::Metrics { shard, metrics, bandwidth } => self.add_metrics(shard, metrics, bandwidth),

@@ -49,7 +49,7 @@ impl EventLoop {
             })?;
             let now = woke.unwrap_or_else(now);
             let finish = self.take_commands(now);
-            self.hear_mixer(now, now < deadline);
+            self.hear_mixer(now, woke.is_none() && now < deadline);
             self.shard.tick(now, &mut self.pool, &mut tx);
             self.shard.submitted(self::now());
             self.io.transmit(&mut self.pool, &mut tx)?;
@@ -125,7 +125,7 @@ impl EventLoop {
         let Some(mixer) = &mut self.mixer else { return };
         let (shard, pool) = (&mut self.shard, &mut self.pool);
         if !mixer.hear(early, &mut |record| shard.handle_mixer(now, pool, record)) {
-            self.set_mixer(now, None);
+            self.cut_mixer(now);
         }
     }
 
@@ -133,8 +133,17 @@ impl EventLoop {
     fn tell_mixer(&mut self, now: Time) {
         let Some(mixer) = &mut self.mixer else { return };
         self.shard.drain_mixer(|record, packet| mixer.write(record, packet));
-        if !mixer.flush() {
-            self.set_mixer(now, None);
+        if !mixer.flush(now) {
+            self.cut_mixer(now);
+        }
+    }
+
+    /// The link is of no use any more: the whole mixer is to begin anew.
+    fn cut_mixer(&mut self, now: Time) {
+        let serial = self.mixer.as_ref().map(|mixer| mixer.serial);
+        self.set_mixer(now, None);
+        if let Some(serial) = serial {
+            self.end.report(ToControl::MixerCut(serial));
         }
     }
 

@@ -6,8 +6,10 @@
 
 use crate::log::{About, Log};
 use crate::shards::{Order, Shards};
+use core::time::Duration;
 use plenum_contract::record::Greeting;
 use plenum_host::{Bell, Refused, RingReader, RingWriter, ring_file, send_descriptors};
+use plenum_packet::Time;
 use std::io::{self, Read};
 use std::os::fd::{AsFd, AsRawFd, RawFd};
 use std::os::unix::net::{UnixListener, UnixStream};
@@ -16,6 +18,9 @@ use std::os::unix::net::{UnixListener, UnixStream};
 const TO_MIXER: usize = 4 << 20;
 /// Bytes of a ring from the mixer.
 const FROM_MIXER: usize = 2 << 20;
+/// A mixer that reads nothing for so long although something waits hangs. Shorter: one that is starved on a busy machine is taken
+/// for it. Longer: mixed legs look at a frozen picture.
+const HANGS: Duration = Duration::from_secs(5);
 /// Records that are taken in one turn; what is left is taken in the next, which follows at once.
 const MAX_RECORDS: usize = 1024;
 
@@ -24,17 +29,28 @@ const MAX_RECORDS: usize = 1024;
 pub(crate) struct Mixers {
     listener: Option<UnixListener>,
     connection: Option<UnixStream>,
+    /// Number of that mixer.
+    serial: u64,
 }
 
 impl Mixers {
     pub(crate) fn new(listener: Option<UnixListener>) -> Mixers {
-        Mixers { listener, connection: None }
+        Mixers { listener, connection: None, serial: 0 }
     }
 
     /// What is to be waited for.
     pub(crate) fn descriptors(&self) -> impl Iterator<Item = RawFd> + '_ {
         let listener = self.listener.iter().map(AsRawFd::as_raw_fd);
         listener.chain(self.connection.iter().map(AsRawFd::as_raw_fd))
+    }
+
+    /// A shard cut its link to the mixer of this number: if it is still there, it is to begin anew.
+    pub(crate) fn cut(&mut self, serial: u64, log: &Log) {
+        if let Some(stream) = self.connection.as_ref().filter(|_| serial == self.serial) {
+            log.warn(About::PROGRAM, || "a shard cut the mixer off: it hangs, or broke the rules of a ring".into());
+            // Seen as the end by the mixer, and by us in the next turn.
+            let _ = stream.shutdown(std::net::Shutdown::Both);
+        }
     }
 
     /// Notices a mixer that went, and gives rings to one that came.
@@ -53,13 +69,13 @@ impl Mixers {
                     continue;
                 }
             }
-            match greet(&stream, count) {
+            match greet(&stream, count, self.serial + 1) {
                 Ok(links) => {
                     log.info(About::PROGRAM, || "a mixer is here".into());
                     for (shard, link) in (0..).zip(links) {
                         shards.send(shard, Order::Mixer(Some(Box::new(link))));
                     }
-                    self.connection = Some(stream);
+                    (self.connection, self.serial) = (Some(stream), self.serial + 1);
                 }
                 Err(e) => log.error(About::PROGRAM, || format!("a mixer got no rings: {e}")),
             }
@@ -73,7 +89,7 @@ fn ended(stream: &mut UnixStream) -> bool {
 }
 
 /// Makes rings for every shard and passes them on.
-fn greet(stream: &UnixStream, shards: u16) -> io::Result<Vec<MixerLink>> {
+fn greet(stream: &UnixStream, shards: u16, serial: u64) -> io::Result<Vec<MixerLink>> {
     stream.set_nonblocking(true)?;
     (0..shards)
         .map(|shard| {
@@ -81,13 +97,15 @@ fn greet(stream: &UnixStream, shards: u16) -> io::Result<Vec<MixerLink>> {
             let (bell, theirs) = Bell::pair()?;
             let bytes = Greeting { shard, shards }.bytes();
             send_descriptors(stream.as_fd(), &bytes, &[to.as_fd(), from.as_fd(), theirs.descriptor()])?;
-            Ok(MixerLink::new(RingWriter::new(&to)?, RingReader::new(&from)?, bell))
+            Ok(MixerLink::new(RingWriter::new(&to)?, RingReader::new(&from)?, bell, serial))
         })
         .collect()
 }
 
 /// A shard's end of the rings.
 pub(crate) struct MixerLink {
+    /// Number of the mixer at the other end.
+    pub(crate) serial: u64,
     to: RingWriter,
     from: RingReader,
     bell: Bell,
@@ -95,11 +113,13 @@ pub(crate) struct MixerLink {
     record: Vec<u8>,
     lost: u64,
     broken: bool,
+    /// What the mixer had read when that was last news, and when.
+    taken: (u64, Time),
 }
 
 impl MixerLink {
-    pub(crate) fn new(to: RingWriter, from: RingReader, bell: Bell) -> MixerLink {
-        MixerLink { to, from, bell, record: Vec::new(), lost: 0, broken: false }
+    pub(crate) fn new(to: RingWriter, from: RingReader, bell: Bell, serial: u64) -> MixerLink {
+        MixerLink { serial, to, from, bell, record: Vec::new(), lost: 0, broken: false, taken: (0, Time::ZERO) }
     }
 
     /// What becomes readable when the mixer wrote, or ended.
@@ -143,11 +163,15 @@ impl MixerLink {
     }
 
     /// Shows the mixer what was written; false when the link is of no use any more.
-    pub(crate) fn flush(&mut self) -> bool {
+    pub(crate) fn flush(&mut self, now: Time) -> bool {
         if self.to.publish() {
             self.bell.ring();
         }
-        !self.broken
+        let Ok((taken, waiting)) = self.to.taken() else { return false };
+        if taken != self.taken.0 || waiting == 0 || self.taken.1 == Time::ZERO {
+            self.taken = (taken, now);
+        }
+        !self.broken && now.since(self.taken.1) < HANGS
     }
 }
 
@@ -161,7 +185,7 @@ mod tests {
     fn link(to_size: usize) -> (MixerLink, RingReader, RingWriter, Bell) {
         let (to, from) = (ring_file("to", to_size).unwrap(), ring_file("from", 8192).unwrap());
         let (ours, theirs) = Bell::pair().unwrap();
-        let link = MixerLink::new(RingWriter::new(&to).unwrap(), RingReader::new(&from).unwrap(), ours);
+        let link = MixerLink::new(RingWriter::new(&to).unwrap(), RingReader::new(&from).unwrap(), ours, 1);
         (link, RingReader::new(&to).unwrap(), RingWriter::new(&from).unwrap(), theirs)
     }
 
@@ -169,7 +193,7 @@ mod tests {
     fn records_go_both_ways() {
         let (mut link, mut reader, mut writer, bell) = link(8192);
         link.write(b"hello", false);
-        assert!(link.flush());
+        assert!(link.flush(Time::from_millis(1)));
         let mut record = Vec::new();
         assert!(reader.read(&mut record).unwrap());
         assert_eq!(record, b"hello");
@@ -190,11 +214,11 @@ mod tests {
             link.write(&[7; 1000], true);
         }
         assert_eq!(link.lost(), 7);
-        assert!(link.flush(), "packets may be lost");
+        assert!(link.flush(Time::from_millis(1)), "packets may be lost");
         link.write(&[7; 500], false);
-        assert!(link.flush(), "room was left for it");
+        assert!(link.flush(Time::from_millis(1)), "room was left for it");
         link.write(&[7; 600], false);
-        assert!(!link.flush());
+        assert!(!link.flush(Time::from_millis(1)));
     }
 
     #[test]
@@ -206,9 +230,24 @@ mod tests {
     }
 
     #[test]
+    fn a_mixer_that_reads_nothing_for_five_seconds_is_cut_off() {
+        let (mut link, mut reader, _writer, _bell) = link(8192);
+        let mut record = Vec::new();
+        for second in 1..60 {
+            link.write(b"news", false);
+            assert!(link.flush(Time::from_millis(1000 * second)), "it reads");
+            assert!(reader.read(&mut record).unwrap());
+        }
+        assert!(link.flush(Time::from_millis(600_000)), "nothing waits for it");
+        link.write(b"news", false);
+        assert!(link.flush(Time::from_millis(604_900)));
+        assert!(!link.flush(Time::from_millis(605_100)));
+    }
+
+    #[test]
     fn a_greeting_brings_the_rings_of_every_shard() {
         let (ours, theirs) = UnixStream::pair().unwrap();
-        let links = greet(&ours, 3).unwrap();
+        let links = greet(&ours, 3, 1).unwrap();
         assert_eq!(links.len(), 3);
         for (shard, mut link) in (0..).zip(links) {
             let mut bytes = [0; Greeting::LEN];
@@ -217,7 +256,7 @@ mod tests {
             let [to, from, bell] = passed.try_into().unwrap();
             let mut reader = RingReader::new(&File::from(to)).unwrap();
             link.write(&[shard as u8], false);
-            assert!(link.flush());
+            assert!(link.flush(Time::from_millis(1)));
             let mut record = Vec::new();
             assert!(reader.read(&mut record).unwrap());
             assert_eq!(record, [shard as u8]);

@@ -47,6 +47,8 @@ pub(crate) enum ToControl {
         /// Why.
         reason: String,
     },
+    /// The shard cut its link to the mixer of this number.
+    MixerCut(u64),
     /// The shard's part of a snapshot.
     Snapshot {
         /// As in [`Order::Snapshot`].

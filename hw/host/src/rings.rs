@@ -171,6 +171,15 @@ impl RingWriter {
         Ok(self.capacity() - used as usize)
     }
 
+    /// Bytes that the reader has taken since the beginning, and how many wait for it.
+    ///
+    /// # Errors
+    /// As [`RingWriter::free`].
+    pub fn taken(&self) -> Result<(u64, usize), Corrupt> {
+        let waiting = self.capacity() - self.free()?;
+        Ok((self.written - waiting as u64, waiting))
+    }
+
     /// Writes a record, when after it at least `spare` bytes stay free. The reader sees it after [`RingWriter::publish`].
     ///
     /// # Errors
