@@ -2,12 +2,13 @@
 //!
 //! Frames follow each other without a gap in sequence numbers, from a key frame on. A gap is waited for as long as the packets of this stream have
 //! needed ([`Lateness`]); then the frame is given up, and nothing is handed out before the next key frame, which is to be asked for. An encoding
-//! or a source that changes shows as numbers that jump, and starts anew. Packets without payload (probes) fill their numbers.
+//! or a source that changes shows as numbers that jump, and starts anew. Packets without payload (probes) fill their numbers; where they
+//! do not come at all, consecutive picture ids (VP8, VP9) say that nothing is missing.
 
 use super::{Lateness, MS, media_time};
 use plenum_packet::Time;
 use plenum_wire::payload::unpack::Unpacker;
-use plenum_wire::payload::{Codec, inspect};
+use plenum_wire::payload::{Codec, PictureId, inspect};
 use plenum_wire::seq::{nearest, nearest_timestamp};
 
 /// Packets kept, by their sequence number. A key frame of 1 MB fits; more cannot be waited for.
@@ -59,6 +60,8 @@ struct Slot {
     arrival: u64,
     marker: bool,
     key: bool,
+    /// Where a frame begins: its picture id.
+    picture: Option<PictureId>,
     payload: Vec<u8>,
 }
 
@@ -73,6 +76,8 @@ pub struct VideoBuffer {
     newest: Option<(u64, u64)>,
     /// The number that the next frame starts with; `None` until a key frame.
     next: Option<u64>,
+    /// The picture id of the frame that was handed out last.
+    picture: Option<PictureId>,
     /// A number behind which nothing is looked at any more.
     floor: u64,
     late: Lateness,
@@ -100,6 +105,7 @@ impl VideoBuffer {
             unit: Vec::new(),
             newest: None,
             next: None,
+            picture: None,
             floor: 0,
             late: Lateness::default(),
             strays: 0,
@@ -142,7 +148,9 @@ impl VideoBuffer {
         slot.timestamp = timestamp;
         slot.arrival = packet.arrival.nanos();
         slot.marker = packet.marker;
+        let begins = info.ok().filter(|info| info.start_of_frame && info.spatial == 0);
         slot.key = info.is_ok_and(|info| info.key_frame);
+        slot.picture = begins.and_then(|info| info.picture_id);
         slot.payload.clear();
         slot.payload.extend_from_slice(packet.payload);
     }
@@ -151,6 +159,7 @@ impl VideoBuffer {
     pub fn next(&mut self, now: Time, due: impl Fn(u64) -> Time) -> Option<Frame<'_>> {
         loop {
             let start = self.next.or_else(|| self.find_key(self.floor))?;
+            let start = self.following(start).unwrap_or(start);
             self.next = Some(start);
             match self.scan(start) {
                 Scan::Open => return None,
@@ -171,6 +180,7 @@ impl VideoBuffer {
                     if due(timestamp) > now {
                         return None;
                     }
+                    self.picture = self.slot(start).and_then(|slot| slot.picture);
                     self.next = Some(end + 1);
                     self.floor = end + 1;
                     match self.put_together(start, end) {
@@ -235,12 +245,24 @@ impl VideoBuffer {
         for slot in &mut self.slots {
             slot.sequence = None;
         }
-        (self.newest, self.next, self.floor, self.strays) = (None, None, 0, 0);
+        (self.newest, self.next, self.picture, self.floor, self.strays) = (None, None, None, 0, 0);
         self.late.reset();
     }
 
     fn slot(&self, sequence: u64) -> Option<&Slot> {
         Some(&self.slots[sequence as usize % CAPACITY]).filter(|s| s.sequence == Some(sequence))
+    }
+
+    /// Where nothing came with the number `start`: the number that the next frame starts with after all, when its picture id follows the last one's.
+    fn following(&self, start: u64) -> Option<u64> {
+        let (last, (newest, _)) = (self.picture?, self.newest?);
+        if self.slot(start).is_some() {
+            return None;
+        }
+        let sequence = (start..=newest).find(|s| self.slot(*s).is_some())?;
+        let picture = self.slot(sequence)?.picture?;
+        let wrap = if last.wide { 0x7fff } else { 0x7f };
+        (picture == PictureId { value: (last.value + 1) & wrap, ..last }).then_some(sequence)
     }
 
     /// Where the frame that starts at `start` ends.
@@ -427,6 +449,24 @@ mod tests {
         line.send(&[(1, 0, false, vec![]), (2, 0, false, vec![])]);
         line.send(&frame(1, 3, 1, false));
         assert_eq!(line.take(), [0, 1]);
+    }
+
+    #[test]
+    fn probes_that_are_left_out_are_no_gap_when_the_picture_ids_follow_each_other() {
+        let mut line = Line::new();
+        let numbered = |n: u16, sequence: u16, id: u8, key: bool| {
+            let mut packets = frame(n, sequence, 1, key);
+            packets[0].3.splice(0..1, [0x90, 0x80, id]);
+            packets
+        };
+        line.send(&numbered(0, 0, 0x7f, true));
+        line.send(&numbered(1, 3, 0x00, false));
+        assert_eq!(line.take(), [0, 1], "the numbers 1 and 2 were probes");
+        line.send(&numbered(2, 6, 0x02, false));
+        assert!(line.take().is_empty(), "picture 1 is missing");
+        line.send(&numbered(3, 4, 0x01, false));
+        assert_eq!(line.take(), [3, 2]);
+        assert_eq!(line.buffer.dropped(), 0);
     }
 
     #[test]

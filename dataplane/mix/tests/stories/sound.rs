@@ -124,7 +124,7 @@ fn five_percent_of_loss_and_jitter_leave_no_holes() {
         let mut hall = Line::new();
         hall.speaker(1, Codec::Opus, 440.0, (loss, jitter));
         hall.listen(Codec::Opus, None);
-        hall.run(9_000);
+        hall.run(7_500);
         let ear = hall.ear(Codec::Opus, None);
         let (share, hole) = (ear.share(440.0, 4000), ear.longest_hole(440.0, 4000));
         // What is concealed fades: a lost frame may count as a hole of its own length.
