@@ -109,7 +109,7 @@ async fn next(process: &MixerProcess, failures: usize) -> Option<Child> {
         .inspect_err(|error| tracing::error!(%error, binary = %process.binary.display(), "the mixer cannot be started"))
         .ok()?;
     if let Some(stderr) = child.stderr.take() {
-        tokio::spawn(lines::follow(stderr));
+        tokio::spawn(lines::follow_mixer(stderr));
     }
     let id = child.id().unwrap_or_default();
     tracing::info!(pid = id, binary = %process.binary.display(), "the mixer started");

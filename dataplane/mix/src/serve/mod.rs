@@ -42,7 +42,7 @@ pub(crate) fn run(args: &ServeArgs) -> Result<(), Box<dyn Error>> {
     }
     let loaded = fonts::load(fonts::DIRECTORIES);
     for package in &loaded.missing {
-        say(&format!("names may lack letters: {package} is not installed"));
+        say("warn", &format!("names may lack letters: {package} is not installed"));
     }
     let settings = RoomSettings::new(loaded.fonts);
     let (stream, links) = link::connect(&args.socket)?;
@@ -64,7 +64,7 @@ pub(crate) fn run(args: &ServeArgs) -> Result<(), Box<dyn Error>> {
     if args.confine {
         plenum_host::confine(Confine::Process)?;
     }
-    say(&format!("mixes for {count} shard(s), {}", if args.confine { "confined" } else { "not confined" }));
+    say("info", &format!("mixes for {count} shard(s), {}", if args.confine { "confined" } else { "not confined" }));
     for go in ready {
         let _ = go.send(());
     }
@@ -91,6 +91,6 @@ impl Drop for Ended {
 }
 
 /// A line for whoever started us, who may be gone.
-fn say(line: &str) {
-    let _ = writeln!(std::io::stderr(), "{line}");
+fn say(level: &str, line: &str) {
+    let _ = writeln!(std::io::stderr(), "{level}: {line}");
 }
