@@ -5,7 +5,7 @@
 #![forbid(unsafe_code)]
 
 use clap::{Parser, ValueEnum};
-use plenum_bench::{compose, events, fanout, micro, report::Report, rivals};
+use plenum_bench::{compose, events, fanout, micro, mixing, report::Report, rivals};
 use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
 use std::alloc::System;
 use std::path::PathBuf;
@@ -42,6 +42,8 @@ enum Chapter {
     Events,
     /// Layouts from pictures, beside libyuv, FFmpeg and GStreamer.
     Compose,
+    /// A whole room of the mixer: pictures, sound, and what each who receives them costs.
+    Mix,
     /// Everything.
     All,
 }
@@ -54,6 +56,7 @@ impl Chapter {
             Chapter::Peers => "peers",
             Chapter::Events => "events",
             Chapter::Compose => "compose",
+            Chapter::Mix => "mix",
             Chapter::All => "report",
         }
     }
@@ -80,6 +83,9 @@ fn main() -> ExitCode {
     }
     if options.chapter.includes(Chapter::Compose) {
         compose::run(&mut report, options.quick);
+    }
+    if options.chapter.includes(Chapter::Mix) {
+        mixing::run(&mut report, options.quick);
     }
     print!("{}", report.text());
     match report.write(&options.out, options.chapter.name()) {

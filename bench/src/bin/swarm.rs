@@ -52,6 +52,13 @@ struct Options {
     /// No pictures.
     #[arg(long)]
     no_video: bool,
+    /// What publishers send: stamped bytes, which peers count and no decoder understands, or painted pictures and tones, whose frames are
+    /// counted and whose delays are not.
+    #[arg(long, value_enum, default_value_t = Media::Stamped)]
+    media: Media,
+    /// Seconds that each publisher of a conference speaks in turn; without it the first one speaks all the time.
+    #[arg(long, value_parser = clap::value_parser!(u64).range(1..=3600))]
+    turns: Option<u64>,
     /// Whether publishers have a microphone.
     #[arg(long, default_value_t = true, action = clap::ArgAction::Set)]
     audio: bool,
@@ -102,6 +109,14 @@ enum Choice {
     Both,
 }
 
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Media {
+    /// Bytes of the size and shape of a browser's, with stamps.
+    Stamped,
+    /// Each publisher's own colour with its number in VP8, and its own tone in Opus.
+    Painted,
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Picture {
     width: u16,
@@ -140,6 +155,9 @@ fn main() -> ExitCode {
         seconds: options.seconds,
         camera: (!options.no_video).then_some(camera),
         audio: options.audio,
+        turns: options.turns.map(Duration::from_secs),
+        painted: options.media == Media::Painted,
+        stop: None,
         suite: options.suite.map(|s| match s {
             Profile::Gcm => Suite::AeadAes128Gcm,
             Profile::Cm => Suite::AesCm128HmacSha1_80,

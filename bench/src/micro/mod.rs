@@ -9,6 +9,7 @@ mod rewrite;
 mod whole;
 
 use crate::report::Report;
+pub(crate) use whole::spend;
 
 /// Runs all of them.
 pub fn run(report: &mut Report) {

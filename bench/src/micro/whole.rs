@@ -2,7 +2,7 @@
 //! feedback in it; how often memory is allocated on the way; how much memory a participant holds.
 
 use crate::allocations;
-use crate::lab::Lab;
+use crate::lab::{Lab, Spent};
 use crate::load::{self, Media};
 use crate::peer::{AudioConfig, Encoding, PeerConfig, Publish, Slots, VideoConfig};
 use crate::report::{Bound, Report};
@@ -27,7 +27,8 @@ pub(super) fn run(report: &mut Report) {
     memory(report);
 }
 
-fn fan_out(report: &mut Report, media: Media, receivers: u64, suite: Suite) {
+/// What a shard takes for one publisher and this many receivers.
+pub(crate) fn spend(media: Media, receivers: u64, suite: Suite) -> Spent {
     let mut lab = Lab::new(16_384);
     lab.add(load::publisher(1, Lab::path(1), media, suite));
     for n in 2..receivers + 2 {
@@ -38,7 +39,11 @@ fn fan_out(report: &mut Report, media: Media, receivers: u64, suite: Suite) {
     lab.run(WARM_UP);
     lab.reset();
     lab.run(MEASURED);
-    let spent = lab.spent;
+    lab.spent
+}
+
+fn fan_out(report: &mut Report, media: Media, receivers: u64, suite: Suite) {
+    let spent = spend(media, receivers, suite);
     let name = format!("1:{receivers} {}, {}", media.name(), load::suite_name(suite));
     let packets = spent.sent.max(1) as f64;
     let expected = spent.received * receivers;

@@ -350,7 +350,7 @@ impl Peer {
     fn repair(&mut self, now: Time, ssrc: u32, sequence: u16) {
         let Some(stream) = self.streams.iter().position(|s| s.ssrc == ssrc) else { return };
         if let Some((timestamp, marker, payload)) = self.streams[stream].repair(now, sequence) {
-            self.pacing.push(Waiting { stream, timestamp, marker, repairs: Some(sequence), payload });
+            self.pacing.push(Waiting { stream, timestamp, marker, stamped: false, repairs: Some(sequence), payload });
         }
     }
 
@@ -388,7 +388,9 @@ impl Peer {
             let media = (waiting.timestamp, waiting.marker);
             let packet = match waiting.repairs {
                 None => {
-                    super::video::stamp_sent(&mut waiting.payload, now);
+                    if waiting.stamped {
+                        super::video::stamp_sent(&mut waiting.payload, now);
+                    }
                     Some(stream.packet(now, &self.map, twcc, (media.0, media.1, None), waiting.payload))
                 }
                 Some(sequence) => stream.rtx_packet(now, &self.map, twcc, media, (sequence, &waiting.payload)),

@@ -1,8 +1,10 @@
 //! A microphone: 20 ms packets of the size of Opus at 32 kbit/s, with levels (RFC 6464), and with DTX while nobody speaks.
 
 use super::stamp::{LEN, Stamp};
+use crate::painted::Painting;
 use plenum_contract::TrackKey;
 use plenum_packet::Time;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Between two packets.
@@ -42,6 +44,8 @@ pub(crate) struct Microphone {
     pub(crate) speaking: bool,
     /// Whether it is on at all.
     pub(crate) on: bool,
+    /// What is really said.
+    pub(crate) painting: Option<Arc<Painting>>,
     next: Time,
     first: Time,
     timestamp: u32,
@@ -54,7 +58,17 @@ impl Microphone {
     pub(crate) fn new(config: AudioConfig, now: Time, random: u64) -> Microphone {
         let first = now + Duration::from_micros(random % EVERY.as_micros() as u64);
         let timestamp = random as u32;
-        Microphone { config, speaking: false, on: true, next: first, first, timestamp, count: 0, spoke: false }
+        Microphone {
+            config,
+            speaking: false,
+            on: true,
+            painting: None,
+            next: first,
+            first,
+            timestamp,
+            count: 0,
+            spoke: false,
+        }
     }
 
     pub(crate) fn poll_timeout(&self) -> Time {
@@ -82,7 +96,10 @@ impl Microphone {
                 timestamp: self.timestamp.wrapping_add((tick * 960) as u32),
                 marker,
                 level: self.config.levels.then_some(if self.speaking { 0x80 | LEVELS.0 } else { LEVELS.1 }),
-                payload: self.payload(now),
+                payload: match &self.painting {
+                    Some(painting) => painting.tape.packet(tick, self.speaking).to_vec(),
+                    None => self.payload(now),
+                },
             });
         }
         None

@@ -4,11 +4,13 @@
 //! kind and the peer shares lines; further slots have lines of their own.
 
 use super::{AudioConfig, VideoConfig};
+use crate::painted::Painting;
 use plenum_contract::spec::{CodecSpec, Fingerprint, IceSpec, MediaSpec, SlotSpec, SourceSpec, local_ufrag};
 use plenum_contract::{Codec, Extension, Kind, LegKey, ParticipantKey, SessionSpec};
 use plenum_packet::{Bitrate, Path};
 use plenum_srtp::Suite;
 use plenum_wire::ext;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Payload type of Opus.
@@ -106,6 +108,10 @@ pub struct PeerConfig {
     pub answered: Vec<Option<(u32, Option<u32>)>>,
     /// How often a key frame of every picture is asked for without need; `None`: only when a picture is stuck.
     pub asks_key_frames: Option<Duration>,
+    /// What its camera shows and its microphone says, instead of stamped bytes that no decoder understands.
+    pub painting: Option<Arc<Painting>>,
+    /// Whether what it receives bears stamps; without them packets and frames are counted, and nothing is known of their senders.
+    pub stamped: bool,
     /// What may leave at once after a pause, in time of the pacer's rate.
     pub burst: Duration,
     /// Everything random about it.
@@ -133,6 +139,8 @@ impl PeerConfig {
             signals_ssrcs: false,
             answered: Vec::new(),
             asks_key_frames: None,
+            painting: None,
+            stamped: true,
             burst: super::pacing::BURST,
             seed: leg,
         }

@@ -191,7 +191,9 @@ impl ForeignPeer {
         }
         self.studio.take_pictures(now, &mut self.pacing);
         while let Some(mut waiting) = self.pacing.pop(now) {
-            super::video::stamp_sent(&mut waiting.payload, now);
+            if waiting.stamped {
+                super::video::stamp_sent(&mut waiting.payload, now);
+            }
             let place = (waiting.timestamp, waiting.marker);
             self.write(now, waiting.stream, place, ExtensionValues::default(), waiting.payload);
         }

@@ -17,6 +17,8 @@ pub(crate) struct Waiting {
     pub(crate) stream: usize,
     pub(crate) timestamp: u32,
     pub(crate) marker: bool,
+    /// Whether its stamp is to say when it left.
+    pub(crate) stamped: bool,
     /// Set when it is a retransmission: of this sequence number.
     pub(crate) repairs: Option<u16>,
     pub(crate) payload: Vec<u8>,

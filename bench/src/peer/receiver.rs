@@ -38,7 +38,11 @@ impl Receiver {
         for (at, line) in config.lines().iter().enumerate() {
             let Some(index) = line.slot else { continue };
             let ssrcs = config.slot_ssrcs(at, line.kind);
-            let slot = Slot::new((&line.mid, line.kind, line.presentation, index), ssrcs, config.asks_key_frames);
+            let slot = Slot::new(
+                (&line.mid, line.kind, line.presentation, index),
+                ssrcs,
+                (config.asks_key_frames, config.stamped),
+            );
             by_ssrc.push((slot.ssrc, slots.len(), false));
             by_ssrc.extend(slot.rtx_ssrc.map(|ssrc| (ssrc, slots.len(), true)));
             slots.push(slot);

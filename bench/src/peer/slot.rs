@@ -7,6 +7,7 @@ use super::stats::{PeerStats, SlotStats, record};
 use super::{audio, video};
 use plenum_contract::Kind;
 use plenum_packet::Time;
+use plenum_wire::payload::vp8::Descriptor;
 use plenum_wire::rtcp::ReportBlock;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -26,6 +27,10 @@ pub(crate) struct Slot {
     pub(crate) repairs: bool,
     /// Whether key frames are asked for without need, and how often; and when next.
     asks_key_frames: Option<Duration>,
+    /// Whether payloads bear stamps.
+    stamped: bool,
+    /// RTP time of the newest frame without stamp.
+    begun: Option<u32>,
     next_asked: Time,
     frames: Frames,
     decoded: Vec<Stamp>,
@@ -46,7 +51,7 @@ impl Slot {
     pub(crate) fn new(
         (mid, kind, presentation, index): (&str, Kind, bool, u16),
         (ssrc, rtx_ssrc): (u32, Option<u32>),
-        asks_key_frames: Option<Duration>,
+        (asks_key_frames, stamped): (Option<Duration>, bool),
     ) -> Slot {
         let stats = SlotStats {
             mid: mid.to_owned(),
@@ -80,6 +85,8 @@ impl Slot {
             stats,
             repairs: true,
             asks_key_frames,
+            stamped,
+            begun: None,
             next_asked: Time::NEVER,
             frames: Frames::default(),
             decoded: Vec::new(),
@@ -124,9 +131,25 @@ impl Slot {
         if let (Some(every), Time::NEVER) = (self.asks_key_frames, self.next_asked) {
             self.next_asked = now + every;
         }
+        if !self.stamped {
+            return self.count(timestamp, payload);
+        }
         match self.is_video() {
             true => self.picture(now, timestamp, payload, repaired, peer),
             false => self.sound(now, payload, peer),
+        }
+    }
+
+    /// Counts what bears no stamp: packets of sound, and pictures by their first packets.
+    fn count(&mut self, timestamp: u32, payload: &[u8]) {
+        if !self.is_video() {
+            self.stats.frames += 1;
+            return;
+        }
+        let Some(picture) = Descriptor::parse(payload).ok().filter(Descriptor::starts_frame) else { return };
+        if self.begun.replace(timestamp) != Some(timestamp) {
+            self.stats.frames += 1;
+            self.stats.key_frames += u64::from(picture.is_key_frame(payload));
         }
     }
 

@@ -48,12 +48,16 @@ impl Studio {
             match publish {
                 Publish::Audio(audio) => {
                     stream(0, None, draw());
-                    microphones.push((first, Microphone::new(audio.clone(), now, draw())));
+                    let mut microphone = Microphone::new(audio.clone(), now, draw());
+                    microphone.painting.clone_from(&config.painting);
+                    microphones.push((first, microphone));
                 }
                 Publish::Video(video) => {
                     let rids = video.rids();
                     (0..video.encodings.len()).for_each(|e| stream(e as u8, rids.get(e).cloned(), draw()));
-                    cameras.push((first, Camera::new(video.clone(), now, draw())));
+                    let mut camera = Camera::new(video.clone(), now, draw());
+                    camera.show(config.painting.as_ref());
+                    cameras.push((first, camera));
                 }
             }
         }
@@ -93,10 +97,10 @@ impl Studio {
             camera.take(now, &mut self.frames);
             for frame in self.frames.drain(..) {
                 let stream = *first + usize::from(frame.encoding);
-                let last = frame.payloads.len() - 1;
+                let last = frame.payloads.len().saturating_sub(1);
                 for (part, payload) in frame.payloads.into_iter().enumerate() {
-                    let (timestamp, marker) = (frame.timestamp, part == last);
-                    pacing.push(Waiting { stream, timestamp, marker, repairs: None, payload });
+                    let (timestamp, marker, stamped) = (frame.timestamp, part == last, frame.stamped);
+                    pacing.push(Waiting { stream, timestamp, marker, stamped, repairs: None, payload });
                 }
             }
         }

@@ -4,8 +4,10 @@
 //! at the start and when it was asked for. The rate is fixed, or follows what congestion control says.
 
 use super::stamp::{LEN, Stamp};
+use crate::painted::{Painting, Player};
 use plenum_contract::TrackKey;
 use plenum_packet::{Bitrate, Time};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Largest payload: what libwebrtc makes with its usual extensions and RTX.
@@ -98,6 +100,8 @@ impl VideoConfig {
 pub(crate) struct Frame {
     pub(crate) encoding: u8,
     pub(crate) timestamp: u32,
+    /// Whether payloads bear stamps.
+    pub(crate) stamped: bool,
     pub(crate) payloads: Vec<Vec<u8>>,
 }
 
@@ -125,6 +129,8 @@ pub(crate) struct Camera {
     next: Time,
     timestamp: u32,
     encoders: Vec<Encoder>,
+    /// What is really shown, and where each encoding is in it.
+    painting: Option<(Arc<Painting>, Vec<Player>)>,
     random: u64,
 }
 
@@ -146,7 +152,17 @@ impl Camera {
             })
             .collect();
         let next = now + Duration::from_micros(random % interval);
-        Camera { config, on: true, next, timestamp: (random >> 16) as u32, encoders, random: random | 1 }
+        let timestamp = (random >> 16) as u32;
+        Camera { config, on: true, next, timestamp, encoders, painting: None, random: random | 1 }
+    }
+
+    /// Shows a painting instead of stamped bytes, when it has a reel for each encoding.
+    pub(crate) fn show(&mut self, painting: Option<&Arc<Painting>>) {
+        let fits = painting.filter(|painting| painting.reels.len() == self.encoders.len());
+        self.painting = fits.map(|painting| {
+            let players = self.encoders.iter().map(|encoder| Player::new(MAX_PAYLOAD, encoder.picture_id)).collect();
+            (painting.clone(), players)
+        });
     }
 
     pub(crate) fn poll_timeout(&self) -> Time {
@@ -210,11 +226,19 @@ impl Camera {
             let timestamp = self.timestamp.wrapping_add((u128::from(due.nanos()) * 9 / 100_000) as u32);
             for encoding in 0..self.encoders.len() {
                 if self.encoders[encoding].active {
-                    let payloads = self.encode(now, encoding);
-                    frames.push(Frame { encoding: encoding as u8, timestamp, payloads });
+                    let stamped = self.painting.is_none();
+                    let payloads = if stamped { self.encode(now, encoding) } else { self.play(now, encoding) };
+                    frames.push(Frame { encoding: encoding as u8, timestamp, stamped, payloads });
                 }
             }
         }
+    }
+
+    /// The next frame of the painting.
+    fn play(&mut self, now: Time, encoding: usize) -> Vec<Vec<u8>> {
+        let Some((painting, players)) = &mut self.painting else { return Vec::new() };
+        let key = self.encoders[encoding].takes_key(now);
+        players[encoding].frame(&painting.reels[encoding], key)
     }
 
     fn encode(&mut self, now: Time, encoding: usize) -> Vec<Vec<u8>> {
@@ -226,12 +250,8 @@ impl Camera {
         let config = &self.config.encodings[encoding];
         let layers = self.config.temporal_layers.clamp(1, 3);
         let encoder = &mut self.encoders[encoding];
-        let key = encoder.wants_key && encoder.last_key.is_none_or(|at| now.since(at) >= KEY_EVERY);
+        let key = encoder.takes_key(now);
         let picture = encoder.next(key, layers);
-        if key {
-            encoder.wants_key = false;
-            encoder.last_key = Some(now);
-        }
         let average = config.bitrate.bps() as f64 * encoder.share / 8.0 / f64::from(self.config.fps.max(1));
         let weight = if key { KEY_FACTOR } else { picture.weight(layers) };
         let size = (average * weight * vary) as usize;
@@ -281,6 +301,16 @@ struct Picture {
 }
 
 impl Encoder {
+    /// Whether the frame of `now` is to be a key frame that was asked for.
+    fn takes_key(&mut self, now: Time) -> bool {
+        let key = self.wants_key && self.last_key.is_none_or(|at| now.since(at) >= KEY_EVERY);
+        if key {
+            self.wants_key = false;
+            self.last_key = Some(now);
+        }
+        key
+    }
+
     /// The next picture of the pattern: 0 | 0 1 | 0 2 1 2.
     fn next(&mut self, key: bool, layers: u8) -> Picture {
         self.frame += 1;

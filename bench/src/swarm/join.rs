@@ -8,6 +8,7 @@ use super::mgmt::Session;
 use super::offer::{Told, offer};
 use super::summary::{Summary, Times};
 use crate::http::Client;
+use crate::painted::Painting;
 use crate::peer::{
     AudioConfig, Encoding, Endpoint, ForeignPeer, Guarding, Peer, PeerConfig, PeerStats, Publish, Rate, Shared, Slots,
     VideoConfig,
@@ -20,6 +21,7 @@ use plenum_srtp::Suite;
 use serde::Serialize;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant};
 
@@ -98,8 +100,14 @@ pub struct Plan {
     pub seconds: u64,
     /// What publishers show.
     pub camera: Option<Camera>,
-    /// Whether publishers speak; the first in each conference all the time, the others not.
+    /// Whether publishers have a microphone; the first in each conference speaks all the time, the others not.
     pub audio: bool,
+    /// Publishers in a conference take turns in speaking, each for so long.
+    pub turns: Option<Duration>,
+    /// Pictures and sound are real ([`Painting`]): what a decoder makes of them tells whose they are. Nothing bears stamps then.
+    pub painted: bool,
+    /// Set by somebody else, it ends the swarm before its time.
+    pub stop: Option<Arc<AtomicBool>>,
     /// The SRTP profile that peers insist on; `None` leaves it to the appliance.
     pub suite: Option<Suite>,
     /// Video slots of each peer.
@@ -134,6 +142,10 @@ impl Plan {
         if self.suite.is_some() && self.stack != Stack::Own {
             return Err("str0m cannot insist on an SRTP profile: only peers on the own stack can".into());
         }
+        if self.painted && (self.guard || self.key_frames.is_some()) {
+            return Err("the guard and the timing of key frames read stamps, and painted media bears none".into());
+        }
+        let paintings = self.paintings()?;
         let client = Client::new(&self.url, self.insecure)?;
         let count = self.publishers + self.viewers;
         let own = self.bind.map_or_else(|| self.own_address(), Ok)?;
@@ -145,8 +157,8 @@ impl Plan {
         let (to_signalling, stop) = channel();
         let addresses = driver.addresses().to_vec();
         std::thread::scope(|scope| {
-            let (addresses, known) = (&addresses, &shared);
-            let signalling = scope.spawn(move || signal(self, client, addresses, known, &to_media, &stop));
+            let (addresses, known, paintings) = (&addresses, &shared, &paintings[..]);
+            let signalling = scope.spawn(move || signal(self, client, addresses, (known, paintings), &to_media, &stop));
             let result = self.attend(&mut driver, &joined);
             drop(to_signalling);
             let refused = signalling.join().map_err(|_| "the signalling thread panicked")?;
@@ -169,14 +181,17 @@ impl Plan {
         let mut join: Histogram<u32> = Histogram::new_with_bounds(1, 60_000_000, 2).map_err(|e| format!("{e:?}"))?;
         let (mut started, mut end, mut refused) = (None, Time::NEVER, 0);
         let mut give_up = Time::NEVER;
+        let mut numbers: Vec<usize> = Vec::new();
+        let mut speaking = 0;
         let looked = driver.run(Time::NEVER, |driver| {
             let now = Driver::now();
             while let Ok(next) = joined.try_recv() {
                 give_up = now + CONNECT;
                 match next {
-                    Joined::Peer { mut peer, stack, camera, at } => {
-                        peer.set_speaking(asked.len() < self.conferences.len());
+                    Joined::Peer { number, mut peer, stack, camera, at } => {
+                        peer.set_speaking(self.speaks(number, speaking));
                         driver.add(peer);
+                        numbers.push(number);
                         who.push((stack, camera));
                         asked.push(at);
                         up.push(false);
@@ -195,7 +210,14 @@ impl Plan {
                 started = Some(now);
                 end = now + Duration::from_secs(self.seconds);
             }
-            now >= end
+            let turn = self.turn(started.map_or(Duration::ZERO, |at| now.since(at)));
+            if turn != speaking {
+                speaking = turn;
+                for (peer, number) in driver.peers().iter_mut().zip(&numbers) {
+                    peer.set_speaking(self.speaks(*number, turn));
+                }
+            }
+            now >= end || self.stop.as_ref().is_some_and(|stop| stop.load(Ordering::Relaxed))
         });
         looked.map_err(|e| format!("sockets: {e}"))?;
         let stats = driver.stats();
@@ -209,6 +231,27 @@ impl Plan {
         summary.dropped = driver.dropped();
         let attendees = who.into_iter().zip(stats).map(|((stack, camera), stats)| Attendee { stack, camera, stats });
         Ok((summary, attendees.collect()))
+    }
+
+    /// Whose turn it is to speak after this time of media: the first publishers of each conference, the second ones, and so on.
+    fn turn(&self, passed: Duration) -> usize {
+        let rows = self.publishers.div_ceil(self.conferences.len().max(1)).max(1);
+        let turns = self.turns.map_or(0, |each| passed.as_millis() / each.as_millis().max(1));
+        (turns % rows as u128) as usize
+    }
+
+    /// Whether peer `number`, counted from 0, speaks in this turn.
+    fn speaks(&self, number: usize, turn: usize) -> bool {
+        number < self.publishers && number / self.conferences.len().max(1) == turn
+    }
+
+    /// What publishers send, when it is painted.
+    fn paintings(&self) -> Result<Vec<Arc<Painting>>, String> {
+        let count = if self.painted { self.publishers } else { 0 };
+        let encodings: Vec<_> = self.camera.iter().flat_map(|camera| camera.config(TrackKey(0)).encodings).collect();
+        let sizes: Vec<_> = encodings.iter().map(|e| ((e.width, e.height), e.bitrate.bps() / 1000)).collect();
+        let fps = self.camera.map_or(1, |camera| camera.fps);
+        (1..=count).map(|number| Painting::encode(number, fps, &sizes).map(Arc::new)).collect()
     }
 
     /// The address of ours from which the appliance is reached.
@@ -231,7 +274,8 @@ impl Plan {
         let mut publishes = Vec::new();
         if index < self.publishers {
             if self.audio {
-                publishes.push(Publish::Audio(AudioConfig { track: TrackKey(2 * leg), dtx: true, levels: true }));
+                let dtx = !self.painted;
+                publishes.push(Publish::Audio(AudioConfig { track: TrackKey(2 * leg), dtx, levels: true }));
             }
             if let Some(camera) = &self.camera {
                 publishes.push(Publish::Video(camera.config(TrackKey(2 * leg + 1))));
@@ -246,6 +290,7 @@ impl Plan {
             suite: self.suite,
             guarding,
             asks_key_frames: self.key_frames,
+            stamped: !self.painted,
             burst: BURST,
             ..PeerConfig::new(leg, path)
         }
@@ -277,8 +322,8 @@ type Member = dyn Endpoint + Send;
 
 /// What signalling hands to the media.
 enum Joined {
-    /// A peer that was answered, its camera, and when it asked.
-    Peer { peer: Box<Member>, stack: Stack, camera: Option<TrackKey>, at: Time },
+    /// A peer that was answered, which one counted from 0, its camera, and when it asked.
+    Peer { number: usize, peer: Box<Member>, stack: Stack, camera: Option<TrackKey>, at: Time },
     /// A peer that was not.
     Refused,
 }
@@ -288,14 +333,14 @@ fn signal(
     plan: &Plan,
     mut client: Client,
     addresses: &[SocketAddr],
-    shared: &Arc<Shared>,
+    (shared, paintings): (&Arc<Shared>, &[Arc<Painting>]),
     to_media: &Sender<Joined>,
     stop: &Receiver<()>,
 ) -> Vec<String> {
     let mut sessions = Vec::new();
     let mut refused = Vec::new();
     for (index, own) in addresses.iter().enumerate() {
-        let next = match enter(plan, &mut client, index, *own, shared) {
+        let next = match enter(plan, &mut client, (index, paintings.get(index)), *own, shared) {
             Ok((session, joined)) => {
                 sessions.push(session);
                 joined
@@ -324,14 +369,14 @@ fn signal(
 fn enter(
     plan: &Plan,
     client: &mut Client,
-    index: usize,
+    (index, painting): (usize, Option<&Arc<Painting>>),
     own: SocketAddr,
     shared: &Arc<Shared>,
 ) -> Result<(Session, Joined), String> {
     let conference = plan.conferences.get(index % plan.conferences.len().max(1)).ok_or("no conference is named")?;
     let name =
         if index < plan.publishers { format!("Publisher {}", index + 1) } else { format!("Viewer {}", index + 1) };
-    let config = plan.config(index, own);
+    let config = PeerConfig { painting: painting.cloned(), ..plan.config(index, own) };
     let camera = config.publishes.iter().find_map(|p| if let Publish::Video(v) = p { Some(v.track) } else { None });
     let stack = plan.stack.of(index);
     let mut session = Session::enter(client, conference, &name, plan.pin.as_deref())?;
@@ -341,7 +386,7 @@ fn enter(
         _ => call_own(config, client, &mut session, shared)?,
     };
     session.acknowledge(client)?;
-    Ok((session, Joined::Peer { peer, stack, camera, at }))
+    Ok((session, Joined::Peer { number: index, peer, stack, camera, at }))
 }
 
 fn call_own(
@@ -385,5 +430,40 @@ mod tests {
             config.encodings.iter().map(|e| (e.rid.as_str(), e.width, e.height, e.bitrate.bps() / 1000)).collect();
         assert_eq!(shape, [("q", 320, 180, 100), ("h", 640, 360, 400), ("f", 1280, 720, 1600)]);
         assert_eq!(Camera { encodings: 1, ..camera }.config(TrackKey(1)).encodings[0].rid, "f");
+    }
+
+    #[test]
+    fn publishers_of_each_conference_take_turns_in_speaking() {
+        let plan = Plan {
+            url: String::new(),
+            insecure: true,
+            conferences: vec!["1".into(), "2".into()],
+            pin: None,
+            publishers: 5,
+            viewers: 1,
+            seconds: 1,
+            camera: Some(Camera { width: 64, height: 36, fps: 5, kbps: 50, encodings: 1, adaptive: false }),
+            audio: true,
+            turns: Some(Duration::from_secs(3)),
+            painted: true,
+            stop: None,
+            suite: None,
+            tiles: 1,
+            guard: false,
+            stack: Stack::Own,
+            loss: 0.0,
+            key_frames: None,
+            bind: None,
+        };
+        let speak = |seconds| {
+            let turn = plan.turn(Duration::from_secs(seconds));
+            (0..6).filter(|number| plan.speaks(*number, turn)).collect::<Vec<_>>()
+        };
+        assert_eq!([0, 2, 3, 6, 9].map(speak), [vec![0, 1], vec![0, 1], vec![2, 3], vec![4], vec![0, 1]]);
+        let steady = Plan { turns: None, ..plan.clone() };
+        assert_eq!(steady.turn(Duration::from_secs(100)), 0);
+        let paintings = plan.paintings().unwrap();
+        assert_eq!(paintings.iter().map(|p| p.number).collect::<Vec<_>>(), [1, 2, 3, 4, 5]);
+        assert!(Plan { painted: false, ..plan }.paintings().unwrap().is_empty());
     }
 }
