@@ -593,7 +593,7 @@ fn message_seeds() -> Named {
     let ack =
         |number: u64| format!(r#"{{"type":"messageAck","messageAck":{{"messageId":{number},"status":"success"}}}}"#);
     let story = [subscribe(8, calls), ack(1), ack(2), subscribe(9, &format!("{roster},{calls}")), ack(4)].join("\n");
-    let many = vec![calls; 5].join(",");
+    let many = [calls; 5].join(",");
     vec![
         ("guide", story.into_bytes()),
         ("never_acknowledged", (subscribe(1, calls) + "\n" + &subscribe(2, "") + "\n").repeat(6).into_bytes()),
