@@ -1,6 +1,6 @@
 //! A conference of fifty on a bad network that heals: what the issue promises.
 
-use crate::bandwidth::{WITHIN, WITHIN_ON_BAD, assert_found, bottleneck};
+use crate::bandwidth::{WITHIN, assert_found, bottleneck};
 use crate::meeting::{microphone, simulcast};
 use crate::net::Way;
 use crate::seeds;
@@ -123,7 +123,7 @@ fn fifty_people_on_a_bad_network_see_each_other_again_within_a_second_after_it_h
             world.members[speaker].peer.set_speaking(false);
         }
         assert!(stood < 4 * PEOPLE / 10, "{stood} of {} main tiles stood still", 4 * PEOPLE);
-        assert_found(&mut world, &NARROW, FIRST, WITHIN_ON_BAD);
+        assert_found(&mut world, &NARROW, FIRST, WITHIN);
         // It heals, and a second later everything that is given moves, and goes on to.
         world.all_ways(Way::GOOD, Way::GOOD);
         for viewer in NARROW {

@@ -6,7 +6,7 @@
 //! taken, none moves the estimate outside of its [`Limits`].
 
 use super::arrival::ArrivalClock;
-use super::gcc::aimd::Aimd;
+use super::gcc::aimd::{Aimd, Seen};
 use super::gcc::loss::{LossBased, Verdict};
 use super::gcc::throughput::Throughput;
 use super::gcc::{DelayBased, Usage};
@@ -49,6 +49,9 @@ const MOST_ASKED: f64 = 2.0;
 /// A queue below this just began. Larger: a path that narrowed is followed later by the time that such a queue takes to
 /// grow. Smaller: bursts cost rate.
 const YOUNG_QUEUE_MS: f64 = 40.0;
+/// Where the noise of single packets is above this, what a look at the path shows is blurred. Larger: rate is wasted where packets
+/// are late at random. Smaller: a path that narrows is followed more gently where nothing calls for it.
+const BLURRED_MS: f64 = 8.0;
 /// A probe that would disturb (a queue stands, loss is examined, nobody answers) is tried again after this.
 const PUT_OFF: Duration = Duration::from_millis(50);
 /// Released packets may leave this much faster than the estimate. Larger: key frames fill the queue of a narrow path at
@@ -382,7 +385,8 @@ impl BandwidthEstimator {
         if usage == Usage::Normal && self.loss.limit().is_some() {
             self.aimd.hold(now);
         } else {
-            self.aimd.update(now, usage, (passing(delivered), self.queue_is_young()), rtt);
+            let (young, blurred) = (self.queue_is_young(), self.is_blurred());
+            self.aimd.update(now, usage, Seen { delivered: passing(delivered), young, blurred }, rtt);
         }
         match self.loss.update(now, before, self.throughput.long()) {
             Verdict::Congested(rate) => self.aimd.overused(now, rate),
@@ -399,8 +403,13 @@ impl BandwidthEstimator {
     /// The rate at which the path is overused: what it delivers. A queue that just began says that a burst was too fast, and
     /// little of the path: what was delivered is then what was sent, and that may be far less than passes.
     fn overused_at(&self, target: Bitrate) -> Option<Bitrate> {
-        let delivered = self.throughput.short()?;
+        let delivered = if self.is_blurred() { self.throughput.steady() } else { self.throughput.short() }?;
         Some(if self.queue_is_young() { delivered.max(target) } else { delivered })
+    }
+
+    /// Whether jitter blurs what is measured of the path.
+    fn is_blurred(&self) -> bool {
+        self.delay.packet_jitter_ms() > BLURRED_MS
     }
 
     /// Whether the queue just began, as far as the path's noise lets it be seen.

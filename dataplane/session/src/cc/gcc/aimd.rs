@@ -9,9 +9,15 @@ use plenum_packet::{Bitrate, Time};
 
 /// Part of the delivered rate that remains after overuse. Larger: the queue hardly drains. Smaller: rate is wasted.
 const DECREASE: f64 = 0.85;
-/// The same for a queue that just began: a burst, or the capacity reached from below. Larger: the queue grows on. Smaller: the
-/// rate stays far below the capacity most of the time.
+/// The same for a queue that just began: a burst, or the capacity reached from below; and on a path whose jitter blurs what is
+/// measured, where decreases are more than there are queues. Larger: the queue grows on. Smaller: the rate stays far below the
+/// capacity most of the time.
 const GENTLE: f64 = 0.93;
+/// Least growth per second, as a part of the rate, near the capacity of a path whose jitter blurs what is measured: probes show
+/// little there. Larger: overuse is more frequent. Smaller: what one false alarm took is missing for longer.
+const REGAIN: f64 = 0.04;
+/// There, a decrease shows in what is delivered so much later.
+const BLUR: Duration = Duration::from_millis(100);
 /// Growth per second away from the known capacity. Larger: overshoots further. Smaller: slow where probes cannot help.
 const GROWTH: f64 = 1.08;
 /// Growth per second before the first overuse, when nothing is known of the path and jitter blurs the probes.
@@ -26,6 +32,17 @@ const NEAR: f64 = 3.0;
 enum State {
     Hold,
     Increase,
+}
+
+/// What is known of the path when its usage is judged.
+#[derive(Clone, Copy, Default, Debug)]
+pub struct Seen {
+    /// The rate that reaches the peer.
+    pub delivered: Option<Bitrate>,
+    /// The queue just began.
+    pub young: bool,
+    /// Jitter blurs both what is delivered and what probes show.
+    pub blurred: bool,
 }
 
 /// The rate control.
@@ -87,22 +104,15 @@ impl Aimd {
         }
     }
 
-    /// Follows the verdict of `usage`; `delivered` is the rate that reaches the peer, `young` that the queue just began. Says
-    /// whether it decreased.
-    pub fn update(
-        &mut self,
-        now: Time,
-        usage: Usage,
-        (delivered, young): (Option<Bitrate>, bool),
-        rtt: Duration,
-    ) -> bool {
+    /// Follows the verdict of `usage`. Says whether it decreased.
+    pub fn update(&mut self, now: Time, usage: Usage, seen: Seen, rtt: Duration) -> bool {
         let passed = now.since(self.last_update.unwrap_or(now)).min(Duration::from_secs(1)).as_secs_f64();
         self.last_update = Some(now);
         match usage {
             Usage::Under => self.state = State::Hold,
-            Usage::Over => return self.decrease(now, delivered, if young { GENTLE } else { DECREASE }, rtt),
+            Usage::Over => return self.decrease(now, seen, rtt),
             Usage::Normal if self.state == State::Hold => self.state = State::Increase,
-            Usage::Normal => self.increase(passed, delivered, rtt),
+            Usage::Normal => self.increase(passed, seen, rtt),
         }
         false
     }
@@ -131,13 +141,14 @@ impl Aimd {
         self.last_update = Some(now);
     }
 
-    fn increase(&mut self, passed: f64, delivered: Option<Bitrate>, rtt: Duration) {
-        let Some(delivered) = delivered.map(|rate| rate.bps() as f64) else { return };
+    fn increase(&mut self, passed: f64, seen: Seen, rtt: Duration) {
+        let Some(delivered) = seen.delivered.map(|rate| rate.bps() as f64) else { return };
         if delivered > self.capacity.upper() {
             self.capacity = Capacity::default();
         }
         let grown = if self.capacity.mean.is_some() {
-            self.current + passed * self.additive(rtt)
+            let least = if seen.blurred { self.current * REGAIN } else { 0.0 };
+            self.current + passed * self.additive(rtt).max(least)
         } else {
             let growth = if self.last_decrease.is_none() { FIRST_GROWTH } else { GROWTH };
             self.current * growth.powf(passed) + passed * 1000.0
@@ -153,9 +164,11 @@ impl Aimd {
         (packet_bits / (rtt.as_secs_f64() + 0.1)).max(4000.0)
     }
 
-    fn decrease(&mut self, now: Time, delivered: Option<Bitrate>, part: f64, rtt: Duration) -> bool {
-        let known = delivered.map(|rate| rate.bps() as f64);
+    fn decrease(&mut self, now: Time, seen: Seen, rtt: Duration) -> bool {
+        let part = if seen.young || seen.blurred { GENTLE } else { DECREASE };
+        let known = seen.delivered.map(|rate| rate.bps() as f64);
         let pause = rtt.clamp(Duration::from_millis(10), Duration::from_millis(200));
+        let pause = if seen.blurred { pause + BLUR } else { pause };
         let collapsed = known.is_some_and(|rate| rate < self.current / 2.0);
         // A queue that turns out to be no burst is met at once.
         let grown = part < core::mem::replace(&mut self.last_part, part);
@@ -215,6 +228,10 @@ mod tests {
 
     const RTT: Duration = Duration::from_millis(50);
 
+    fn delivered(kbps: u64) -> Seen {
+        Seen { delivered: Some(Bitrate::kbps(kbps)), ..Seen::default() }
+    }
+
     fn control() -> Aimd {
         Aimd::new(Bitrate::kbps(1000), Bitrate::kbps(50), Bitrate::kbps(10_000))
     }
@@ -222,13 +239,13 @@ mod tests {
     #[test]
     fn overuse_brings_the_rate_below_what_was_delivered_once_per_round_trip() {
         let mut aimd = control();
-        assert!(aimd.update(Time::from_millis(0), Usage::Over, (Some(Bitrate::kbps(800)), false), RTT));
+        assert!(aimd.update(Time::from_millis(0), Usage::Over, delivered(800), RTT));
         assert_eq!(aimd.rate(), Bitrate::kbps(680));
-        assert!(!aimd.update(Time::from_millis(20), Usage::Over, (Some(Bitrate::kbps(700)), false), RTT));
+        assert!(!aimd.update(Time::from_millis(20), Usage::Over, delivered(700), RTT));
         assert_eq!(aimd.rate(), Bitrate::kbps(680));
-        assert!(aimd.update(Time::from_millis(80), Usage::Over, (Some(Bitrate::kbps(700)), false), RTT));
+        assert!(aimd.update(Time::from_millis(80), Usage::Over, delivered(700), RTT));
         assert_eq!(aimd.rate(), Bitrate::kbps(595));
-        assert!(aimd.update(Time::from_millis(200), Usage::Over, (Some(Bitrate::kbps(600)), true), RTT));
+        assert!(aimd.update(Time::from_millis(200), Usage::Over, Seen { young: true, ..delivered(600) }, RTT));
         assert_eq!(aimd.rate(), Bitrate::kbps(558), "a queue that just began costs less");
     }
 
@@ -236,21 +253,34 @@ mod tests {
     fn the_rate_grows_only_as_far_as_traffic_showed() {
         let mut aimd = control();
         for i in 0..1000 {
-            aimd.update(Time::from_millis(i * 50), Usage::Normal, (Some(Bitrate::kbps(1000)), false), RTT);
+            aimd.update(Time::from_millis(i * 50), Usage::Normal, delivered(1000), RTT);
         }
         assert_eq!(aimd.rate(), Bitrate::kbps(1510));
         for i in 1000..1100 {
-            aimd.update(Time::from_millis(i * 50), Usage::Normal, (Some(Bitrate::kbps(10)), false), RTT);
+            aimd.update(Time::from_millis(i * 50), Usage::Normal, delivered(10), RTT);
         }
         assert_eq!(aimd.rate(), Bitrate::kbps(1510), "little traffic is no reason to go down");
     }
 
     #[test]
+    fn where_jitter_blurs_what_is_measured_a_decrease_is_gentle_and_soon_regained() {
+        let mut aimd = Aimd::new(Bitrate::kbps(5000), Bitrate::kbps(50), Bitrate::kbps(10_000));
+        let seen = |kbps| Seen { blurred: true, ..delivered(kbps) };
+        assert!(aimd.update(Time::from_millis(0), Usage::Over, seen(5000), RTT));
+        assert_eq!(aimd.rate(), Bitrate::kbps(4650));
+        assert!(!aimd.update(Time::from_millis(100), Usage::Over, seen(4500), RTT), "too early to see the first one");
+        for i in 0..=42 {
+            aimd.update(Time::from_millis(100 + i * 50), Usage::Normal, seen(4600), RTT);
+        }
+        assert!(aimd.rate() > Bitrate::kbps(5000), "two seconds later: {:?}", aimd.rate());
+    }
+
+    #[test]
     fn near_the_capacity_the_rate_grows_slowly() {
         let mut aimd = control();
-        aimd.update(Time::from_millis(0), Usage::Over, (Some(Bitrate::kbps(1000)), false), RTT);
+        aimd.update(Time::from_millis(0), Usage::Over, delivered(1000), RTT);
         for i in 1..=20 {
-            aimd.update(Time::from_millis(i * 50), Usage::Normal, (Some(Bitrate::kbps(850)), false), RTT);
+            aimd.update(Time::from_millis(i * 50), Usage::Normal, delivered(850), RTT);
         }
         assert!((Bitrate::kbps(880)..Bitrate::kbps(930)).contains(&aimd.rate()), "{:?}", aimd.rate());
     }

@@ -1,7 +1,8 @@
 //! What reached the peer, by its own clock: bytes in buckets of arrival time.
 //!
-//! Two readings: a short one, which is exact while a queue keeps the path busy and so serves decreases, and a long one,
-//! which evens out frames and so bounds increases. The bucket that still fills is left out.
+//! Three readings: a short one, which is exact while a queue keeps the path busy and so serves decreases; one of twice that
+//! length for paths whose jitter moves packets out of the short one; and a long one, which evens out frames and so bounds
+//! increases. The bucket that still fills is left out.
 
 use plenum_packet::Bitrate;
 
@@ -12,9 +13,11 @@ const BUCKETS: usize = 24;
 const SHORT: i64 = 8;
 /// The end of [`Throughput::short`] in which a queue that stands kept the path busy, in buckets.
 const BUSY: i64 = 5;
+/// Window of [`Throughput::steady`], in buckets. Longer: late to see a drop. Shorter: jitter of 100 ms looks like one.
+const STEADY: i64 = 16;
 /// Window of [`Throughput::long`], in buckets.
 const LONG: i64 = 20;
-const _: () = assert!(BUSY < SHORT && SHORT < LONG && LONG < BUCKETS as i64);
+const _: () = assert!(BUSY < SHORT && SHORT < STEADY && STEADY < LONG && LONG < BUCKETS as i64);
 
 /// Bytes by time of arrival.
 #[derive(Debug, Default)]
@@ -63,6 +66,12 @@ impl Throughput {
         self.rate(SHORT).max(self.rate(BUSY))
     }
 
+    /// What [`Throughput::short`] says, or the rate of the last 400 ms if that is higher: jitter moves packets out of a short
+    /// window, and of several looks at it the lowest would decide.
+    pub fn steady(&self) -> Option<Bitrate> {
+        self.short().max(self.rate(STEADY))
+    }
+
     /// The rate of the last 500 ms; `None` before they have passed.
     pub fn long(&self) -> Option<Bitrate> {
         self.rate(LONG)
@@ -100,6 +109,16 @@ mod tests {
         assert_eq!(throughput.short(), Some(Bitrate::ZERO));
         throughput.packet(10, 125);
         assert_eq!(throughput.long(), Some(Bitrate::ZERO), "what is too old is ignored");
+    }
+
+    #[test]
+    fn a_gap_that_jitter_leaves_is_not_taken_for_a_drop() {
+        let mut throughput = Throughput::default();
+        for i in (0..900).chain(1000..1051) {
+            throughput.packet(i * 1000, 125);
+        }
+        assert!(throughput.short() < Some(Bitrate::kbps(600)), "{:?}", throughput.short());
+        assert_eq!(throughput.steady(), Some(Bitrate::kbps(750)));
     }
 
     #[test]
