@@ -15,6 +15,7 @@ mod limits;
 mod logs;
 mod mixing;
 mod page;
+mod painted;
 mod pexip;
 mod prometheus;
 mod rest;
