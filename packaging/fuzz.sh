@@ -7,7 +7,7 @@ cd "$(dirname "$0")/.."
 target=$1 seconds=$2
 out=target/fuzz guided=tests/fuzz/guided
 
-control="sdp settings request_json request_form"
+control="sdp settings request_json request_form cms_message cms_frames cms_form cms_xml"
 every=$(find tests/fuzz/corpus -mindepth 1 -maxdepth 1 -printf '%f\n' | sort)
 case $target in
     all) names=$every ;;
