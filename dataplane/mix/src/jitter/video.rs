@@ -138,7 +138,10 @@ impl VideoBuffer {
             Some((s, t)) if s >= sequence => (s, t),
             _ => (sequence, timestamp),
         });
-        self.late.arrived(media_time(timestamp, CLOCK), packet.arrival.nanos());
+        // A probe has the timestamp of the frame before it, whenever it is sent.
+        if !packet.payload.is_empty() {
+            self.late.arrived(media_time(timestamp, CLOCK), packet.arrival.nanos());
+        }
         let slot = &mut self.slots[sequence as usize % CAPACITY];
         if slot.sequence == Some(sequence) {
             return;
@@ -160,6 +163,7 @@ impl VideoBuffer {
         loop {
             let start = self.next.or_else(|| self.find_key(self.floor))?;
             let start = self.following(start).unwrap_or(start);
+            let start = self.past_probes(start);
             self.next = Some(start);
             match self.scan(start) {
                 Scan::Open => return None,
@@ -263,6 +267,13 @@ impl VideoBuffer {
         let picture = self.slot(sequence)?.picture?;
         let wrap = if last.wide { 0x7fff } else { 0x7f };
         (picture == PictureId { value: (last.value + 1) & wrap, ..last }).then_some(sequence)
+    }
+
+    /// The first number from `start` on that is no probe's: a frame has the timestamp of its own first packet.
+    fn past_probes(&self, start: u64) -> u64 {
+        let end = start + CAPACITY as u64;
+        let probe = |s: &u64| self.slot(*s).is_some_and(|slot| slot.payload.is_empty());
+        (start..end).find(|s| !probe(s)).unwrap_or(end)
     }
 
     /// Where the frame that starts at `start` ends.
@@ -449,6 +460,24 @@ mod tests {
         line.send(&[(1, 0, false, vec![]), (2, 0, false, vec![])]);
         line.send(&frame(1, 3, 1, false));
         assert_eq!(line.take(), [0, 1]);
+    }
+
+    #[test]
+    fn late_probes_make_no_frame_late_and_lend_it_no_timestamp() {
+        let mut line = Line::new();
+        line.send(&frame(0, 0, 1, true));
+        assert_eq!(line.take(), [0]);
+        // While the camera stands still the sender probes for half a minute with its last timestamp.
+        let (wait, pace) = (line.buffer.wait(), line.buffer.pace());
+        for n in 1..=2_000 {
+            line.now += 15;
+            line.send(&[(n, 0, false, vec![])]);
+            assert_eq!(line.take(), []);
+        }
+        assert_eq!((line.buffer.wait(), line.buffer.pace()), (wait, pace));
+        line.send(&frame(900, 2_001, 1, false));
+        let shown = line.buffer.next(Time::from_millis(line.now), |_| Time::ZERO).map(|f| f.timestamp & 0xffff_ffff);
+        assert_eq!((shown, line.buffer.dropped()), (Some(900 * 3000), 0));
     }
 
     #[test]

@@ -16,7 +16,7 @@ pub mod shed;
 mod source;
 mod sync;
 
-pub use screen::{layout, rung_size, rungs};
+pub use screen::layout;
 
 use crate::scene::SeatState;
 use crate::sound::{FRAME, MAX_VOICES, Sound, SoundSettings};
@@ -230,6 +230,9 @@ impl Room {
         }
         spec.members.truncate(MAX_MEMBERS);
         spec.scenes.truncate(MAX_SCENES);
+        for scene in &mut spec.scenes {
+            (scene.width, scene.height) = screen::within(scene.width, scene.height);
+        }
         let mut before = std::mem::take(&mut self.people);
         for member in &spec.members {
             let old = before.remove(&member.participant);

@@ -21,19 +21,9 @@ const KEY_AGAIN: u64 = 300_000_000;
 /// Sides of pictures, in pixels.
 const SIDES: (u16, u16) = (64, 3840);
 
-/// How many rungs a scene of this size has: each is half as wide and high as the next.
-pub fn rungs(width: u16, height: u16) -> u8 {
-    match width.min(height) {
-        720.. => 3,
-        360.. => 2,
-        _ => 1,
-    }
-}
-
-/// Width and height of a rung, even; rungs beyond the last are the last.
-pub fn rung_size(width: u16, height: u16, rung: u8) -> (u16, u16) {
-    let halvings = (rungs(width, height) - 1).saturating_sub(rung);
-    let side = |side: u16| (side.clamp(SIDES.0, SIDES.1) >> halvings).max(16) & !1;
+/// The size nearest to this that can be drawn and encoded, rungs too.
+pub(super) fn within(width: u16, height: u16) -> (u16, u16) {
+    let side = |side: u16| side.clamp(SIDES.0, SIDES.1) & !1;
     (side(width), side(height))
 }
 
@@ -125,7 +115,7 @@ impl Screen {
 
     /// Somebody needs a rung at `bitrate` bit/s (0 = what its size takes); whether it can be made.
     pub(super) fn need(&mut self, codec: Codec, rung: u8, bitrate: u32) -> bool {
-        if rung >= rungs(self.spec.width, self.spec.height) {
+        if self.spec.rung(rung).is_none() {
             return false;
         }
         let at = match self.outputs.iter().position(|o| (o.codec, o.rung) == (codec, rung)) {
@@ -259,7 +249,8 @@ impl Screen {
             if !output.needed || still || (work.smallest_only && smaller) {
                 continue;
             }
-            let mut size = rung_size(self.spec.width, self.spec.height, output.rung);
+            let Some(rung) = self.spec.rung(output.rung) else { continue };
+            let mut size = (rung.width, rung.height);
             if work.half_size {
                 size = ((size.0 / 2).max(32) & !1, (size.1 / 2).max(32) & !1);
             }
@@ -368,8 +359,7 @@ fn rate(bitrate: u32, size: (u16, u16), fps: u32) -> u32 {
 }
 
 fn settings(spec: &SceneSpec, layout: Layout) -> SceneSettings {
-    let side = |side: u16| usize::from(side.clamp(SIDES.0, SIDES.1));
-    let mut settings = SceneSettings::new(layout, side(spec.width), side(spec.height));
+    let mut settings = SceneSettings::new(layout, usize::from(spec.width), usize::from(spec.height));
     (settings.names, settings.plus_n, settings.border) = (spec.names, spec.plus_n, spec.border);
     settings.placement = if spec.fill { Placement::Fill } else { Placement::Letterbox };
     settings.presenting = match spec.presentation {
@@ -393,11 +383,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn rungs_are_halves_of_each_other() {
-        assert_eq!((rungs(1280, 720), rungs(640, 360), rungs(320, 180)), (3, 2, 1));
-        let sizes: Vec<_> = (0..4).map(|rung| rung_size(1280, 720, rung)).collect();
-        assert_eq!(sizes, [(320, 180), (640, 360), (1280, 720), (1280, 720)]);
-        assert_eq!(rung_size(0, u16::MAX, 0), (64, 3840));
+    fn the_sides_of_any_scene_and_its_rungs_can_be_encoded() {
+        for (width, height, sides) in [(1280, 720, (1280, 720)), (0, u16::MAX, (64, 3840)), (u16::MAX, 0, (3840, 64))] {
+            assert_eq!(within(width, height), sides);
+        }
+        assert_eq!(within(641, 361), (640, 360));
     }
 
     #[test]

@@ -50,19 +50,25 @@ impl Source {
         Source { fresh: true, ..Source::default() }
     }
 
-    /// A packet of it. One that is no picture that can be decoded is passed over.
+    /// A packet of it; a probe has no payload. One that is no picture that can be decoded is passed over.
     pub(super) fn packet(&mut self, packet: &MixPacket<'_>, header: &rtp::Header, payload: &[u8]) {
         let same = self.stream.as_ref().is_some_and(|s| s.codec == packet.codec);
+        // A probe belongs to the stream that flows, and begins none.
+        let (encoding, ssrc) = (packet.encoding, header.ssrc);
+        if payload.is_empty() && !self.stream.as_ref().is_some_and(|s| same && (s.encoding, s.ssrc) == (encoding, ssrc))
+        {
+            return;
+        }
         if !same {
             let Some((engine, format)) = engine(packet.codec) else { return };
             let decoder = video_decoder(engine, Limits::default()).ok();
             let Some((decoder, buffer)) = decoder.zip(VideoBuffer::new(format)) else { return };
-            let (codec, encoding, ssrc) = (packet.codec, packet.encoding, header.ssrc);
+            let codec = packet.codec;
             self.stream = Some(Stream { codec, encoding, ssrc, buffer, decoder });
         }
         let Some(stream) = &mut self.stream else { return };
-        if (stream.encoding, stream.ssrc) != (packet.encoding, header.ssrc) {
-            (stream.encoding, stream.ssrc) = (packet.encoding, header.ssrc);
+        if (stream.encoding, stream.ssrc) != (encoding, ssrc) {
+            (stream.encoding, stream.ssrc) = (encoding, ssrc);
             stream.buffer.reset();
         }
         stream.buffer.insert(&VideoPacket {

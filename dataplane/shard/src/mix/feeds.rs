@@ -125,14 +125,19 @@ impl Shard {
 }
 
 impl super::Mixer {
-    /// Writes one packet's record: a plain header without extensions, and the payload. Redundant sound is cut to its newest block.
+    /// Writes one packet's record: a plain header without extensions, and the payload, none for probes of a picture. Redundant sound
+    /// is cut to its newest block.
     fn copy(&mut self, pool: &Pool, tap: &Tap, info: &PacketInfo) {
         let newest = info.frame.red.map(|red| (usize::from(red.primary_start), usize::from(red.primary_len)));
         let payload = match newest {
             Some((start, len)) => info.payload.slice(start, len),
             None => Some(info.payload),
         };
-        let Some(payload) = payload.and_then(|p| pool.get(p)).filter(|p| !p.is_empty()) else { return };
+        let Some(payload) = payload.and_then(|p| pool.get(p)) else { return };
+        // A probe of a picture says that no packet of its number is missing.
+        if payload.is_empty() && tap.feed.kind == FeedKind::Audio {
+            return;
+        }
         let Some(codec) = codec_of(info.format.codec) else { return };
         let mut packet = [0; plenum_contract::record::MAX_PACKET];
         let fields = rtp::Fields {
@@ -214,8 +219,10 @@ fn codec_of(codec: Routed) -> Option<Codec> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::mix::Mixer;
     use plenum_packet::Bitrate;
-    use plenum_route::Layer;
+    use plenum_route::{Format, Frame, Layer};
+    use plenum_wire::PlanExtensions;
 
     #[test]
     fn the_smallest_encoding_that_fills_the_tile_is_taken() {
@@ -233,5 +240,41 @@ mod tests {
         }
         assert_eq!(suits(&[], 640, 360), 0);
         assert!(offers(&layers, 2) && !offers(&layers, 3));
+    }
+
+    #[test]
+    fn a_probe_of_a_picture_reaches_the_mixer_and_one_of_sound_does_not() {
+        let mut pool = Pool::new(1);
+        let buf = pool.copy_in(0, &[]).unwrap();
+        let mut probe = PacketInfo {
+            encoding: 0,
+            epoch: 3,
+            format: Format { codec: Routed::H264, profile: 0, clock: 90_000 },
+            sequence: 0x1_0007,
+            highest: 0x1_0007,
+            timestamp: 9,
+            captured: None,
+            marker: false,
+            received: Time::ZERO,
+            payload: pool.reference(&buf),
+            frame: Frame::default(),
+            extensions: PlanExtensions::default(),
+        };
+        let tap = |kind| Tap {
+            conference: ConferenceKey(1),
+            feed: Feed { participant: ParticipantKey(2), kind },
+            current: Some(0),
+            target: 0,
+        };
+        let mut mixer = Mixer { up: true, ..Mixer::default() };
+        mixer.copy(&pool, &tap(FeedKind::Camera), &probe);
+        let ToMix::Packet(told) = ToMix::read(&mixer.records).unwrap() else { panic!("not a packet") };
+        let header = rtp::parse(told.rtp).unwrap();
+        assert_eq!((header.sequence, header.timestamp, usize::from(header.payload_start)), (7, 9, told.rtp.len()));
+        let before = mixer.records.len();
+        probe.format.codec = Routed::Opus;
+        mixer.copy(&pool, &tap(FeedKind::Audio), &probe);
+        assert_eq!(mixer.records.len(), before);
+        pool.free(buf);
     }
 }
