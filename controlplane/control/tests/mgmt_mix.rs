@@ -83,6 +83,42 @@ async fn names_mutes_and_layouts_reach_the_mix_and_scenes_keep_their_ids() {
 }
 
 #[tokio::test]
+async fn mgmt_26_who_is_not_to_see_themselves_has_a_picture_of_their_own() {
+    let mut house = with_mixer().await;
+    let (host, guest) = two(&mut house).await;
+    for person in [&host, &guest] {
+        house.call(person, webrtc("mix")).await;
+    }
+    let shared = told(&mut house).0.expect("a mix");
+    let entry = json!({"audience": "", "layout": "1:7", "remove_self": true});
+    let answer = house.act(&host, "override_layout", json!({"layouts": [entry]})).await;
+    assert_eq!(answer.result()[0]["remove_self"], true);
+    let (mix, sight) = told(&mut house);
+    let mix = mix.expect("a change");
+    let key = mix.members[1].participant;
+    assert_eq!(mix.scenes.iter().map(|s| s.without).collect::<Vec<_>>(), [None, Some(key)]);
+    assert_eq!(mix.scenes[0], shared.scenes[0], "the host sees what they saw");
+    assert_eq!(sight.last().map(|s| s.mix), Some(Some(mix.scenes[1].id)));
+    house.act(&host, "override_layout", json!({"layouts": []})).await.result();
+    assert_eq!(told(&mut house).0.expect("a change").scenes.len(), 1, "MGMT-27");
+}
+
+#[tokio::test]
+async fn mgmt_62_transform_layout_leaves_viewers_out_of_their_pictures_too() {
+    let mut house = with_mixer().await;
+    let (host, guest) = two(&mut house).await;
+    for person in [&host, &guest] {
+        house.call(person, webrtc("mix")).await;
+    }
+    let transform = json!({"transforms": {"layout": "4:0", "remove_self": true}});
+    house.post("/api/client/v2/conferences/1061/transform_layout", Some(&host.token), transform).await.result();
+    let mix = told(&mut house).0.expect("a change");
+    let without: Vec<_> = mix.scenes.iter().map(|s| (s.layout.as_str(), s.without)).collect();
+    let [a, b] = [&mix.members[0], &mix.members[1]].map(|m| Some(m.participant));
+    assert_eq!(without, [("4:0", None), ("4:0", a), ("4:0", b)]);
+}
+
+#[tokio::test]
 async fn a_mix_ends_with_the_last_call_that_gets_it() {
     let mut house = with_mixer().await;
     let (host, guest) = two(&mut house).await;

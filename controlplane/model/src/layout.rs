@@ -54,6 +54,8 @@ pub struct LayoutEntry {
     pub plus_n: bool,
     /// Whether names are shown.
     pub overlay_text: bool,
+    /// Whether viewers who get the mix are left out of their own picture.
+    pub remove_self: bool,
 }
 
 #[cfg(test)]

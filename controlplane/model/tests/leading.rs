@@ -15,6 +15,7 @@ fn entry(audience: LayoutAudience, layout: &str, actors: &[&Person]) -> LayoutEn
         layout: LayoutName::parse(layout).unwrap(),
         plus_n: true,
         overlay_text: true,
+        remove_self: false,
     }
 }
 

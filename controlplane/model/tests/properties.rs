@@ -135,6 +135,7 @@ impl Player {
                     layout: LayoutName::DEFAULT,
                     plus_n: true,
                     overlay_text: true,
+                    remove_self: false,
                 };
                 let command = match what % 11 {
                     0 => Command::Lock(true),

@@ -1,7 +1,8 @@
 //! Who gets the mix, and what each conference's mix is to look and sound like.
 //!
 //! A call says `media: forward` or `mix`; one that says nothing gets the mix when it has a single picture to fill, or none and a
-//! single sound. Media decides again when there is no mixer. Members who see the same thing share a scene, which is encoded once.
+//! single sound. Media decides again when there is no mixer. Members who see the same thing share a scene, which is encoded once; who is not to see themselves has one of their own,
+//! as far as [`MAX_SCENES`] goes.
 
 use super::legs::Legs;
 use super::media::Media;
@@ -46,8 +47,7 @@ impl Mixes {
     pub(super) fn scene_of(&self, conference: &Conference, member: &Participant, record: &LegRecord) -> Option<u16> {
         let told = self.told.get(&conference.key).filter(|_| wants(record))?;
         let wanted = scene(conference, member, record);
-        let found = told.scenes.iter().find(|known| same(known, &wanted)).or(told.scenes.first());
-        found.map(|known| known.id)
+        seen(&told.scenes, &wanted)
     }
 
     /// A conference ended, and its mix with it.
@@ -105,18 +105,14 @@ impl Media {
 
 /// The whole mix; `None` when nobody gets it. Scenes keep the ids that they have in `before`.
 fn spec(conference: &Conference, legs: &Legs, before: Option<&MixSpec>) -> Option<MixSpec> {
-    let mut scenes: Vec<SceneSpec> = Vec::new();
-    let mut mixed = false;
+    let mut wanted: Vec<SceneSpec> = Vec::new();
     for member in conference.members.values().filter(|member| member.state == ServiceState::Conference) {
         let main = member.calls.iter().filter(|call| call.purpose == Purpose::Main);
         for record in main.filter_map(|call| legs.get(call.leg)).filter(|record| wants(record)) {
-            mixed = true;
-            let wanted = scene(conference, member, record);
-            if scenes.len() < MAX_SCENES && !scenes.iter().any(|known| same(known, &wanted)) {
-                scenes.push(wanted);
-            }
+            wanted.push(scene(conference, member, record));
         }
     }
+    let mut scenes = kept(&wanted);
     let known = |wanted: &SceneSpec| before.and_then(|b| b.scenes.iter().find(|s| same(s, wanted))).map(|s| s.id);
     let mut ids: Vec<Option<u16>> = scenes.iter().map(known).collect();
     for (scene, at) in scenes.iter_mut().zip(0..) {
@@ -125,7 +121,7 @@ fn spec(conference: &Conference, legs: &Legs, before: Option<&MixSpec>) -> Optio
         ids[at] = Some(scene.id);
     }
     let present = conference.members.values().filter(|member| member.state == ServiceState::Conference);
-    mixed.then(|| MixSpec {
+    (!wanted.is_empty()).then(|| MixSpec {
         conference: contract::ConferenceKey(conference.key.0),
         revision: 0,
         scenes,
@@ -136,8 +132,31 @@ fn spec(conference: &Conference, legs: &Legs, before: Option<&MixSpec>) -> Optio
     })
 }
 
+/// The pictures that are made of those that are wanted. Those that leave nobody out stand first: they are what is seen where
+/// there is no room for one's own.
+fn kept(wanted: &[SceneSpec]) -> Vec<SceneSpec> {
+    let mut scenes: Vec<SceneSpec> = Vec::new();
+    for wanted in wanted.iter().map(common).chain(wanted.iter().cloned()) {
+        if scenes.len() < MAX_SCENES && !scenes.iter().any(|known| same(known, &wanted)) {
+            scenes.push(wanted);
+        }
+    }
+    scenes
+}
+
+/// The picture that is seen where this one is wanted.
+fn seen(scenes: &[SceneSpec], wanted: &SceneSpec) -> Option<u16> {
+    let find = |wanted: &SceneSpec| scenes.iter().find(|known| same(known, wanted));
+    find(wanted).or_else(|| find(&common(wanted))).or(scenes.first()).map(|known| known.id)
+}
+
 fn same(a: &SceneSpec, b: &SceneSpec) -> bool {
     SceneSpec { id: b.id, ..a.clone() } == *b
+}
+
+/// The scene with nobody left out.
+fn common(scene: &SceneSpec) -> SceneSpec {
+    SceneSpec { without: None, ..scene.clone() }
 }
 
 /// What a member sees. Its id is not chosen yet.
@@ -156,7 +175,7 @@ fn scene(conference: &Conference, member: &Participant, record: &LegRecord) -> S
         width: SIZE.0,
         height: SIZE.1,
         first: first.into_iter().map(|key| contract::ParticipantKey(key.0)).collect(),
-        without: None,
+        without: chosen.is_some_and(|entry| entry.remove_self).then_some(contract::ParticipantKey(member.key.0)),
         names: chosen.is_none_or(|entry| entry.overlay_text),
         plus_n: chosen.is_none_or(|entry| entry.plus_n),
         border: true,
@@ -183,5 +202,37 @@ fn member(member: &Participant) -> MixMember {
         shown,
         heard: !member.audio_muted && !member.self_muted,
         volume: 100,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_finds_no_room_for_a_picture_of_their_own_sees_the_common_one() {
+        let own = |layout: &str, key: Option<u64>| SceneSpec {
+            id: 0,
+            layout: layout.into(),
+            width: SIZE.0,
+            height: SIZE.1,
+            first: vec![],
+            without: key.map(contract::ParticipantKey),
+            names: true,
+            plus_n: true,
+            border: true,
+            fill: false,
+            banner: None,
+            presentation: PresentationPlace::Main,
+        };
+        let mut wanted: Vec<SceneSpec> = (0..MAX_SCENES as u64).map(|key| own("1:7", Some(key))).collect();
+        wanted.push(own("4:0", None));
+        let mut scenes = kept(&wanted);
+        assert_eq!((scenes.len(), &scenes[0], &scenes[1]), (MAX_SCENES, &own("1:7", None), &own("4:0", None)));
+        scenes.iter_mut().zip(100..).for_each(|(scene, id)| scene.id = id);
+        let at = |wanted: &SceneSpec| seen(&scenes, wanted);
+        assert_eq!((at(&wanted[0]), at(&wanted[13]), at(&wanted[14])), (Some(102), Some(115), Some(100)));
+        assert_eq!((at(&own("4:0", Some(3))), at(&own("9:0", None))), (Some(101), Some(100)));
+        assert_eq!(seen(&[], &wanted[0]), None);
     }
 }

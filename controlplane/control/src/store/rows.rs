@@ -170,6 +170,8 @@ struct LayoutRow {
     layout: String,
     plus_n: bool,
     overlay_text: bool,
+    #[serde(default)]
+    remove_self: bool,
 }
 
 /// A conference without its members.
@@ -184,6 +186,7 @@ pub fn conference_body(conference: &Conference) -> Result<String, serde_json::Er
         layout: entry.layout.as_str().into(),
         plus_n: entry.plus_n,
         overlay_text: entry.overlay_text,
+        remove_self: entry.remove_self,
     };
     serde_json::to_string(&ConferenceRow {
         id: conference.id.to_string(),
@@ -231,6 +234,7 @@ pub fn conference(key: i64, body: &str) -> Option<Conference> {
             layout: LayoutName::parse(&row.layout)?,
             plus_n: row.plus_n,
             overlay_text: row.overlay_text,
+            remove_self: row.remove_self,
         })
     };
     Some(Conference {

@@ -263,6 +263,7 @@ fn cms_22_every_element_of_a_participant_follows_what_happens_to_them() {
         layout: LayoutName::parse("1:0").unwrap(),
         plus_n: true,
         overlay_text: true,
+        remove_self: false,
     };
     story.does(room, Command::OverrideLayout { entries: vec![entry], whole: false });
     expect(&mut story, json!({"layout": "speakerOnly"}));

@@ -56,6 +56,7 @@ fn entry(fields: &Fields) -> Result<LayoutEntry, Bad> {
         layout: layout_name(&fields.required("layout")?)?,
         plus_n: on_or_auto(fields, "plus_n")?,
         overlay_text: on_or_auto(fields, "actors_overlay_text")?,
+        remove_self: fields.flag("remove_self")?.unwrap_or(false),
     })
 }
 
@@ -72,17 +73,22 @@ fn on_or_auto(fields: &Fields, name: &str) -> Result<bool, Bad> {
 }
 
 fn entry_value(entry: &LayoutEntry) -> Value {
-    json!({
+    let mut value = json!({
         "audience": match entry.audience { LayoutAudience::Hosts => "hosts", LayoutAudience::Guests => "" },
         "actors": entry.actors.iter().map(ToString::to_string).collect::<Vec<_>>(),
         "vad_backfill": entry.vad_backfill,
         "layout": entry.layout.as_str(),
         "plus_n": if entry.plus_n { "auto" } else { "off" },
         "actors_overlay_text": if entry.overlay_text { "auto" } else { "off" },
-    })
+    });
+    // Ours: clients that do not use it are answered as ever.
+    if entry.remove_self {
+        value["remove_self"] = json!(true);
+    }
+    value
 }
 
-/// Pexip's way to say the same: `{transforms: {layout, host_layout, guest_layout}}`.
+/// Pexip's way to say the same: `{transforms: {layout, host_layout, guest_layout}}`, and our `remove_self` for both.
 pub(super) async fn transform_layout(c: &Ctx, fields: &Fields) -> Response {
     let read = || -> Result<Vec<LayoutEntry>, Bad> {
         let Some(wanted) = fields.object("transforms")? else { return Ok(Vec::new()) };
@@ -97,6 +103,7 @@ pub(super) async fn transform_layout(c: &Ctx, fields: &Fields) -> Response {
                     layout: layout_name(&layout)?,
                     plus_n: true,
                     overlay_text: wanted.flag("enable_overlay_text")?.unwrap_or(true),
+                    remove_self: wanted.flag("remove_self")?.unwrap_or(false),
                 });
             }
         }

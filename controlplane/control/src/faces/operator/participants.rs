@@ -309,7 +309,8 @@ fn layout_name(name: &str, field: &str) -> Result<LayoutName, Problem> {
 
 fn entry(name: &str, field: &str, audience: LayoutAudience) -> Result<LayoutEntry, Problem> {
     let layout = layout_name(name, field)?;
-    Ok(LayoutEntry { audience, actors: Vec::new(), vad_backfill: true, layout, plus_n: true, overlay_text: true })
+    let (actors, remove_self) = (Vec::new(), false);
+    Ok(LayoutEntry { audience, actors, vad_backfill: true, layout, plus_n: true, overlay_text: true, remove_self })
 }
 
 /// Calls somebody into a conference
