@@ -157,16 +157,20 @@ pub fn usable_codecs<'a>(
 }
 
 /// Whether everybody decodes what everybody sends once `new` is there. A sender uses the first payload type of its answer,
-/// as browsers do; nothing is transcoded, so whoever would see black is told why instead.
+/// as browsers do; nothing is transcoded, so whoever would see black is told why instead. `true` beside a leg: it gets the mix,
+/// and need not decode what others send.
 ///
 /// # Errors
 /// [`CallError::CannotDecode`], [`CallError::NotDecoded`].
-pub fn check_decodable<'a>(new: &SessionSpec, others: impl Iterator<Item = &'a SessionSpec>) -> Result<(), CallError> {
-    for other in others {
-        if let Some(codec) = undecoded(other, new) {
+pub fn check_decodable<'a>(
+    (new, mixed): (&SessionSpec, bool),
+    others: impl Iterator<Item = (&'a SessionSpec, bool)>,
+) -> Result<(), CallError> {
+    for (other, other_mixed) in others {
+        if !mixed && let Some(codec) = undecoded(other, new) {
             return Err(CallError::CannotDecode(codec.rtpmap_name()));
         }
-        if let Some(codec) = undecoded(new, other) {
+        if !other_mixed && let Some(codec) = undecoded(new, other) {
             return Err(CallError::NotDecoded(codec.rtpmap_name()));
         }
     }
@@ -491,11 +495,20 @@ mod tests {
         let with = |codecs: &[Codec]| answer(SIMPLE, &AnswerContext { codecs, ..context(&shard) }).unwrap().spec;
         let both = with(&[Codec::Opus, Codec::Vp8, Codec::H264]);
         let (vp8, h264) = (with(&[Codec::Opus, Codec::Vp8]), with(&[Codec::Opus, Codec::H264]));
-        let check = |new: &SessionSpec, others: &[&SessionSpec]| check_decodable(new, others.iter().copied());
+        let check = |new: &SessionSpec, others: &[&SessionSpec]| {
+            check_decodable((new, false), others.iter().map(|other| (*other, false)))
+        };
         assert_eq!(check(&both, &[&vp8, &both]), Ok(()));
         // Who is there prefers VP8 and sends it, though H.264 was negotiated as well.
         assert_eq!(check(&h264, &[&both]), Err(CallError::CannotDecode("VP8")));
         assert_eq!(check(&both, &[&h264]), Err(CallError::NotDecoded("VP8")));
+        // The mix is made for them.
+        assert_eq!(check_decodable((&h264, true), [(&vp8, false)].into_iter()), Err(CallError::NotDecoded("H264")));
+        let mut viewer = h264.clone();
+        viewer.media.iter_mut().for_each(|m| m.source = None);
+        assert_eq!(check_decodable((&viewer, true), [(&vp8, false)].into_iter()), Ok(()));
+        assert_eq!(check_decodable((&vp8, false), [(&viewer, true)].into_iter()), Ok(()));
+        assert_eq!(check_decodable((&vp8, false), [(&viewer, false)].into_iter()), Err(CallError::NotDecoded("VP8")));
         // A leg without receiving m-lines, a screen, sees nothing and need not decode anything.
         let mut screen = h264.clone();
         screen.media.iter_mut().for_each(|m| m.slot = None);

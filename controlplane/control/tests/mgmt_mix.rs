@@ -172,3 +172,24 @@ async fn without_a_mixer_media_is_told_of_no_mix() {
     house.call(&alice, webrtc("mix")).await;
     assert_eq!(told(&mut house), (None, vec![]));
 }
+
+#[tokio::test]
+async fn who_gets_the_mix_need_not_decode_what_the_others_send() {
+    let mut house = with_mixer().await;
+    let (host, guest) = two(&mut house).await;
+    let lacking =
+        |codecs: &[&str]| codecs.iter().fold(OFFER.to_owned(), |sdp, codec| sdp.replace(codec, "other/90000"));
+    let publisher = lacking(&["H264/90000"]);
+    let viewer = lacking(&["VP8/90000"]).replace("a=sendrecv", "a=recvonly").replace("a=sendonly", "a=recvonly");
+    let ask = |sdp: &str, media: &str| json!({"call_type": "WEBRTC", "sdp": sdp, "media": media});
+    house.call(&host, ask(&publisher, "forward")).await;
+    let path = format!("participants/{}/calls", guest.uuid);
+    let reason = house.act(&guest, &path, ask(&viewer, "forward")).await.refused(400);
+    assert!(reason.contains("codec"), "{reason}");
+    let (_, answer) = house.call(&guest, ask(&viewer, "mix")).await;
+    assert!(answer.contains("H264/90000") && !answer.contains("VP8/90000"), "{}", answer);
+    // And they do not hold up whoever comes next.
+    let third = house.join("T", Some("99")).await;
+    let (_, answer) = house.call(&third, ask(&publisher, "forward")).await;
+    assert!(answer.contains("VP8/90000"), "{}", answer);
+}

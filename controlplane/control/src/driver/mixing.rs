@@ -9,7 +9,7 @@ use super::media::Media;
 use crate::store::LegRecord;
 use plenum_contract as contract;
 use plenum_contract::mix::{MAX_MEMBERS, MAX_SCENES};
-use plenum_contract::{Command, Kind, MemberPicture, MixMember, MixSpec, PresentationPlace, SceneSpec};
+use plenum_contract::{Command, Kind, MemberPicture, MixMember, MixSpec, PresentationPlace, SceneSpec, SessionSpec};
 use plenum_model::{Conference, ConferenceKey, Event, LegKey, MediaChange, Model, Participant, Purpose, ServiceState};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -33,10 +33,15 @@ pub(super) fn touched(events: &[Event], changes: &[MediaChange]) -> BTreeSet<Con
 
 /// Whether a leg is to get the mix.
 pub(super) fn wants(record: &LegRecord) -> bool {
+    gets_mix(&record.spec, record.mix)
+}
+
+/// The same before there is a record: `choice` is what the call said.
+pub(super) fn gets_mix(spec: &SessionSpec, choice: Option<bool>) -> bool {
     let slots =
-        |kind: Kind| record.spec.media.iter().filter(|m| m.kind == kind && !m.presentation && m.slot.is_some()).count();
+        |kind: Kind| spec.media.iter().filter(|m| m.kind == kind && !m.presentation && m.slot.is_some()).count();
     let (pictures, sounds) = (slots(Kind::Video), slots(Kind::Audio));
-    match record.mix {
+    match choice {
         Some(mix) => mix && pictures + sounds > 0,
         None => pictures == 1 || (pictures == 0 && sounds == 1),
     }

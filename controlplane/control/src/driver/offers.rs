@@ -1,6 +1,7 @@
 //! SDP offers: from a request to an answer and a session that media opens.
 
 use super::batch::Pending;
+use super::mixing::{gets_mix, wants};
 use super::{Driver, Failure, Offer, Reply, lost};
 use crate::calls::{self, AnswerContext, Present, TRACKS_PER_LEG};
 use crate::store::LegRecord;
@@ -154,10 +155,12 @@ impl Driver {
         let hello = self.media.hello.as_ref().ok_or(Failure::Media)?;
         let shard_info = hello.shards.get(usize::from(leg.shard)).ok_or(Failure::Media)?;
         let conference = self.model.conference(place).ok_or(Refusal::NoSuchConference)?;
-        let others = conference.legs().filter(|other| *other != leg.key);
-        let specs: Vec<&SessionSpec> =
-            others.filter_map(|other| self.legs.get(other)).map(|record| &record.spec).collect();
-        let codecs = calls::usable_codecs(&self.settings.codecs, &[], specs.iter().copied());
+        let mixer = self.media.mixer;
+        let others = conference.legs().filter(|other| *other != leg.key).filter_map(|other| self.legs.get(other));
+        let others: Vec<_> = others.map(|record| (&record.spec, mixer && wants(record))).collect();
+        let forwarded = others.iter().filter(|(_, mixed)| !mixed).map(|(spec, _)| *spec);
+        let codecs = calls::usable_codecs(&self.settings.codecs, &[], forwarded);
+        let choice = self.legs.get(leg.key).map_or(offer.mix, |record| record.mix);
         let context = AnswerContext {
             leg: contract::LegKey(leg.key.0),
             participant: contract::ParticipantKey(leg.participant.0),
@@ -173,11 +176,19 @@ impl Driver {
             max_bitrate: self.settings.max_bitrate.into_iter().chain(offer.max_bitrate).min(),
             max_media: hello.limits.media_per_session,
         };
-        let answer = match previous {
-            None => calls::answer(&offer.sdp, &context)?,
-            Some(previous) => calls::update(&offer.sdp, previous, &context)?,
+        let answer = |context: &AnswerContext<'_>| match previous {
+            None => calls::answer(&offer.sdp, context),
+            Some(previous) => calls::update(&offer.sdp, previous, context),
         };
-        calls::check_decodable(&answer.spec, specs.into_iter())?;
+        // Who gets the mix need not decode what the others do.
+        let answer = match answer(&context) {
+            Err(_) if mixer && choice != Some(false) => {
+                answer(&AnswerContext { codecs: &self.settings.codecs, ..context })
+            }
+            first => first,
+        }?;
+        let mixed = mixer && gets_mix(&answer.spec, choice);
+        calls::check_decodable((&answer.spec, mixed), others.into_iter())?;
         Ok((answer.sdp, answer.spec))
     }
 
