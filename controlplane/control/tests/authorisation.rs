@@ -299,7 +299,6 @@ const REST: &[(&str, &str, Role)] = &[
     ("PATCH", "conferences/{name}", Role::Operator),
     ("DELETE", "conferences/{name}", Role::Operator),
     ("POST", "conferences/{name}/actions", Role::Operator),
-    ("POST", "conferences/{name}/calls", Role::Operator),
     ("GET", "conferences/{name}/events", Role::Viewer),
     ("GET", "conferences/{name}/participants", Role::Viewer),
     ("GET", "conferences/{name}/participants/{id}", Role::Viewer),

@@ -3,7 +3,7 @@
 use super::batch::Pending;
 use super::mixing::{gets_mix, wants};
 use super::{Driver, Failure, Offer, Reply, lost};
-use crate::calls::{self, AnswerContext, Present, TRACKS_PER_LEG};
+use crate::calls::{self, AnswerContext, CallError, Present, TRACKS_PER_LEG};
 use crate::store::LegRecord;
 use crate::store::rows::PresentRow;
 use plenum_contract as contract;
@@ -182,7 +182,7 @@ impl Driver {
         };
         // Who gets the mix need not decode what the others do.
         let answer = match answer(&context) {
-            Err(_) if mixer && choice != Some(false) => {
+            Err(CallError::NothingInCommon(_)) if mixer && choice != Some(false) => {
                 answer(&AnswerContext { codecs: &self.settings.codecs, ..context })
             }
             first => first,

@@ -30,15 +30,6 @@ pub struct MixerProcess {
 
 /// How often we look whether media is there, and whether a former mixer has ended.
 const POLL: Duration = Duration::from_millis(50);
-/// Waits before the n-th start in a row; the last one stays. The first comes at once: people look at a frozen picture.
-const BACK_OFF: [Duration; 6] = [
-    Duration::ZERO,
-    Duration::from_millis(200),
-    Duration::from_millis(500),
-    Duration::from_secs(1),
-    Duration::from_secs(2),
-    Duration::from_secs(5),
-];
 /// A mixer that lived for so long begins the back-off anew.
 const STABLE: Duration = Duration::from_secs(5);
 /// How long a mixer that was asked to end may take.
@@ -89,7 +80,7 @@ pub fn start_mixer(process: MixerProcess) -> MixerTask {
 
 /// The next mixer, when media is there and no other mixer is.
 async fn next(process: &MixerProcess, failures: usize) -> Option<Child> {
-    sleep(BACK_OFF[failures.min(BACK_OFF.len() - 1)]).await;
+    sleep(super::back_off(failures)).await;
     let socket = mixer_socket_path(&process.data);
     let lock = loop {
         match take_lock(&process.data.join("mixer.lock")) {

@@ -35,6 +35,13 @@ const FINISH: Duration = Duration::from_secs(2);
 /// How long it may then take to end before it is killed, and to be gone when it was.
 const END: Duration = Duration::from_secs(1);
 
+/// How long to wait before a program is started again that ended `failures` times in a row. The first start comes at once: people look
+/// at a frozen picture.
+fn back_off(failures: usize) -> Duration {
+    const MS: [u64; 6] = [0, 200, 500, 1_000, 2_000, 5_000];
+    Duration::from_millis(MS[failures.min(MS.len() - 1)])
+}
+
 /// Sends commands to media. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct MediaLink {

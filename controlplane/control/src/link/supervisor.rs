@@ -28,15 +28,6 @@ pub struct MediaProcess {
 const POLL: Duration = Duration::from_millis(20);
 /// A media plane that lives and does not answer for so long is killed: pools of many gigabytes take seconds to make.
 const START_LIMIT: Duration = Duration::from_secs(20);
-/// Waits before the n-th start in a row; the last one stays. The first comes at once: clients wait for it.
-const BACK_OFF: [Duration; 6] = [
-    Duration::ZERO,
-    Duration::from_millis(200),
-    Duration::from_millis(500),
-    Duration::from_secs(1),
-    Duration::from_secs(2),
-    Duration::from_secs(5),
-];
 /// A media plane that lived for so long begins the back-off anew.
 const STABLE: Duration = Duration::from_secs(10);
 
@@ -79,7 +70,7 @@ impl Supervisor {
                 }
                 Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
                     tracing::error!(%error, "media's socket is not ours");
-                    sleep(BACK_OFF[BACK_OFF.len() - 1]).await;
+                    sleep(super::back_off(usize::MAX)).await;
                 }
                 Err(_) => {}
             }
@@ -132,7 +123,7 @@ impl Supervisor {
             }
             Err(error) => {
                 tracing::error!(%error, path = %self.lock.display(), "media's lock cannot be opened");
-                sleep(BACK_OFF[BACK_OFF.len() - 1]).await;
+                sleep(super::back_off(usize::MAX)).await;
             }
         }
     }
@@ -150,7 +141,7 @@ impl Supervisor {
 
     async fn start(&mut self, lock: File) {
         let Some(process) = self.process.clone() else { return };
-        let wait = BACK_OFF[self.failures.min(BACK_OFF.len() - 1)];
+        let wait = super::back_off(self.failures);
         self.failures += 1;
         if !wait.is_zero() {
             tracing::warn!(?wait, "media is started again after a wait");

@@ -1,7 +1,7 @@
 //! Who is in a conference, and what operators do there: participants, actions, events as they happen.
 
 use super::body::Json;
-use super::{Answer, ask, created, json, unexpected};
+use super::{Answer, ask, json, unexpected};
 use crate::accounts::{Operator, Role as Needed, Standing, Steerer};
 use crate::driver::{Reply, Request as Ask};
 use crate::events::{Observer, Seen};
@@ -14,10 +14,7 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use futures_util::stream;
 use plenum_model::layout::{LAYOUTS, LayoutAudience};
-use plenum_model::{
-    By, Command, ConferenceKey, Dial, DialMedia, Dialled, KeepAlive, LayoutEntry, LayoutName, MemberCommand,
-    ParticipantId, Protocol, Role, Transfer,
-};
+use plenum_model::{By, Command, ConferenceKey, LayoutEntry, LayoutName, MemberCommand, ParticipantId, Role, Transfer};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 use tokio::sync::OwnedSemaphorePermit;
@@ -36,7 +33,6 @@ pub(super) fn routes() -> OpenApiRouter<App> {
         .routes(routes!(show))
         .routes(routes!(act))
         .routes(routes!(act_on))
-        .routes(routes!(call))
         .routes(routes!(events))
 }
 
@@ -153,51 +149,6 @@ enum ParticipantAction {
     Disconnect,
 }
 
-/// Somebody to call.
-#[derive(Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-struct NewCall {
-    /// Address, number or URL.
-    destination: String,
-    /// By what; `auto` unless said.
-    #[serde(default)]
-    protocol: CallProtocol,
-    /// `guest` unless said.
-    #[serde(default)]
-    role: Option<RoleName>,
-    /// Shown to people; empty = the destination.
-    #[serde(default)]
-    display_name: String,
-    /// No pictures.
-    #[serde(default)]
-    audio_only: bool,
-    /// Tones to send right after the answer.
-    #[serde(default)]
-    digits: String,
-}
-
-/// What a call is made by.
-#[derive(Debug, Default, Deserialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-enum CallProtocol {
-    /// As the destination looks.
-    #[default]
-    Auto,
-    /// SIP.
-    Sip,
-    /// H.323.
-    H323,
-    /// A stream to an RTMP server.
-    Rtmp,
-}
-
-/// Who is called.
-#[derive(Debug, Serialize, ToSchema)]
-struct Called {
-    /// UUID of the participant, who is `connecting`.
-    id: String,
-}
-
 /// Rights in a conference.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
@@ -311,48 +262,6 @@ fn entry(name: &str, field: &str, audience: LayoutAudience) -> Result<LayoutEntr
     let layout = layout_name(name, field)?;
     let (actors, remove_self) = (Vec::new(), false);
     Ok(LayoutEntry { audience, actors, vad_backfill: true, layout, plus_n: true, overlay_text: true, remove_self })
-}
-
-/// Calls somebody into a conference
-///
-/// Answered 501 with the reason while this server has no part that speaks the protocol.
-#[utoipa::path(post, path = "/api/plenum/v1/conferences/{name}/calls", tag = "participants",
-    params(("name" = String, Path, description = "UUID or alias")), request_body = NewCall,
-    responses((status = 201, body = Called, headers(("location" = String))), (status = 501)))]
-async fn call(
-    State(app): State<App>,
-    Steerer(operator): Steerer,
-    Path(name): Path<String>,
-    Json(new): Json<NewCall>,
-) -> Answer {
-    let protocol = match new.protocol {
-        CallProtocol::Auto => Protocol::Auto,
-        CallProtocol::Sip => Protocol::Sip,
-        CallProtocol::H323 => Protocol::H323,
-        CallProtocol::Rtmp => Protocol::Rtmp,
-    };
-    let dial = Dial {
-        id: ParticipantId(*uuid::Uuid::new_v4().as_bytes()),
-        destination: new.destination,
-        role: if matches!(new.role, Some(RoleName::Host)) { Role::Host } else { Role::Guest },
-        display_name: new.display_name,
-        how: Dialled {
-            protocol,
-            media: if new.audio_only { DialMedia::Audio } else { DialMedia::Video },
-            streaming: matches!(protocol, Protocol::Rtmp),
-            keep_alive: if matches!(protocol, Protocol::Rtmp) { KeepAlive::Never } else { KeepAlive::Yes },
-            dtmf_sequence: new.digits,
-            presentation_url: String::new(),
-            source: String::new(),
-            source_display_name: String::new(),
-            answer_by_ms: 0,
-        },
-    };
-    let command = Command::Dial(Box::new(dial));
-    let asked = Ask::Do { alias: name.clone(), by: By::Operator, command };
-    let Reply::Dialled(id) = ask(&app, &operator, asked).await? else { return Err(unexpected()) };
-    let location = format!("/api/plenum/v1/conferences/{name}/participants/{id}");
-    Ok(created(json(&Called { id: id.to_string() }), &location))
 }
 
 /// Follows a conference: first what is, then what happens, as server-sent events
