@@ -413,6 +413,7 @@ fn mix_seeds() -> Named {
         presenter: None,
         loudest: 3,
         fps: 30,
+        transcodes: vec![plenum_contract::TranscodeSpec { source: feed, codec: Codec::H264 }],
     };
     let order = vec![ParticipantKey(2), ParticipantKey(3)];
     let tapped = MixPacket {
@@ -430,6 +431,10 @@ fn mix_seeds() -> Named {
         ("speakers", to(ToMix::Speakers { conference, loudest: order.clone(), order })),
         ("packet_in", to(ToMix::Packet(tapped))),
         ("need", to(ToMix::Need { conference, output, bitrate: 600_000 })),
+        (
+            "need_track",
+            to(ToMix::Need { conference, output: MixOutput::Track { feed, codec: Codec::H264, rung: 2 }, bitrate: 0 }),
+        ),
         ("packet_out", from(FromMix::Packet { conference, output, captured: 5, rtp: &rtp })),
         ("want", from(FromMix::Want { conference, feed, width: 320, height: 180 })),
         (

@@ -97,7 +97,16 @@ impl Hall {
     /// A room that shows these scenes, without members.
     pub(super) fn new(settings: RoomSettings, scenes: Vec<SceneSpec>) -> Hall {
         let (members, presenter) = (vec![], None);
-        let spec = MixSpec { conference: CONFERENCE, revision: 1, scenes, members, presenter, loudest: 3, fps: 30 };
+        let spec = MixSpec {
+            conference: CONFERENCE,
+            revision: 1,
+            scenes,
+            members,
+            presenter,
+            loudest: 3,
+            fps: 30,
+            transcodes: vec![],
+        };
         let now = 1_000 * MS;
         Hall {
             room: Room::new(spec.clone(), settings, Time(now)),
@@ -212,7 +221,9 @@ impl Hall {
                         *key = true;
                     }
                 }
-                FromMix::Seats { .. } | FromMix::Load { .. } => {}
+                FromMix::Packet { output: MixOutput::Track { .. }, .. }
+                | FromMix::Seats { .. }
+                | FromMix::Load { .. } => {}
             });
         }
         self.spent += processor_time() - start;

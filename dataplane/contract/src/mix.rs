@@ -11,6 +11,8 @@ use serde::{Deserialize, Serialize};
 pub const MAX_SCENES: usize = 16;
 /// Most members that a spec names; those beyond count in `+N` and are heard, but not placed.
 pub const MAX_MEMBERS: usize = 512;
+/// Most single tracks of a conference that are made in another codec; a spec with more is cut. Control gives legs that would need more the mix.
+pub const MAX_TRANSCODES: usize = 64;
 
 /// What a conference's mix is to look and sound like. Whole value; the conference is the key.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -32,6 +34,18 @@ pub struct MixSpec {
     /// Frames a second of the pictures, 1 to 60.
     #[serde(default = "default_fps")]
     pub fps: u8,
+    /// What members send that somebody who is forwarded to cannot decode: it is made in a codec that they can.
+    #[serde(default)]
+    pub transcodes: Vec<TranscodeSpec>,
+}
+
+/// A single track that exists in another codec too, for those who cannot decode the original. It is made while somebody's slot holds it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct TranscodeSpec {
+    /// Whose stream.
+    pub source: Feed,
+    /// What it is made in; as for [`MixOutput`].
+    pub codec: Codec,
 }
 
 fn default_loudest() -> u8 {
@@ -111,20 +125,23 @@ impl SceneSpec {
     pub fn rung(&self, rung: u8) -> Option<Rung> {
         let halvings = self.rungs().checked_sub(1)?.checked_sub(rung)?;
         let (width, height) = ((self.width >> halvings) & !1, (self.height >> halvings) & !1);
-        let pixels = u32::from(width) * u32::from(height);
-        // 1280x720: 1.8 Mbit/s; 640x360: 600 kbit/s; 320x180: 200 kbit/s. A picture of a quarter takes a third.
-        let bitrate = match pixels {
-            0..=60_000 => 200_000,
-            60_001..=240_000 => 600_000,
-            240_001..=950_000 => 1_800_000,
-            _ => 3_500_000,
-        };
+        let bitrate = bitrate_for(u32::from(width) * u32::from(height));
         Some(Rung {
             width: width.max(2),
             height: height.max(2),
             bitrate,
             least: if rung == 0 { 60_000 } else { bitrate / 2 },
         })
+    }
+}
+
+/// 1280x720: 1.8 Mbit/s; 640x360: 600 kbit/s; 320x180: 200 kbit/s. A picture of a quarter takes a third.
+fn bitrate_for(pixels: u32) -> u32 {
+    match pixels {
+        0..=60_000 => 200_000,
+        60_001..=240_000 => 600_000,
+        240_001..=950_000 => 1_800_000,
+        _ => 3_500_000,
     }
 }
 
@@ -218,6 +235,35 @@ pub enum MixOutput {
         /// Whose own voice is left out; `None` = the mix of everybody, for those who do not speak.
         without: Option<ParticipantKey>,
     },
+    /// A single stream of a member in another codec ([`MixSpec::transcodes`]).
+    Track {
+        /// Which stream.
+        feed: Feed,
+        /// As for pictures and sound of the mix.
+        codec: Codec,
+        /// Of a picture: 0 = the smallest encoding, see [`track_rung`]. 0 for sound.
+        rung: u8,
+    },
+}
+
+/// Shorter sides of the encodings of a transcoded picture: those of a scene's usual rungs, and one for what is read.
+const TRACK_HEIGHTS: [u16; MAX_RUNGS as usize] = [180, 360, 720];
+
+/// Size and rate of an encoding of a picture of `width` × `height` that is transcoded: the picture fitted to the rung's shorter side and never enlarged,
+/// sides even and from 16. `None` for a rung that would be hardly larger than the one below, and above [`MAX_RUNGS`].
+pub fn track_rung(width: u16, height: u16, rung: u8) -> Option<Rung> {
+    let (width, height) = (width.max(1), height.max(1));
+    let shorter = width.min(height);
+    let limit = *TRACK_HEIGHTS.get(usize::from(rung))?;
+    let below = rung.checked_sub(1).map(|below| TRACK_HEIGHTS[usize::from(below)]);
+    if below.is_some_and(|below| u32::from(shorter) * 4 <= u32::from(below) * 5) {
+        return None;
+    }
+    let (of, by) = if shorter > limit { (limit, shorter) } else { (1, 1) };
+    let side = |side: u16| ((u32::from(side) * u32::from(of) / u32::from(by)).clamp(16, 3840) & !1) as u16;
+    let (width, height) = (side(width), side(height));
+    let bitrate = bitrate_for(u32::from(width) * u32::from(height));
+    Some(Rung { width, height, bitrate, least: if rung == 0 { 60_000 } else { bitrate / 2 } })
 }
 
 /// A decrypted RTP packet on its way to the mixer.

@@ -5,7 +5,7 @@
 //! the mixer runs hostile bytes through C codecs: every length is checked, nothing panics, lists are bounded. A record that is
 //! not understood is an error for the reader to count; the next record is not harmed by it.
 
-use crate::mix::{MAX_MEMBERS, MAX_SCENES, MixOutput, MixPacket};
+use crate::mix::{MAX_MEMBERS, MAX_SCENES, MAX_TRANSCODES, MixOutput, MixPacket};
 use crate::{Codec, ConferenceKey, Feed, FeedKind, FromMix, MixSpec, ParticipantKey, ToMix};
 
 /// Most bytes of a record. A spec that needs more is not written.
@@ -162,7 +162,9 @@ impl<'a> ToMix<'a> {
         let kind = from.u8()?;
         if kind == SPEC {
             let spec: MixSpec = from.cbor()?;
-            let fits = spec.scenes.len() <= MAX_SCENES && spec.members.len() <= MAX_MEMBERS;
+            let fits = spec.scenes.len() <= MAX_SCENES
+                && spec.members.len() <= MAX_MEMBERS
+                && spec.transcodes.len() <= MAX_TRANSCODES;
             return if fits { Ok(ToMix::Spec(spec)) } else { Err(Malformed) };
         }
         let conference = ConferenceKey(from.u64()?);
@@ -366,6 +368,12 @@ impl Put<'_> {
                 self.u8(codec_byte(codec));
                 self.u64(without.map_or(NOBODY, |p| p.0));
             }
+            MixOutput::Track { feed, codec, rung } => {
+                self.u8(2);
+                self.feed(feed);
+                self.u8(codec_byte(codec));
+                self.u8(rung);
+            }
         }
     }
 
@@ -442,6 +450,7 @@ impl<'a> Take<'a> {
                 let without = Some(ParticipantKey(self.u64()?)).filter(|p| p.0 != NOBODY);
                 Ok(MixOutput::Audio { codec, without })
             }
+            2 => Ok(MixOutput::Track { feed: self.feed()?, codec: codec(self.u8()?)?, rung: self.u8()? }),
             _ => Err(Malformed),
         }
     }

@@ -103,6 +103,7 @@ impl Mixer {
             let refers = if key { encoder.frame } else { encoder.frame - 1 };
             let (track, encoding) = match output {
                 MixOutput::Video { scene, rung, .. } => (SCENE + u32::from(scene), rung),
+                MixOutput::Track { .. } => continue,
                 MixOutput::Audio { without, .. } => (EVERYBODY + without.map_or(0, |p| p.0 as u32), 0),
             };
             let fps = if every == 33 { 30 } else { 50 };
@@ -195,6 +196,7 @@ fn spec(hall: &Hall, revision: u64) -> MixSpec {
         presenter: None,
         loudest: 3,
         fps: 30,
+        transcodes: vec![],
     }
 }
 

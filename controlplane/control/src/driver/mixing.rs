@@ -134,6 +134,7 @@ fn spec(conference: &Conference, legs: &Legs, before: Option<&MixSpec>) -> Optio
         presenter: conference.presenter.map(|key| contract::ParticipantKey(key.0)),
         loudest: 3,
         fps: 30,
+        transcodes: vec![],
     })
 }
 

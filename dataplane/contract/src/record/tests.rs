@@ -1,7 +1,7 @@
 //! Records: round trips of everything, limits, and hostile bytes.
 
 use super::*;
-use crate::mix::{MemberPicture, MixMember, PresentationPlace, SceneSpec};
+use crate::mix::{MemberPicture, MixMember, PresentationPlace, SceneSpec, TranscodeSpec, track_rung};
 use proptest::prelude::*;
 
 fn scene() -> SceneSpec {
@@ -40,7 +40,12 @@ fn spec(members: u64) -> MixSpec {
         presenter: Some(ParticipantKey(2)),
         loudest: 3,
         fps: 30,
+        transcodes: vec![transcode(7)],
     }
+}
+
+fn transcode(key: u64) -> TranscodeSpec {
+    TranscodeSpec { source: Feed { participant: ParticipantKey(key), kind: FeedKind::Camera }, codec: Codec::H264 }
 }
 
 fn feed() -> impl Strategy<Value = Feed> {
@@ -57,6 +62,7 @@ fn output() -> impl Strategy<Value = MixOutput> {
     prop_oneof![
         (any::<u16>(), codec(), any::<u8>()).prop_map(|(scene, codec, rung)| MixOutput::Video { scene, codec, rung }),
         (codec(), proptest::option::of(person())).prop_map(|(codec, without)| MixOutput::Audio { codec, without }),
+        (feed(), codec(), any::<u8>()).prop_map(|(feed, codec, rung)| MixOutput::Track { feed, codec, rung }),
     ]
 }
 
@@ -82,6 +88,13 @@ fn a_spec_of_the_largest_conference_has_a_record_and_one_beyond_it_is_refused() 
     returns(&ToMix::Spec(spec(MAX_MEMBERS as u64)));
     let mut bytes = Vec::new();
     ToMix::Spec(spec(MAX_MEMBERS as u64 + 1)).write(&mut bytes).unwrap();
+    assert_eq!(ToMix::read(&bytes), Err(Malformed));
+    let mut many = spec(1);
+    many.transcodes = (0..MAX_TRANSCODES as u64).map(transcode).collect();
+    returns(&ToMix::Spec(many.clone()));
+    many.transcodes.push(transcode(99));
+    bytes.clear();
+    ToMix::Spec(many).write(&mut bytes).unwrap();
     assert_eq!(ToMix::read(&bytes), Err(Malformed));
     let mut long = spec(1);
     long.members[0].name = "x".repeat(MAX_RECORD);
@@ -113,6 +126,24 @@ fn a_greeting_is_read_back_and_another_versions_is_not() {
     }
     assert_eq!(Greeting::read(&Greeting { shard: 2, shards: 2 }.bytes()), Err(Malformed));
     assert_eq!(Greeting::read(&greeting.bytes()[..7]), Err(Malformed));
+}
+
+#[test]
+fn a_transcoded_picture_keeps_its_shape_is_never_enlarged_and_has_the_rungs_that_are_worth_it() {
+    let sizes = |width, height| -> Vec<_> {
+        (0..4).map_while(|rung| track_rung(width, height, rung)).map(|r| (r.width, r.height)).collect()
+    };
+    assert_eq!(sizes(1280, 720), [(320, 180), (640, 360), (1280, 720)]);
+    assert_eq!(sizes(1920, 1080), [(320, 180), (640, 360), (1280, 720)]);
+    assert_eq!(sizes(640, 480), [(240, 180), (480, 360), (640, 480)]);
+    assert_eq!(sizes(720, 1280), [(180, 320), (360, 640), (720, 1280)]);
+    assert_eq!(sizes(641, 361), [(318, 180), (638, 360)]);
+    assert_eq!(sizes(320, 180), [(320, 180)]);
+    assert_eq!((sizes(1, 1), sizes(0, 0)), (vec![(16, 16)], vec![(16, 16)]));
+    assert_eq!(sizes(8192, 16), [(3840, 16)]);
+    let rung = track_rung(1280, 720, 2).unwrap();
+    assert_eq!((rung.bitrate, rung.least), (1_800_000, 900_000));
+    assert_eq!(track_rung(1280, 720, u8::MAX), None);
 }
 
 #[test]

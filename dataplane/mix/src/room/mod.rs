@@ -279,6 +279,7 @@ impl Room {
         match output {
             MixOutput::Audio { codec, without } => self.sound.need(codec, without, bitrate),
             MixOutput::Video { scene, codec, rung } => self.screen(scene).is_some_and(|s| s.need(codec, rung, bitrate)),
+            MixOutput::Track { .. } => false,
         }
     }
 
@@ -292,6 +293,7 @@ impl Room {
                     screen.unneeded(codec, rung);
                 }
             }
+            MixOutput::Track { .. } => {}
         }
     }
 

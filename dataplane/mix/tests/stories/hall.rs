@@ -274,6 +274,7 @@ impl Hall {
             presenter: None,
             loudest: 3,
             fps: 30,
+            transcodes: vec![],
         };
         // Not at zero: nothing may depend on when it begins.
         let now = 1_000 * MS;
@@ -443,6 +444,7 @@ impl Hall {
                 heard.push(captured / MS);
                 ears.get_mut(&without).expect("an output that is needed").hear(&rtp[rtp::FIXED_LEN..]);
             }
+            FromMix::Packet { output: MixOutput::Track { .. }, .. } => panic!("nobody asked for one"),
             FromMix::Want { feed, width, height, .. } => {
                 wanted.insert(feed, (width, height));
             }

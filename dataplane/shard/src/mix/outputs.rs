@@ -186,6 +186,7 @@ impl Shard {
         let (made, encoding) = match output {
             MixOutput::Video { scene, codec, rung } => (Made::Video { scene, codec }, rung),
             MixOutput::Audio { codec, without } => (Made::Audio { codec, without }, 0),
+            MixOutput::Track { .. } => return Err(DropReason::NotSelected),
         };
         let conference = self.world.conference(conference).and_then(|c| self.world.conferences.get(c));
         let tracks = conference.and_then(|c| c.mix.as_ref()).map(|mix| &mix.tracks);
