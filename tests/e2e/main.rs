@@ -10,6 +10,7 @@ mod conference;
 mod data;
 mod failures;
 mod flood;
+mod gallery;
 mod interop;
 mod limits;
 mod logs;

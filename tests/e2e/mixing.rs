@@ -1,27 +1,15 @@
 //! A browser that asks for the mix sees one composed picture and hears one sound, beside one that is forwarded to; the mixer's death
 //! harms neither for long.
 
-use crate::appliance::{Appliance, kill, pause};
+use crate::appliance::kill;
 use crate::browser::Browser;
 use crate::conference::{join, sees_and_hears};
-use std::time::{Duration, Instant};
-
-const PATIENCE: Duration = Duration::from_secs(60);
-
-/// Waits until `there` says so.
-fn until(appliance: &Appliance, what: &str, mut there: impl FnMut() -> bool) {
-    let end = Instant::now() + PATIENCE;
-    while !there() {
-        assert!(Instant::now() < end, "{what}:\n{}", appliance.log());
-        pause();
-    }
-}
+use crate::gallery::{appliance, until};
 
 #[test]
 fn a_browser_gets_the_mix_and_gets_it_again_when_the_mixer_was_killed() {
     let _alone = crate::alone();
-    let appliance = Appliance::start(&["--mixer=on"]);
-    until(&appliance, "no mixer came", || appliance.metric("plenum_mixer_up") > 0.0);
+    let appliance = appliance(&[]);
     let mut browser = Browser::start(&[]);
     let alice = join(&mut browser, &appliance, "Alice");
     let mixed = browser.open(&appliance.room("Mixed", "&width=640&height=360&media=mix"), 1280, 720);

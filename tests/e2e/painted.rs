@@ -1,159 +1,78 @@
-//! Who stands where in the mix, seen and heard in a browser: publishers whose pictures and tones tell who they are, viewers that look at
-//! pixels and listen for tones. Everything is waited for; nothing depends on how fast the machine is.
+//! Who stands where in the mix, seen and heard in a browser: nine publishers whose pictures and tones tell who they are, viewers that look
+//! at pixels and listen for tones. Figures are printed: `cargo test -p plenum-tests --test e2e each_tile -- --nocapture`.
 
-use crate::appliance::{Appliance, pause, pictures};
+use crate::appliance::{Appliance, pictures};
 use crate::browser::{Browser, Page};
-use plenum_bench::painted::{rgb, tone};
-use plenum_bench::swarm::{Camera, Plan, Stack};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use crate::gallery::{appliance, beside, looks_at, opens_its_eyes, plan, speaks, tiles_show_whom_they_should};
+use plenum_bench::swarm::Plan;
+use serde_json::json;
 
-/// Publishers.
-const COUNT: usize = 4;
-/// How long each speaks: long enough for a slow machine to show it.
-const TURN: Duration = Duration::from_secs(10);
-/// What the viewer hums, in Hz: nobody's tone, and no multiple of one.
+/// Publishers: one more than the default layout has tiles.
+const COUNT: usize = 9;
+/// What a viewer hums, in Hz: nobody's tone, and no multiple of one.
 const HUM: u32 = 1870;
 
-/// Ends the swarm, whatever becomes of the test.
-struct Stop(Arc<AtomicBool>);
-
-impl Drop for Stop {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::Relaxed);
-    }
-}
-
-fn plan(at: &Appliance, stop: &Arc<AtomicBool>) -> Plan {
-    Plan {
-        url: at.url(),
-        insecure: true,
-        conferences: vec!["1061".into()],
-        pin: None,
-        publishers: COUNT,
-        viewers: 0,
-        seconds: 900,
-        camera: Some(Camera { width: 160, height: 90, fps: 10, kbps: 120, encodings: 1, adaptive: false }),
-        audio: true,
-        turns: Some(TURN),
-        painted: true,
-        stop: Some(stop.clone()),
-        suite: None,
-        tiles: 1,
-        guard: false,
-        bind: None,
-        stack: Stack::Own,
-        loss: 0.0,
-        key_frames: None,
-    }
-}
-
-/// `window.look`: who is in which tile of a 1:7 (0: nobody of the swarm), whose tone sounds, how loud a tone is in dB, and a hum to send.
-fn eyes_and_ears() -> String {
-    let colours: Vec<_> = (1..=COUNT).map(rgb).collect();
-    let tones: Vec<_> = (1..=COUNT).map(tone).collect();
-    format!(
-        r#"(async () => {{
-  const colours = {colours:?}, tones = {tones:?}, call = window.plenum.room.call;
-  const video = document.createElement('video');
-  video.muted = true;
-  video.srcObject = new MediaStream([call.videos[0].receiver.track]);
-  video.play();
-  const canvas = document.createElement('canvas');
-  [canvas.width, canvas.height] = [320, 180];
-  const pen = canvas.getContext('2d', {{ willReadFrequently: true }});
-  const sound = new AudioContext({{ sampleRate: 48000 }}), ear = sound.createAnalyser(), quiet = sound.createGain();
-  [ear.fftSize, ear.smoothingTimeConstant, quiet.gain.value] = [8192, 0, 0];
-  for (const t of call.audios) sound.createMediaStreamSource(new MediaStream([t.receiver.track])).connect(ear);
-  ear.connect(quiet).connect(sound.destination);
-  const bins = new Float32Array(ear.frequencyBinCount);
-  const who = (x, y) => {{
-    const seen = pen.getImageData(x * 320, y * 180, 1, 1).data;
-    const far = colours.map((c) => Math.abs(c[0] - seen[0]) + Math.abs(c[1] - seen[1]) + Math.abs(c[2] - seen[2]));
-    const near = far.indexOf(Math.min(...far));
-    return far[near] < 120 ? near + 1 : 0;
-  }};
-  const level = (hz) => {{
-    ear.getFloatFrequencyData(bins);
-    const at = Math.round(hz * 8192 / 48000);
-    return Math.max(...bins.slice(at - 1, at + 2));
-  }};
-  // The upper left of each tile: the number stands in the middle, the bar and the name below.
-  const tiles = () => {{
-    pen.drawImage(video, 0, 0, 320, 180);
-    return [who(256 / 1280, 92 / 720), ...[0, 1, 2, 3, 4, 5, 6].map((n) => who((183 * n + 27) / 1280, 634 / 720))];
-  }};
-  const loud = () => {{
-    const levels = tones.map(level), best = Math.max(...levels);
-    return best > -40 && levels.filter((l) => l > best - 15).length === 1 ? levels.indexOf(best) + 1 : 0;
-  }};
-  const hum = async (hz) => {{
-    const tone = sound.createOscillator(), gain = sound.createGain(), out = sound.createMediaStreamDestination();
-    [tone.frequency.value, gain.gain.value] = [hz, 0.3];
-    tone.connect(gain).connect(out);
-    tone.start();
-    await call.audio.sender.replaceTrack(out.stream.getAudioTracks()[0]);
-  }};
-  window.look = {{ tiles, loud, level, hum, sound }};
-  await call.audio.sender.replaceTrack(null);
-  await call.video.sender.replaceTrack(null);
-}})()"#
-    )
-}
-
 /// Enters with neither picture nor sound of its own, and gets the mix.
-fn enter(browser: &mut Browser, appliance: &Appliance, name: &str) -> Page {
-    let page = browser.open(&appliance.room(name, "&width=320&height=180&media=mix&tiles=1"), 640, 480);
-    browser.until(&page, "it is connected", "window.plenum?.room?.call?.pc.connectionState === 'connected'");
-    browser.eval(&page, &eyes_and_ears());
+fn enter(browser: &mut Browser, at: &Appliance, (name, pin): (&str, &str), more: &str) -> Page {
+    let query = format!("/?conference=2000&name={name}&pin={pin}&join=1&width=320&height=180&media=mix&tiles=1{more}");
+    let page = browser.open(&(at.url() + &query), 640, 480);
+    opens_its_eyes(browser, &page, COUNT);
+    looks_at(browser, &page, "1:7");
     page
-}
-
-/// Waits until each publisher is in one tile, and who is heard is in the main tile and is not `before`.
-fn the_speaker_is_in_the_main_tile(browser: &mut Browser, page: &Page, before: u64) -> u64 {
-    let condition = format!(
-        "(() => {{ const seen = look.tiles(), heard = look.loud(); \
-         const each = [1, 2, 3, 4].every((n) => seen.filter((m) => m === n).length === 1); \
-         if (!each || seen[0] !== heard || heard === {before}) throw JSON.stringify({{ seen, heard }}); return heard; }})()"
-    );
-    let what = format!("all are seen, and who speaks after publisher {before} is in the main tile");
-    browser.until(page, &what, &condition).as_u64().expect("a number")
 }
 
 #[test]
 fn each_tile_shows_its_publisher_the_speaker_stands_in_the_main_one_and_nobody_hears_themselves() {
     let _alone = crate::alone();
-    let appliance = Appliance::start(&["--mixer=on"]);
-    let end = Instant::now() + Duration::from_secs(60);
-    while appliance.metric("plenum_mixer_up") < 1.0 {
-        assert!(Instant::now() < end, "no mixer came");
-        pause();
-    }
+    let at = appliance(&["--shards", "1"]);
+    at.create(&["2000", "--pin", "1234", "--guest-pin", "99"]);
     let mut browser = Browser::start(&[]);
-    let stop = Arc::new(AtomicBool::new(false));
-    let swarm = plan(&appliance, &stop);
-    std::thread::scope(|scope| {
-        let _stop = Stop(stop);
-        scope.spawn(move || {
-            let summary = swarm.run().expect("the swarm runs");
-            assert_eq!((summary.connected, &summary.refused), (COUNT, &vec![]), "{}", summary.text());
-        });
-        let viewer = enter(&mut browser, &appliance, "Viewer");
-        let first = the_speaker_is_in_the_main_tile(&mut browser, &viewer, 0);
-        browser.screenshot(&viewer, &pictures().join("painted.png"));
-        the_speaker_is_in_the_main_tile(&mut browser, &viewer, first);
+    let swarm = Plan { pin: Some("1234".into()), ..plan(&at, "2000", COUNT) };
+    beside(swarm, |cues| {
+        let guest = enter(&mut browser, &at, ("Guest", "99"), "");
+        speaks(&mut browser, &guest, cues, 1);
+        tiles_show_whom_they_should(&mut browser, &guest, &[1]);
+        for number in [6, 9] {
+            let (frames, media, all) = speaks(&mut browser, &guest, cues, number);
+            println!(
+                "publisher {number}: in the main tile {frames} frames, {media:.0} ms after the tone, {all:.0} ms after the cue"
+            );
+            tiles_show_whom_they_should(&mut browser, &guest, &[number]);
+        }
+        browser.screenshot(&guest, &pictures().join("painted.png"));
+
+        // The host has other tiles than the guests.
+        let host = enter(&mut browser, &at, ("Host", "1234"), "");
+        let entry = |audience: &str, layout: &str| json!({"audience": audience, "actors": [], "vad_backfill": true, "layout": layout});
+        let layouts = json!({"layouts": [entry("hosts", "1:21"), entry("", "4:0")]});
+        browser.eval(&host, &format!("window.plenum.room.session.post('/override_layout', {layouts})"));
+        looks_at(&mut browser, &host, "1:21");
+        looks_at(&mut browser, &guest, "4:0");
+        tiles_show_whom_they_should(&mut browser, &host, &[1, 2, 3, 4, 5, 6, 7, 8, 9]);
+        tiles_show_whom_they_should(&mut browser, &guest, &[9]);
+        browser.screenshot(&host, &pictures().join("painted_host.png"));
+        browser.screenshot(&guest, &pictures().join("painted_guest.png"));
+
+        // Who decodes H.264 alone sees the same as who decodes VP8 alone, though the publishers send VP8.
+        for codec in ["H264", "VP8"] {
+            let page = enter(&mut browser, &at, (codec, "99"), &format!("&codec={codec}"));
+            looks_at(&mut browser, &page, "4:0");
+            tiles_show_whom_they_should(&mut browser, &page, &[9]);
+            let condition = format!("look.codec().then((c) => c === 'video/{codec}')");
+            browser.until(&page, &format!("the picture comes in {codec}"), &condition);
+            browser.screenshot(&page, &pictures().join(format!("painted_{codec}.png")));
+            browser.close(page);
+        }
 
         // Who hums is heard by others, and hears the others alone.
-        let listener = enter(&mut browser, &appliance, "Listener");
-        browser.eval(&viewer, &format!("look.hum({HUM})"));
+        browser.eval(&guest, &format!("look.hum({HUM})"));
         let heard = format!("look.level({HUM}) > -30");
-        browser.until(&listener, "another hears who hums", &heard);
+        browser.until(&host, "another hears who hums", &heard);
         let others = format!(
             "(async () => {{ for (let i = 0; i < 20; i++) {{ if (look.level({HUM}) > -40 || !look.loud()) return false; \
              await new Promise((r) => setTimeout(r, 50)); }} return true; }})()"
         );
-        browser.until(&viewer, "who hums hears the others and not the hum", &others);
-        browser.until(&listener, "another still hears who hums", &heard);
+        browser.until(&guest, "who hums hears the others and not the hum", &others);
+        browser.until(&host, "another still hears who hums", &heard);
     });
 }

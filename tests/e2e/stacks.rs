@@ -21,7 +21,7 @@ fn plan(at: &Appliance, camera: Camera) -> Plan {
         audio: true,
         turns: None,
         painted: false,
-        stop: None,
+        cues: None,
         suite: None,
         tiles: 3,
         guard: true,

@@ -157,7 +157,7 @@ fn main() -> ExitCode {
         audio: options.audio,
         turns: options.turns.map(Duration::from_secs),
         painted: options.media == Media::Painted,
-        stop: None,
+        cues: None,
         suite: options.suite.map(|s| match s {
             Profile::Gcm => Suite::AeadAes128Gcm,
             Profile::Cm => Suite::AesCm128HmacSha1_80,

@@ -21,7 +21,7 @@ use plenum_srtp::Suite;
 use serde::Serialize;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant};
 
@@ -81,6 +81,25 @@ pub struct Camera {
     pub adaptive: bool,
 }
 
+/// What somebody else tells a swarm that runs.
+#[derive(Debug, Default)]
+pub struct Cues {
+    stop: AtomicBool,
+    turn: AtomicUsize,
+}
+
+impl Cues {
+    /// Publisher `number` of each conference, counted from 1, speaks alone from now on; 0 is the first one too.
+    pub fn speak(&self, number: usize) {
+        self.turn.store(number.saturating_sub(1), Ordering::Relaxed);
+    }
+
+    /// Ends the swarm before its time.
+    pub fn stop(&self) {
+        self.stop.store(true, Ordering::Relaxed);
+    }
+}
+
 /// A swarm.
 #[derive(Clone, Debug)]
 pub struct Plan {
@@ -106,8 +125,8 @@ pub struct Plan {
     pub turns: Option<Duration>,
     /// Pictures and sound are real ([`Painting`]): what a decoder makes of them tells whose they are. Nothing bears stamps then.
     pub painted: bool,
-    /// Set by somebody else, it ends the swarm before its time.
-    pub stop: Option<Arc<AtomicBool>>,
+    /// What somebody else says while it runs; whose cue it is to speak stands before `turns`.
+    pub cues: Option<Arc<Cues>>,
     /// The SRTP profile that peers insist on; `None` leaves it to the appliance.
     pub suite: Option<Suite>,
     /// Video slots of each peer.
@@ -217,7 +236,7 @@ impl Plan {
                     peer.set_speaking(self.speaks(*number, turn));
                 }
             }
-            now >= end || self.stop.as_ref().is_some_and(|stop| stop.load(Ordering::Relaxed))
+            now >= end || self.cues.as_ref().is_some_and(|cues| cues.stop.load(Ordering::Relaxed))
         });
         looked.map_err(|e| format!("sockets: {e}"))?;
         let stats = driver.stats();
@@ -235,6 +254,9 @@ impl Plan {
 
     /// Whose turn it is to speak after this time of media: the first publishers of each conference, the second ones, and so on.
     fn turn(&self, passed: Duration) -> usize {
+        if let Some(cues) = &self.cues {
+            return cues.turn.load(Ordering::Relaxed);
+        }
         let rows = self.publishers.div_ceil(self.conferences.len().max(1)).max(1);
         let turns = self.turns.map_or(0, |each| passed.as_millis() / each.as_millis().max(1));
         (turns % rows as u128) as usize
@@ -446,7 +468,7 @@ mod tests {
             audio: true,
             turns: Some(Duration::from_secs(3)),
             painted: true,
-            stop: None,
+            cues: None,
             suite: None,
             tiles: 1,
             guard: false,
@@ -460,6 +482,11 @@ mod tests {
             (0..6).filter(|number| plan.speaks(*number, turn)).collect::<Vec<_>>()
         };
         assert_eq!([0, 2, 3, 6, 9].map(speak), [vec![0, 1], vec![0, 1], vec![2, 3], vec![4], vec![0, 1]]);
+        let cues = Arc::new(Cues::default());
+        let told = Plan { cues: Some(cues.clone()), ..plan.clone() };
+        assert_eq!(told.turn(Duration::from_secs(6)), 0);
+        cues.speak(3);
+        assert_eq!(told.turn(Duration::ZERO), 2, "a cue stands before turns");
         let steady = Plan { turns: None, ..plan.clone() };
         assert_eq!(steady.turn(Duration::from_secs(100)), 0);
         let paintings = plan.paintings().unwrap();

@@ -7,5 +7,5 @@ pub mod offer;
 pub mod summary;
 
 pub use driver::Driver;
-pub use join::{Attendee, Camera, Plan, Stack};
+pub use join::{Attendee, Camera, Cues, Plan, Stack};
 pub use summary::Summary;
