@@ -414,6 +414,9 @@ fn mix_seeds() -> Named {
         loudest: 3,
         fps: 30,
         transcodes: vec![plenum_contract::TranscodeSpec { source: feed, codec: Codec::H264 }],
+        stills: vec![],
+        level: false,
+        logo: None,
     };
     let order = vec![ParticipantKey(2), ParticipantKey(3)];
     let tapped = MixPacket {
@@ -437,6 +440,10 @@ fn mix_seeds() -> Named {
         ),
         ("packet_out", from(FromMix::Packet { conference, output, captured: 5, rtp: &rtp })),
         ("want", from(FromMix::Want { conference, feed, width: 320, height: 180 })),
+        (
+            "still",
+            from(FromMix::Still { conference, presenter: ParticipantKey(2), height: 720, jpeg: &[0xff, 0xd8, 0xff] }),
+        ),
         (
             "seats",
             from(FromMix::Seats {

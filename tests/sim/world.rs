@@ -352,7 +352,7 @@ impl World {
             EventBody::Speakers { conference, order } => {
                 told.speakers.insert(conference, order);
             }
-            EventBody::Seats { leg, seats, presentation } => {
+            EventBody::Seats { leg, seats, presentation, .. } => {
                 told.seats.insert(leg, (seats, presentation));
             }
             EventBody::Layer { leg, mid, layer } => {

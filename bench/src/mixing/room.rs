@@ -83,6 +83,7 @@ pub(super) fn one_to_seven() -> SceneSpec {
         width: 1280,
         height: 720,
         first: vec![],
+        fixed: vec![],
         without: None,
         names: true,
         plus_n: true,
@@ -106,6 +107,9 @@ impl Hall {
             loudest: 3,
             fps: 30,
             transcodes: vec![],
+            stills: vec![],
+            level: false,
+            logo: None,
         };
         let now = 1_000 * MS;
         Hall {
@@ -223,6 +227,7 @@ impl Hall {
                 }
                 FromMix::Packet { output: MixOutput::Track { .. }, .. }
                 | FromMix::Seats { .. }
+                | FromMix::Still { .. }
                 | FromMix::Load { .. } => {}
             });
         }

@@ -117,8 +117,12 @@ async fn mgmt_52_mgmt_54_what_media_tells_becomes_stage_and_layout() {
     }
     assert_eq!(stage[0], json!({"stage_index": 0, "participant_uuid": bob.uuid, "vad": 100}));
     assert_eq!(stage[1], json!({"stage_index": 1, "participant_uuid": alice.uuid, "vad": 0}));
-    let seats =
-        EventBody::Seats { leg: a.key, seats: vec![Some(b.participant), None], presentation: Some(b.participant) };
+    let seats = EventBody::Seats {
+        leg: a.key,
+        seats: vec![Some(b.participant), None],
+        presentation: Some(b.participant),
+        layout: None,
+    };
     house.media_says(seats).await;
     let layout = events.until("layout").await;
     assert_eq!((&layout["view"], &layout["participants"]), (&json!("1:7"), &json!([bob.uuid])));

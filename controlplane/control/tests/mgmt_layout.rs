@@ -62,7 +62,7 @@ async fn mgmt_26_layouts_are_checked_answered_and_told() {
     assert_eq!(answer.result(), &both, "B10");
     let mut events = m.house.events(&m.guest).await;
     events.sync().await;
-    let seats = EventBody::Seats { leg: m.legs[1], seats: vec![Some(m.keys[0])], presentation: None };
+    let seats = EventBody::Seats { leg: m.legs[1], seats: vec![Some(m.keys[0])], presentation: None, layout: None };
     m.house.media_says(seats).await;
     let layout = events.until("layout").await;
     assert_eq!((&layout["view"], &layout["participants"]), (&json!("2:21"), &json!([m.host.uuid])));

@@ -75,7 +75,7 @@ async fn mgmt_38_a_transfer_moves_a_live_call_without_a_new_offer() {
     // Both hear each other's words, and what media says of the leg is told.
     house.post(&format!("{ROOM}/message"), Some(&token), json!({"payload": "hello"})).await.result();
     assert_eq!(there.until("message").await["uuid"], json!(guest.uuid));
-    house.media_says(EventBody::Seats { leg: spec.key, seats: vec![None], presentation: None }).await;
+    house.media_says(EventBody::Seats { leg: spec.key, seats: vec![None], presentation: None, layout: None }).await;
     assert_eq!(events.until("layout").await["slots"], json!([null]));
     // A stream that broke meanwhile comes back by the old address too.
     let last = events.last_id.clone();

@@ -33,6 +33,8 @@ pub enum Message {
         #[serde(default)]
         leg: Option<LegKey>,
     },
+    /// A picture of a presentation that a [`crate::MixSpec`] asks for. It has no number, and is left out when control reads slowly.
+    Still(crate::Still),
     /// A line of media's log. Sent only on a connection on which control asked for it with [`crate::Command::Log`].
     Log(LogLine),
 }
@@ -195,6 +197,9 @@ pub enum EventBody {
         seats: Vec<Option<ParticipantKey>>,
         /// Who fills the presentation slot.
         presentation: Option<ParticipantKey>,
+        /// The layout that is drawn, when the leg gets the mix.
+        #[serde(default)]
+        layout: Option<String>,
     },
     /// Which layer a slot gets now; `None` = paused.
     Layer {

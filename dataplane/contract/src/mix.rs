@@ -13,6 +13,12 @@ pub const MAX_SCENES: usize = 16;
 pub const MAX_MEMBERS: usize = 512;
 /// Most single tracks of a conference that are made in another codec; a spec with more is cut. Control gives legs that would need more the mix.
 pub const MAX_TRANSCODES: usize = 64;
+/// Most bytes of a logo's PNG: with the largest conference a spec still fits a record.
+pub const MAX_LOGO: usize = 64 << 10;
+/// Most sizes in which pictures of the presentation are made at a time.
+pub const MAX_STILLS: usize = 2;
+/// Most bytes of such a picture; one that would be longer is made smaller.
+pub const MAX_STILL: usize = 448 << 10;
 
 /// What a conference's mix is to look and sound like. Whole value; the conference is the key.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -37,6 +43,15 @@ pub struct MixSpec {
     /// What members send that somebody who is forwarded to cannot decode: it is made in a codec that they can.
     #[serde(default)]
     pub transcodes: Vec<TranscodeSpec>,
+    /// Heights in pixels of pictures of the presentation that are wanted as JPEG, at most [`MAX_STILLS`]; none = nobody asks.
+    #[serde(default)]
+    pub stills: Vec<u16>,
+    /// Whether voices are brought to about the same loudness.
+    #[serde(default)]
+    pub level: bool,
+    /// A PNG in the upper right of every scene, at most [`MAX_LOGO`] bytes.
+    #[serde(default, with = "serde_bytes")]
+    pub logo: Option<Vec<u8>>,
 }
 
 /// A single track that exists in another codec too, for those who cannot decode the original. It is made while somebody's slot holds it.
@@ -70,6 +85,9 @@ pub struct SceneSpec {
     /// Who stands first, in this order: actors, then spotlights, then by importance. Speakers follow.
     #[serde(default)]
     pub first: Vec<ParticipantKey>,
+    /// When there are any: these and nobody else, each in their place; `None` = a place that stays empty.
+    #[serde(default)]
+    pub fixed: Vec<Option<ParticipantKey>>,
     /// Who is left out (a viewer that does not want to see themselves, MGMT `remove_self`).
     #[serde(default)]
     pub without: Option<ParticipantKey>,
@@ -152,6 +170,8 @@ pub enum PresentationPlace {
     /// In the main tile; people take the others.
     #[default]
     Main,
+    /// Beside the main tile, with two thirds of its room.
+    Beside,
     /// It fills the picture.
     Full,
     /// Nowhere: the leg receives it on an m-line of its own, or is denied it.
@@ -264,6 +284,20 @@ pub fn track_rung(width: u16, height: u16, rung: u8) -> Option<Rung> {
     let (width, height) = (side(width), side(height));
     let bitrate = bitrate_for(u32::from(width) * u32::from(height));
     Some(Rung { width, height, bitrate, least: if rung == 0 { 60_000 } else { bitrate / 2 } })
+}
+
+/// A picture of the presentation, as JPEG.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Still {
+    /// Where.
+    pub conference: ConferenceKey,
+    /// Whose presentation.
+    pub presenter: ParticipantKey,
+    /// The height that was asked for ([`MixSpec::stills`]); the picture may be smaller.
+    pub height: u16,
+    /// The file, at most [`MAX_STILL`] bytes.
+    #[serde(with = "serde_bytes")]
+    pub jpeg: Vec<u8>,
 }
 
 /// A decrypted RTP packet on its way to the mixer.
@@ -399,6 +433,17 @@ pub enum FromMix<'a> {
         layout: String,
         /// Who stands in each tile.
         seats: Vec<Option<ParticipantKey>>,
+    },
+    /// A new picture of the presentation, see [`Still`].
+    Still {
+        /// Whose conference.
+        conference: ConferenceKey,
+        /// Whose presentation.
+        presenter: ParticipantKey,
+        /// The height that was asked for.
+        height: u16,
+        /// The file.
+        jpeg: &'a [u8],
     },
     /// How loaded the mixer is: work was left out to keep up. Told when it changes.
     Load {

@@ -5,7 +5,7 @@
 //! the mixer runs hostile bytes through C codecs: every length is checked, nothing panics, lists are bounded. A record that is
 //! not understood is an error for the reader to count; the next record is not harmed by it.
 
-use crate::mix::{MAX_MEMBERS, MAX_SCENES, MAX_TRANSCODES, MixOutput, MixPacket};
+use crate::mix::{MAX_LOGO, MAX_MEMBERS, MAX_SCENES, MAX_STILL, MAX_STILLS, MAX_TRANSCODES, MixOutput, MixPacket};
 use crate::{Codec, ConferenceKey, Feed, FeedKind, FromMix, MixSpec, ParticipantKey, ToMix};
 
 /// Most bytes of a record. A spec that needs more is not written.
@@ -79,6 +79,7 @@ const WANT: u8 = 10;
 const UNWANT: u8 = 11;
 const SEATS: u8 = 12;
 const LOAD: u8 = 13;
+const STILL: u8 = 14;
 
 /// "No audio level" in a packet's record; levels are 0 to 127.
 const NO_LEVEL: u8 = 0xff;
@@ -164,7 +165,9 @@ impl<'a> ToMix<'a> {
             let spec: MixSpec = from.cbor()?;
             let fits = spec.scenes.len() <= MAX_SCENES
                 && spec.members.len() <= MAX_MEMBERS
-                && spec.transcodes.len() <= MAX_TRANSCODES;
+                && spec.transcodes.len() <= MAX_TRANSCODES
+                && spec.stills.len() <= MAX_STILLS
+                && spec.logo.as_ref().is_none_or(|logo| logo.len() <= MAX_LOGO);
             return if fits { Ok(ToMix::Spec(spec)) } else { Err(Malformed) };
         }
         let conference = ConferenceKey(from.u64()?);
@@ -248,6 +251,15 @@ impl<'a> FromMix<'a> {
                 out.u8(seats.len() as u8);
                 seats.iter().for_each(|seat| out.u64(seat.map_or(NOBODY, |p| p.0)));
             }
+            FromMix::Still { conference, presenter, height, jpeg } => {
+                if jpeg.len() > MAX_STILL {
+                    return Err(Malformed);
+                }
+                out.head(STILL, *conference);
+                out.u64(presenter.0);
+                out.u16(*height);
+                out.0.extend_from_slice(jpeg);
+            }
             FromMix::Load { shed, busy } => {
                 out.u8(LOAD);
                 out.u8(*shed);
@@ -292,6 +304,12 @@ impl<'a> FromMix<'a> {
                 let seats = (0..count).map(|_| Ok(seat(from.u64()?))).collect::<Result<_, Malformed>>()?;
                 FromMix::Seats { conference, scene, layout: layout.to_owned(), seats }
             }
+            STILL => FromMix::Still {
+                conference,
+                presenter: ParticipantKey(from.u64()?),
+                height: from.u16()?,
+                jpeg: from.rest(MAX_STILL)?,
+            },
             _ => return Err(Malformed),
         };
         from.end(value)

@@ -12,7 +12,7 @@ use crate::mixer::Mixers;
 use crate::shards::{Order, Shards, ToControl};
 use plenum_contract::event::{Hello, Metrics, ShardMetrics};
 use plenum_contract::frame::{self, Reader};
-use plenum_contract::{Command, ConferenceKey, Event, LegKey, Message, OLDEST_VERSION, Snapshot, VERSION};
+use plenum_contract::{Command, ConferenceKey, Event, LegKey, Message, OLDEST_VERSION, Snapshot, Still, VERSION};
 use std::collections::{HashMap, HashSet};
 use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, AsRawFd};
@@ -26,6 +26,8 @@ use std::time::Duration;
 const MAX_BACKLOG: usize = 16 << 20;
 /// Log lines are taken while fewer bytes than this are queued towards control: a line never costs a connection.
 const LOG_BACKLOG: usize = 256 << 10;
+/// The same for pictures of presentations, which are large and made again a second later.
+const STILL_BACKLOG: usize = 4 << 20;
 /// Items of a kind in one part of a snapshot: a part of 2,000 legs stays below a frame.
 const SNAPSHOT_PART: usize = 2_000;
 
@@ -362,6 +364,7 @@ impl Control {
                     self.log.debug(About::leg(leg), || format!("refused: {reason}"));
                     self.emit(Message::Refused { index: u64::MAX, reason, leg: leg.filter(|_| revision.is_some()) });
                 }
+                ToControl::Still(still) => self.send_still(*still),
                 ToControl::MixerCut(serial) => self.mixers.cut(serial, &self.log),
                 ToControl::Snapshot { round, part } if round == self.round => self.add_part(part),
                 ToControl::Snapshot { .. } => {}
@@ -433,6 +436,18 @@ impl Control {
             self.log.warn(About::PROGRAM, || "control reads too slowly: its connection is closed".into());
             self.connection = None;
             self.gathering = None;
+        }
+    }
+
+    /// Hands a picture on while control keeps up, and is not told everything anew.
+    fn send_still(&mut self, still: Still) {
+        if let Some(connection) = &mut self.connection
+            && connection.greeted
+            && self.gathering.is_none()
+            && connection.out.len() < STILL_BACKLOG
+        {
+            // The largest picture is below a frame's limit.
+            let _ = frame::write(&Message::Still(still), &mut connection.out);
         }
     }
 

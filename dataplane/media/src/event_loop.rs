@@ -56,6 +56,7 @@ impl EventLoop {
             self.tell_mixer(now);
             let end = &self.end;
             self.shard.drain_events(|durable, body| end.report(ToControl::Event { durable, body }));
+            self.shard.drain_stills(|still| end.report(ToControl::Still(Box::new(still))));
             busy.add(now, self::now());
             if now >= next_metrics {
                 next_metrics = now + METRICS_EVERY;

@@ -6,7 +6,7 @@
 use crate::mixer::MixerLink;
 use crate::watch::{Pulse, Watch};
 use plenum_contract::event::ShardMetrics;
-use plenum_contract::{Command, EventBody, LegKey, Snapshot};
+use plenum_contract::{Command, EventBody, LegKey, Snapshot, Still};
 use plenum_io::Waker;
 use std::os::fd::{AsRawFd, RawFd};
 use std::sync::Arc;
@@ -47,6 +47,8 @@ pub(crate) enum ToControl {
         /// Why.
         reason: String,
     },
+    /// A picture of a presentation.
+    Still(Box<Still>),
     /// The shard cut its link to the mixer of this number.
     MixerCut(u64),
     /// The shard's part of a snapshot.

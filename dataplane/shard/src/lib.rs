@@ -30,7 +30,7 @@ mod world;
 
 pub use histogram::Histogram;
 
-use plenum_contract::{EventBody, LegKey};
+use plenum_contract::{EventBody, LegKey, Still};
 use plenum_packet::{DropCounts, Path, Time};
 use plenum_session::{Env, Feedback, Released};
 use plenum_srtp::Sealer;
@@ -81,6 +81,8 @@ pub struct Shard {
     next_stage: Time,
     next_layers: Time,
     events: Vec<(bool, EventBody)>,
+    /// Pictures of presentations that the mixer made, for control.
+    stills: Vec<Still>,
     drops: DropCounts,
     mixer: mix::Mixer,
     /// Of each packet of the last tick: when it was received, its wait in the pacer added.
@@ -114,6 +116,7 @@ impl Shard {
             next_stage: Time::ZERO,
             next_layers: Time::ZERO,
             events: Vec::new(),
+            stills: Vec::new(),
             drops: DropCounts::default(),
             mixer: mix::Mixer::default(),
             left: Vec::new(),
@@ -139,6 +142,11 @@ impl Shard {
         for (durable, body) in self.events.drain(..) {
             take(durable, body);
         }
+    }
+
+    /// Hands out pictures of presentations that came since the last call.
+    pub fn drain_stills(&mut self, take: impl FnMut(Still)) {
+        self.stills.drain(..).for_each(take);
     }
 
     /// Whether it has a session with this key.

@@ -54,9 +54,7 @@ impl Shard {
         }
         for (_, leg) in self.world.legs.iter() {
             let key = leg.session.key();
-            if let Some((seats, presentation)) = &leg.told_seats {
-                events.push(EventBody::Seats { leg: key, seats: seats.clone(), presentation: *presentation });
-            }
+            events.extend(leg.told_seats.clone().map(|told| told.event(key)));
             for slot in leg.slots.iter().filter(|s| s.told_layer.is_some()) {
                 events.push(EventBody::Layer { leg: key, mid: slot.mid.clone(), layer: slot.told_layer });
             }

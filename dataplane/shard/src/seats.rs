@@ -1,7 +1,7 @@
 //! From the stage to the slots: who may be seen and heard, who fills what, and telling control about it.
 
 use crate::Shard;
-use crate::world::{ConferenceIndex, LegIndex, Slot, World};
+use crate::world::{ConferenceIndex, LegIndex, Slot, ToldSeats, World};
 use core::time::Duration;
 use plenum_contract::{EventBody, Kind, ParticipantKey};
 use plenum_packet::Time;
@@ -96,11 +96,15 @@ impl Shard {
         };
         let wanted: Vec<_> = leg.slots.iter().map(|s| (holder(s), s.kind, s.presentation)).collect();
         let has_presentation = leg.slots.iter().any(|s| s.presentation);
-        let told = (leg.video_seats.slots().to_vec(), presenter.filter(|_| has_presentation));
+        let told = ToldSeats {
+            seats: leg.video_seats.slots().to_vec(),
+            presentation: presenter.filter(|_| has_presentation),
+            layout: None,
+        };
         if leg.told_seats.as_ref() != Some(&told) && !leg.slots.is_empty() && flows {
             leg.told_seats = Some(told.clone());
-            let leg = leg.session.key();
-            self.tell(false, EventBody::Seats { leg, seats: told.0, presentation: told.1 });
+            let event = told.event(leg.session.key());
+            self.tell(false, event);
         }
         let mut changed = false;
         for (slot, (holder, kind, presentation)) in wanted.into_iter().enumerate() {

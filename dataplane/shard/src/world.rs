@@ -5,7 +5,7 @@
 use crate::mix::{Made, Mix, Tap};
 use crate::slab::Slab;
 use plenum_contract::{
-    ConferenceKey, ConferenceSpec, Kind, LegKey, ParticipantKey, ParticipantSpec, TrackKey, VideoLayer,
+    ConferenceKey, ConferenceSpec, EventBody, Kind, LegKey, ParticipantKey, ParticipantSpec, TrackKey, VideoLayer,
 };
 use plenum_route::{Format, LayerInfo, Subscriber, Track};
 use plenum_session::Session;
@@ -36,6 +36,21 @@ pub(crate) struct Participant {
     pub(crate) legs: Vec<LegIndex>,
 }
 
+/// What control was told of a leg's seats.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct ToldSeats {
+    pub(crate) seats: Vec<Option<ParticipantKey>>,
+    pub(crate) presentation: Option<ParticipantKey>,
+    /// The layout that the mixer draws; `None` for a leg that is forwarded to.
+    pub(crate) layout: Option<String>,
+}
+
+impl ToldSeats {
+    pub(crate) fn event(self, leg: LegKey) -> EventBody {
+        EventBody::Seats { leg, seats: self.seats, presentation: self.presentation, layout: self.layout }
+    }
+}
+
 /// One media connection.
 pub(crate) struct Leg {
     pub(crate) session: Session,
@@ -54,7 +69,7 @@ pub(crate) struct Leg {
     /// What the video seats are wanted for; kept for its capacity.
     pub(crate) seat_wants: Vec<SlotWant>,
     /// What was told about the seats last.
-    pub(crate) told_seats: Option<(Vec<Option<ParticipantKey>>, Option<ParticipantKey>)>,
+    pub(crate) told_seats: Option<ToldSeats>,
     /// Estimate that was told last, bits a second.
     pub(crate) told_bitrate: u64,
     /// Revision of the subscription in force.

@@ -184,6 +184,7 @@ fn spec(hall: &Hall, revision: u64) -> MixSpec {
             width: 1280,
             height: 720,
             first: vec![],
+            fixed: vec![],
             without: None,
             names: true,
             plus_n: true,
@@ -197,6 +198,9 @@ fn spec(hall: &Hall, revision: u64) -> MixSpec {
         loudest: 3,
         fps: 30,
         transcodes: vec![],
+        stills: vec![],
+        level: false,
+        logo: None,
     }
 }
 
@@ -394,8 +398,37 @@ fn control_is_told_who_stands_in_the_tiles_of_a_mixed_leg() {
     mixer.say(&mut hall, &FromMix::Seats { conference: ROOM, scene: 0, layout: "1:7".into(), seats: seats.clone() });
     mixer.run(&mut hall, SECOND);
     let leg = hall.leg(talker);
-    let told = |e: &EventBody| matches!(e, EventBody::Seats { leg: l, seats: s, .. } if (*l, s) == (leg, &seats));
+    let expected = EventBody::Seats { leg, seats, presentation: None, layout: Some("1:7".into()) };
+    assert!(hall.events.contains(&expected));
+    // Who presents is in the picture, which has no place of its own for it.
+    let presenter = Some(hall.participant(a));
+    hall.command(Command::Mix(MixSpec { presenter, ..spec(&hall, 9) }));
+    mixer.run(&mut hall, SECOND);
+    let told = |e: &EventBody| matches!(e, EventBody::Seats { leg: l, presentation, .. } if (*l, *presentation) == (leg, presenter));
     assert!(hall.events.iter().any(told));
+    hall.finish();
+}
+
+#[test]
+fn control_gets_the_pictures_of_a_presentation_that_it_asked_for_and_not_too_many() {
+    let (mut hall, mut mixer, [a, b, ..]) = room();
+    mixer.run(&mut hall, SECOND);
+    let (presenter, other) = (hall.participant(a), hall.participant(b));
+    let say = |hall: &mut Hall, mixer: &mut Mixer, presenter, height, jpeg: &[u8]| {
+        mixer.say(hall, &FromMix::Still { conference: ROOM, presenter, height, jpeg });
+        let mut got = Vec::new();
+        hall.shard.drain_stills(|still| got.push((still.presenter, still.height, still.jpeg)));
+        got
+    };
+    assert!(say(&mut hall, &mut mixer, presenter, 720, b"unasked").is_empty());
+    hall.command(Command::Mix(MixSpec { presenter: Some(presenter), stills: vec![720, 1080], ..spec(&hall, 9) }));
+    assert_eq!(say(&mut hall, &mut mixer, presenter, 720, b"one"), [(presenter, 720, b"one".to_vec())]);
+    assert_eq!(say(&mut hall, &mut mixer, presenter, 1080, b"large"), [(presenter, 1080, b"large".to_vec())]);
+    assert!(say(&mut hall, &mut mixer, presenter, 720, b"at once").is_empty());
+    assert!(say(&mut hall, &mut mixer, other, 720, b"another's").is_empty());
+    assert!(say(&mut hall, &mut mixer, presenter, 360, b"unasked").is_empty());
+    mixer.run(&mut hall, SECOND);
+    assert_eq!(say(&mut hall, &mut mixer, presenter, 720, b"two").len(), 1);
     hall.finish();
 }
 

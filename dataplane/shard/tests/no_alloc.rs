@@ -74,8 +74,19 @@ fn copies_for_the_mixer_cost_no_allocation() {
     let conference = ConferenceKey(1);
     lab.shard.mixer_up(plenum_packet::Time::from_millis(1_000_000));
     let (scenes, members) = (vec![], vec![]);
-    let spec =
-        MixSpec { conference, revision: 1, scenes, members, presenter: None, loudest: 3, fps: 30, transcodes: vec![] };
+    let spec = MixSpec {
+        conference,
+        revision: 1,
+        scenes,
+        members,
+        presenter: None,
+        loudest: 3,
+        fps: 30,
+        transcodes: vec![],
+        stills: vec![],
+        level: false,
+        logo: None,
+    };
     lab.command(Command::Mix(spec));
     for n in 1..=4 {
         let mut config = PeerConfig::new(n, Lab::path(n));

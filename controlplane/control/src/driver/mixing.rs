@@ -135,6 +135,9 @@ fn spec(conference: &Conference, legs: &Legs, before: Option<&MixSpec>) -> Optio
         loudest: 3,
         fps: 30,
         transcodes: vec![],
+        stills: Vec::new(),
+        level: false,
+        logo: None,
     })
 }
 
@@ -181,6 +184,7 @@ fn scene(conference: &Conference, member: &Participant, record: &LegRecord) -> S
         width: SIZE.0,
         height: SIZE.1,
         first: first.into_iter().map(|key| contract::ParticipantKey(key.0)).collect(),
+        fixed: Vec::new(),
         without: chosen.is_some_and(|entry| entry.remove_self).then_some(contract::ParticipantKey(member.key.0)),
         names: chosen.is_none_or(|entry| entry.overlay_text),
         plus_n: chosen.is_none_or(|entry| entry.plus_n),
@@ -223,6 +227,7 @@ mod tests {
             width: SIZE.0,
             height: SIZE.1,
             first: vec![],
+            fixed: vec![],
             without: key.map(contract::ParticipantKey),
             names: true,
             plus_n: true,

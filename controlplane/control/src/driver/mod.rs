@@ -376,6 +376,8 @@ impl Driver {
                 self.gauges.media_up.store(false, Relaxed);
             }
             LinkEvent::Metrics(metrics) => self.gauges.set_media(metrics),
+            // Nobody asked for one.
+            LinkEvent::Still(_) => {}
             LinkEvent::Refused { index, reason, leg } => {
                 tracing::error!(index, reason, leg = leg.map(|leg| leg.0), "media refused a command");
                 if let Some(leg) = leg {
@@ -444,7 +446,7 @@ impl Driver {
                 conference: ConferenceKey(conference.0),
                 order: order.into_iter().map(|(who, speaks)| (key(who), speaks)).collect(),
             },
-            Told::Seats { leg, seats, presentation } => Fact::Seats {
+            Told::Seats { leg, seats, presentation, .. } => Fact::Seats {
                 leg: LegKey(leg.0),
                 seats: seats.into_iter().map(|seat| seat.map(key)).collect(),
                 presentation: presentation.map(key),

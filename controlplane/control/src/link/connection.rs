@@ -168,6 +168,7 @@ impl Connection {
                 self.gather();
                 Ok(())
             }
+            Message::Still(still) => tell(link, LinkEvent::Still(still)).await,
             Message::Log(line) => {
                 lines::log(&line);
                 Ok(())

@@ -79,6 +79,8 @@ pub enum LinkEvent {
     Event(EventBody),
     /// Counters, once a second.
     Metrics(Metrics),
+    /// A picture of a presentation.
+    Still(plenum_contract::Still),
     /// A command was refused.
     Refused {
         /// Its number on this connection.

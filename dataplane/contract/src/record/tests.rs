@@ -11,6 +11,7 @@ fn scene() -> SceneSpec {
         width: 1280,
         height: 720,
         first: vec![ParticipantKey(9)],
+        fixed: vec![Some(ParticipantKey(9)), None],
         without: Some(ParticipantKey(4)),
         names: true,
         plus_n: false,
@@ -41,6 +42,9 @@ fn spec(members: u64) -> MixSpec {
         loudest: 3,
         fps: 30,
         transcodes: vec![transcode(7)],
+        stills: vec![720, 1080],
+        level: true,
+        logo: Some(vec![0xff; MAX_LOGO]),
     }
 }
 
@@ -80,7 +84,7 @@ fn comes_back(value: &FromMix<'_>) {
     value.write(&mut bytes).unwrap();
     assert_eq!(FromMix::read(&bytes).as_ref(), Ok(value));
     bytes.push(0);
-    assert!(matches!(value, FromMix::Packet { .. }) || FromMix::read(&bytes).is_err());
+    assert!(matches!(value, FromMix::Packet { .. } | FromMix::Still { .. }) || FromMix::read(&bytes).is_err());
 }
 
 #[test]
@@ -113,6 +117,26 @@ fn a_packet_longer_than_any_datagram_of_ours_is_neither_written_nor_read() {
     packet(&rtp[1..]).write(&mut bytes).unwrap();
     bytes.push(0);
     assert_eq!(FromMix::read(&bytes), Err(Malformed));
+}
+
+#[test]
+fn a_picture_of_a_presentation_and_a_logo_have_their_limits() {
+    let jpeg = vec![7; MAX_STILL + 1];
+    let (conference, presenter) = (ConferenceKey(1), ParticipantKey(2));
+    let still = |jpeg| FromMix::Still { conference, presenter, height: 720, jpeg };
+    comes_back(&still(&jpeg[..MAX_STILL]));
+    let mut bytes = Vec::new();
+    assert_eq!(still(&jpeg).write(&mut bytes), Err(Malformed));
+    let record = [&[STILL][..], &[0; 18], &jpeg].concat();
+    assert_eq!(FromMix::read(&record), Err(Malformed));
+    for wrong in [
+        MixSpec { logo: Some(vec![0; MAX_LOGO + 1]), ..spec(1) },
+        MixSpec { stills: vec![720; MAX_STILLS + 1], ..spec(1) },
+    ] {
+        bytes.clear();
+        ToMix::Spec(wrong).write(&mut bytes).unwrap();
+        assert_eq!(ToMix::read(&bytes), Err(Malformed));
+    }
 }
 
 #[test]

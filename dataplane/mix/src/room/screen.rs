@@ -364,6 +364,7 @@ fn settings(spec: &SceneSpec, layout: Layout) -> SceneSettings {
     settings.placement = if spec.fill { Placement::Fill } else { Placement::Letterbox };
     settings.presenting = match spec.presentation {
         PresentationPlace::Full => Presenting::Full,
+        PresentationPlace::Beside => Presenting::Beside,
         PresentationPlace::Main | PresentationPlace::Absent => Presenting::Main,
     };
     settings.banner = spec.banner.clone().map(|text| Banner { text, edge: Edge::default() });

@@ -244,6 +244,8 @@ pub(crate) struct Hall {
     pub(crate) key_frames: Vec<(u64, Feed)>,
     /// Layout and seats of each scene as told, with when.
     pub(crate) seats: BTreeMap<u16, (u64, String, Vec<Option<ParticipantKey>>)>,
+    /// Pictures of the presentation: when, whose, in which height.
+    pub(crate) stills: Vec<(u64, ParticipantKey, u16, Vec<u8>)>,
     pub(crate) stage: Stage,
     loud: AudioSeats,
     pub(crate) reports: bool,
@@ -275,6 +277,9 @@ impl Hall {
             loudest: 3,
             fps: 30,
             transcodes: vec![],
+            stills: vec![],
+            level: false,
+            logo: None,
         };
         // Not at zero: nothing may depend on when it begins.
         let now = 1_000 * MS;
@@ -288,6 +293,7 @@ impl Hall {
             wanted: BTreeMap::new(),
             key_frames: Vec::new(),
             seats: BTreeMap::new(),
+            stills: Vec::new(),
             stage: Stage::new(),
             loud: AudioSeats::default(),
             reports: false,
@@ -435,7 +441,7 @@ impl Hall {
 
     fn tick(&mut self) {
         let now = self.now;
-        let Hall { room, watchers, ears, heard, wanted, key_frames, seats, guests, .. } = self;
+        let Hall { room, watchers, ears, heard, wanted, key_frames, seats, guests, stills, .. } = self;
         room.tick(Time(now), &mut |message: FromMix<'_>| match message {
             FromMix::Packet { output: MixOutput::Video { scene, codec, rung }, captured, rtp, .. } => {
                 watchers.get_mut(&(scene, codec, rung)).expect("an output that is needed").packet(now, captured, rtp);
@@ -463,6 +469,7 @@ impl Hall {
             FromMix::Seats { scene, layout, seats: told, .. } => {
                 seats.insert(scene, (now / MS, layout, told));
             }
+            FromMix::Still { presenter, height, jpeg, .. } => stills.push((now / MS, presenter, height, jpeg.to_vec())),
             FromMix::Load { .. } => {}
         });
     }

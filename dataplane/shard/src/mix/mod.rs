@@ -9,11 +9,13 @@ mod feeds;
 mod outputs;
 
 use crate::Shard;
-use crate::world::{ConferenceIndex, TrackIndex};
+use crate::world::{ConferenceIndex, ToldSeats, TrackIndex};
 use core::time::Duration;
 use plenum_contract::mix::{MAX_MEMBERS, MAX_SCENES};
 use plenum_contract::record::MAX_SPEAKERS;
-use plenum_contract::{ConferenceKey, EventBody, Feed, FromMix, MixOutput, MixSpec, ParticipantKey, SceneSpec, ToMix};
+use plenum_contract::{
+    ConferenceKey, Feed, FromMix, MixOutput, MixSpec, ParticipantKey, PresentationPlace, SceneSpec, Still, ToMix,
+};
 use plenum_packet::{DropReason, Pool, Time};
 use plenum_route::keyframe::Cause;
 use plenum_stage::AudioSeats;
@@ -28,6 +30,8 @@ const PATIENCE: Duration = Duration::from_secs(4);
 const OWN_MIX: Duration = Duration::from_secs(5);
 /// Most feeds that the mixer may want in one conference: sound, camera and screen of as many as tiles and ears can take.
 const MAX_WANTS: usize = 256;
+/// Least time between two pictures of a presentation in one size: what comes sooner is left out. The mixer makes one a second.
+const STILL_EVERY: Duration = Duration::from_millis(500);
 
 /// A conference's mix.
 pub(crate) struct Mix {
@@ -40,8 +44,10 @@ pub(crate) struct Mix {
     /// Who hears a mix without themself, until when.
     own: Vec<(ParticipantKey, Time)>,
     needs: Vec<Need>,
-    /// Who stands in the tiles of each scene, as the mixer told.
-    seats: Vec<(u16, Vec<Option<ParticipantKey>>)>,
+    /// Who stands in the tiles of each scene and in which layout, as the mixer told.
+    seats: Vec<(u16, String, Vec<Option<ParticipantKey>>)>,
+    /// When a picture of the presentation came, by its height.
+    stills: Vec<(u16, Time)>,
 }
 
 /// A feed that the mixer wants.
@@ -106,6 +112,7 @@ impl Mix {
             own: Vec::new(),
             needs: Vec::new(),
             seats: Vec::new(),
+            stills: Vec::new(),
         }
     }
 
@@ -218,7 +225,10 @@ impl Shard {
                     self.send_due_key_frame_requests(now);
                 }
             }
-            FromMix::Seats { conference, scene, seats, .. } => self.seated(conference, scene, seats),
+            FromMix::Seats { conference, scene, layout, seats } => self.seated(conference, scene, layout, seats),
+            FromMix::Still { conference, presenter, height, jpeg } => {
+                self.still(now, conference, presenter, height, jpeg);
+            }
             FromMix::Load { shed, .. } => {
                 self.mixer.shed = shed;
                 self.next_layers = Time::ZERO;
@@ -228,15 +238,30 @@ impl Shard {
     }
 
     /// Somebody else stands in the tiles of a scene: control is told for each leg that sees it.
-    fn seated(&mut self, key: ConferenceKey, scene: u16, seats: Vec<Option<ParticipantKey>>) {
+    fn seated(&mut self, key: ConferenceKey, scene: u16, layout: String, seats: Vec<Option<ParticipantKey>>) {
         let Some(index) = self.world.conference(key) else { return };
         let Some(mix) = self.world.conferences.get_mut(index).and_then(|c| c.mix.as_mut()) else { return };
         if !mix.spec.scenes.iter().any(|s| s.id == scene) {
             return;
         }
-        mix.seats.retain(|(id, _)| *id != scene);
-        mix.seats.push((scene, seats));
+        mix.seats.retain(|(id, ..)| *id != scene);
+        mix.seats.push((scene, layout, seats));
         self.settle(index);
+    }
+
+    /// A picture of the presentation, for control: as far as it was asked for, and not too often.
+    fn still(&mut self, now: Time, key: ConferenceKey, presenter: ParticipantKey, height: u16, jpeg: &[u8]) {
+        let Some(index) = self.world.conference(key) else { return };
+        let Some(mix) = self.world.conferences.get_mut(index).and_then(|c| c.mix.as_mut()) else { return };
+        if mix.spec.presenter != Some(presenter) || !mix.spec.stills.contains(&height) {
+            return;
+        }
+        mix.stills.retain(|(height, at)| mix.spec.stills.contains(height) && now.since(*at) < STILL_EVERY);
+        if mix.stills.iter().any(|(known, _)| *known == height) {
+            return;
+        }
+        mix.stills.push((height, now));
+        self.stills.push(Still { conference: key, presenter, height, jpeg: jpeg.to_vec() });
     }
 
     /// Nothing is tapped, wanted or made any more.
@@ -319,14 +344,16 @@ impl Shard {
         conference: ConferenceIndex,
         presentation: Option<ParticipantKey>,
     ) {
-        let mix = self.world.conferences.get(conference).and_then(|c| c.mix.as_ref());
-        let Some((_, seats)) = mix.and_then(|mix| mix.seats.iter().find(|(id, _)| *id == scene)) else { return };
-        let told = (seats.clone(), presentation);
+        let Some(mix) = self.world.conferences.get(conference).and_then(|c| c.mix.as_ref()) else { return };
+        let Some((_, layout, seats)) = mix.seats.iter().find(|(id, ..)| *id == scene) else { return };
+        let drawn = mix.scene(scene).is_some_and(|scene| scene.presentation != PresentationPlace::Absent);
+        let presentation = presentation.or(mix.spec.presenter.filter(|_| drawn));
+        let told = ToldSeats { seats: seats.clone(), presentation, layout: Some(layout.clone()) };
         let Some(leg) = self.world.legs.get_mut(index) else { return };
         if leg.told_seats.as_ref() != Some(&told) {
             leg.told_seats = Some(told.clone());
-            let leg = leg.session.key();
-            self.tell(false, EventBody::Seats { leg, seats: told.0, presentation: told.1 });
+            let event = told.event(leg.session.key());
+            self.tell(false, event);
         }
     }
 }

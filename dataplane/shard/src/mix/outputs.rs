@@ -360,6 +360,7 @@ mod tests {
             width: 1280,
             height: 720,
             first: vec![],
+            fixed: vec![],
             without: None,
             names: true,
             plus_n: true,
