@@ -69,11 +69,20 @@ impl Browser {
 
     /// Opens `url` in a page of `width` × `height`.
     pub(crate) fn open(&mut self, url: &str, width: u32, height: u32) -> Page {
+        self.open_prepared(url, (width, height), "")
+    }
+
+    /// As [`Browser::open`]; `script` runs before anything of the page does.
+    pub(crate) fn open_prepared(&mut self, url: &str, (width, height): (u32, u32), script: &str) -> Page {
         let target = self.call(None, "Target.createTarget", json!({"url": "about:blank", "newWindow": true}));
         let id = target["targetId"].as_str().expect("a target").to_owned();
         let attached = self.call(None, "Target.attachToTarget", json!({"targetId": id, "flatten": true}));
         let page = Page { session: attached["sessionId"].as_str().expect("a session").to_owned() };
         self.resize(&page, width, height);
+        if !script.is_empty() {
+            self.call(Some(&page), "Page.enable", json!({}));
+            self.call(Some(&page), "Page.addScriptToEvaluateOnNewDocument", json!({"source": script}));
+        }
         self.call(Some(&page), "Page.navigate", json!({"url": url}));
         page
     }

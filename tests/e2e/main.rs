@@ -19,6 +19,7 @@ mod page;
 mod painted;
 mod pexip;
 mod prometheus;
+mod relay;
 mod rest;
 mod stacks;
 mod steering;

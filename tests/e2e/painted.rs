@@ -1,9 +1,11 @@
 //! Who stands where in the mix, seen and heard in a browser: nine publishers whose pictures and tones tell who they are, viewers that look
-//! at pixels and listen for tones. Figures are printed: `cargo test -p plenum-tests --test e2e each_tile -- --nocapture`.
+//! at pixels and listen for tones. Figures are printed: `cargo test -p plenum-tests --test e2e each_tile -- --nocapture`;
+//! so are those of a network that loses (`loses_five`).
 
-use crate::appliance::{Appliance, pictures};
-use crate::browser::{Browser, Page};
-use crate::gallery::{appliance, beside, looks_at, opens_its_eyes, plan, speaks, tiles_show_whom_they_should};
+use crate::appliance::pictures;
+use crate::browser::Browser;
+use crate::gallery::{MIXED, appliance, beside, enters, looks_at, plan, speaks, tiles_show_whom_they_should};
+use crate::relay::Relay;
 use plenum_bench::swarm::Plan;
 use serde_json::json;
 
@@ -12,24 +14,16 @@ const COUNT: usize = 9;
 /// What a viewer hums, in Hz: nobody's tone, and no multiple of one.
 const HUM: u32 = 1870;
 
-/// Enters with neither picture nor sound of its own, and gets the mix.
-fn enter(browser: &mut Browser, at: &Appliance, (name, pin): (&str, &str), more: &str) -> Page {
-    let query = format!("/?conference=2000&name={name}&pin={pin}&join=1&width=320&height=180&media=mix&tiles=1{more}");
-    let page = browser.open(&(at.url() + &query), 640, 480);
-    opens_its_eyes(browser, &page, COUNT);
-    looks_at(browser, &page, "1:7");
-    page
-}
-
 #[test]
 fn each_tile_shows_its_publisher_the_speaker_stands_in_the_main_one_and_nobody_hears_themselves() {
     let _alone = crate::alone();
     let at = appliance(&["--shards", "1"]);
     at.create(&["2000", "--pin", "1234", "--guest-pin", "99"]);
     let mut browser = Browser::start(&[]);
+    let place = |name: &str, pin: &str| at.url() + &format!("/?conference=2000&name={name}&pin={pin}&join=1{MIXED}");
     let swarm = Plan { pin: Some("1234".into()), ..plan(&at, "2000", COUNT) };
     beside(swarm, |cues| {
-        let guest = enter(&mut browser, &at, ("Guest", "99"), "");
+        let guest = enters(&mut browser, &place("Guest", "99"), "", COUNT);
         speaks(&mut browser, &guest, cues, 1);
         tiles_show_whom_they_should(&mut browser, &guest, &[1]);
         for number in [6, 9] {
@@ -42,7 +36,7 @@ fn each_tile_shows_its_publisher_the_speaker_stands_in_the_main_one_and_nobody_h
         browser.screenshot(&guest, &pictures().join("painted.png"));
 
         // The host has other tiles than the guests.
-        let host = enter(&mut browser, &at, ("Host", "1234"), "");
+        let host = enters(&mut browser, &place("Host", "1234"), "", COUNT);
         let entry = |audience: &str, layout: &str| json!({"audience": audience, "actors": [], "vad_backfill": true, "layout": layout});
         let layouts = json!({"layouts": [entry("hosts", "1:21"), entry("", "4:0")]});
         browser.eval(&host, &format!("window.plenum.room.session.post('/override_layout', {layouts})"));
@@ -55,7 +49,7 @@ fn each_tile_shows_its_publisher_the_speaker_stands_in_the_main_one_and_nobody_h
 
         // Who decodes H.264 alone sees the same as who decodes VP8 alone, though the publishers send VP8.
         for codec in ["H264", "VP8"] {
-            let page = enter(&mut browser, &at, (codec, "99"), &format!("&codec={codec}"));
+            let page = enters(&mut browser, &(place(codec, "99") + &format!("&codec={codec}")), "", COUNT);
             looks_at(&mut browser, &page, "4:0");
             tiles_show_whom_they_should(&mut browser, &page, &[9]);
             let condition = format!("look.codec().then((c) => c === 'video/{codec}')");
@@ -75,4 +69,54 @@ fn each_tile_shows_its_publisher_the_speaker_stands_in_the_main_one_and_nobody_h
         browser.until(&guest, "who hums hears the others and not the hum", &others);
         browser.until(&host, "another still hears who hums", &heard);
     });
+}
+
+/// What a page measured of its picture, and of its sound as far as that was made up.
+const STATS: &str = "(async () => {
+  const stats = [...(await window.plenum.room.call.pc.getStats()).values()].filter((s) => s.type === 'inbound-rtp');
+  const { video, audio } = window.plenum.room.call, [picture, sound] = [video, audio].map((t) => stats.find((s) => s.mid === t.mid) ?? {});
+  return { at: picture.timestamp / 1000, frozen: picture.totalFreezesDuration, freezes: picture.freezeCount, decoded: picture.framesDecoded,
+    lost: picture.packetsLost, repaired: picture.retransmittedPacketsReceived, keys: picture.pliCount,
+    samples: sound.totalSamplesReceived, concealed: sound.concealedSamples };
+})()";
+
+/// Frames of a stretch that is looked at: five seconds at full rate.
+const STRETCH: u64 = 150;
+/// Stretches that may be disturbed by what else the machine does. Without repair none passes: in each a handful of packets is lost.
+const STRETCHES: usize = 8;
+
+#[test]
+fn a_network_that_loses_five_percent_both_ways_leaves_the_mix_watchable() {
+    let _alone = crate::alone();
+    let at = appliance(&["--shards", "1"]);
+    let mut browser = Browser::start(&[]);
+    let relay = Relay::start(&at, 5);
+    let swarm = Plan { loss: 0.05, ..plan(&at, "1061", 4) };
+    let (summary, _) = beside(swarm, |cues| {
+        let page = enters(&mut browser, &at.room("Far", MIXED), &relay.script(), 4);
+        let calm = (1..=STRETCHES).find(|stretch| {
+            speaks(&mut browser, &page, cues, stretch % 4 + 1);
+            tiles_show_whom_they_should(&mut browser, &page, &[1, 2, 3, 4]);
+            let (before, dropped) = (browser.eval(&page, STATS), relay.counts().1);
+            let end = before["decoded"].as_u64().expect("a count") + STRETCH;
+            let condition = format!("(async () => {{ const s = await {STATS}; return s.decoded >= {end} && s; }})()");
+            let after = browser.until(&page, "it goes on", &condition);
+            let dropped = relay.counts().1 - dropped;
+            let grown = |key: &str| after[key].as_f64().expect("a figure") - before[key].as_f64().expect("a figure");
+            let frozen = grown("frozen") / grown("at");
+            println!(
+                "frozen {:.2} % of {:.1} s; {dropped} datagrams dropped, {} packets sent again, {} key frames asked for; {:.1} % of the sound made up",
+                frozen * 100.0,
+                grown("at"),
+                grown("repaired"),
+                grown("keys"),
+                grown("concealed") / grown("samples") * 100.0,
+            );
+            assert!(dropped > 0, "the network loses");
+            frozen < 0.02 && grown("repaired") > 0.0
+        });
+        assert!(calm.is_some(), "it froze for more than 2 % of every stretch");
+        browser.screenshot(&page, &pictures().join("painted_lossy.png"));
+    });
+    assert!(summary.resent > 0, "publishers' pictures are sent again too: {}", summary.text());
 }
