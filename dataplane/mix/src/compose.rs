@@ -21,9 +21,9 @@ const PRESENTATION: u64 = 0;
 /// What to render.
 #[derive(Args, Debug)]
 pub struct ComposeArgs {
-    /// Layout, large tiles and small ones: 1:0, 4:0, 1:7, 1:21, 2:21 and others.
-    #[arg(long, value_name = "A:B")]
-    layout: Layout,
+    /// Layout, large tiles and small ones: 1:0, 4:0, 1:7, 1:21, 2:21 and others; or a Cisco name, e.g. stacked, onePlusN.
+    #[arg(long, value_name = "A:B", value_parser = layout_name)]
+    layout: String,
     /// Size of the picture; even, at most 8192 a side.
     #[arg(long, value_name = "WxH", default_value = "1280x720")]
     size: Size,
@@ -98,6 +98,10 @@ impl FromStr for Size {
             _ => Err(format!("a size is WIDTHxHEIGHT, e.g. 1280x720; sides are even, 2 to {MAX_SIDE}")),
         }
     }
+}
+
+fn layout_name(name: &str) -> Result<String, UnknownLayout> {
+    Layout::named(name, 1).map(|_| name.to_owned()).ok_or(UnknownLayout)
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -204,7 +208,8 @@ fn check(args: &ComposeArgs) -> Result<(), ComposeError> {
 }
 
 fn scene(args: &ComposeArgs) -> Result<Scene, ComposeError> {
-    let mut settings = SceneSettings::new(args.layout, args.size.0, args.size.1);
+    let layout = Layout::named(&args.layout, args.total.unwrap_or(args.inputs.len())).ok_or(UnknownLayout)?;
+    let mut settings = SceneSettings::new(layout, args.size.0, args.size.1);
     let overlay = !args.no_overlay;
     (settings.names, settings.border, settings.plus_n) = (overlay, overlay, overlay);
     settings.placement = if args.fill { Placement::Fill } else { Placement::Letterbox };

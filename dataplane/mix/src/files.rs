@@ -105,6 +105,22 @@ pub fn read_png(path: &Path) -> Result<Canvas, FileError> {
     png_canvas(BufReader::new(file)).map_err(failed)
 }
 
+/// The same of a file's bytes, whose sides are at most [`LOGO_SIDE`]: they come from afar.
+///
+/// # Errors
+/// In words: no PNG, or too large.
+pub fn decode_png(bytes: &[u8]) -> Result<Canvas, String> {
+    let info = png::Decoder::new(io::Cursor::new(bytes)).read_info().map_err(|e| e.to_string())?;
+    let (width, height) = (info.info().width, info.info().height);
+    if width.max(height) > LOGO_SIDE {
+        return Err(format!("{width}x{height} pixels, at most {LOGO_SIDE} a side"));
+    }
+    png_canvas(io::Cursor::new(bytes)).map_err(|e| e.to_string())
+}
+
+/// Longest side of a logo in pixels.
+pub const LOGO_SIDE: u32 = 1024;
+
 fn png_canvas(file: impl BufRead + io::Seek) -> Result<Canvas, Why> {
     let mut decoder = png::Decoder::new(file);
     decoder.set_transformations(png::Transformations::normalize_to_color8() | png::Transformations::ALPHA);

@@ -8,6 +8,25 @@ use plenum_kernels::Rect;
 use std::fmt;
 use std::str::FromStr;
 
+/// Cisco's names of layouts that have one of ours.
+const CISCO: [(&str, &str); 10] = [
+    ("speakerOnly", "1:0"),
+    ("allEqualQuarters", "4:0"),
+    ("allEqualNinths", "9:0"),
+    ("allEqualSixteenths", "16:0"),
+    ("allEqualTwentyFifths", "25:0"),
+    ("onePlusFive", "1:5"),
+    ("onePlusSeven", "1:7"),
+    ("onePlusNine", "1:9"),
+    ("automatic", "1:7"),
+    ("telepresence", "1:7"),
+];
+/// Layouts that grow with the number of people: the smallest of these that shows everybody, else the last.
+const GROWING: [(&str, &[&str]); 2] = [
+    ("allEqual", &["1:0", "4:0", "9:0", "16:0", "25:0"]),
+    ("onePlusN", &["1:0", "1:5", "1:7", "1:9", "1:12", "1:21", "1:33"]),
+];
+
 /// A layout `A:B`: A large tiles and at most B small ones.
 #[derive(Clone, Copy)]
 pub struct Layout(&'static Shape);
@@ -77,9 +96,10 @@ const fn shape(
     Shape { name, large, columns: grid.0, rows: grid.1, tiles, count }
 }
 
-static SHAPES: [Shape; 14] = [
+static SHAPES: [Shape; 15] = [
     shape("1:0", 1, 1, (1, 1), |_| unit(0, 0, 1, 1)),
     shape("2:0", 2, 2, (4, 4), |n| unit(n * 2, 1, 2, 2)),
+    shape("stacked", 2, 2, (4, 4), |n| unit(1, n * 2, 2, 2)),
     shape("3:0", 3, 3, (4, 4), |n| if n == 0 { unit(1, 0, 2, 2) } else { unit((n - 1) * 2, 2, 2, 2) }),
     shape("4:0", 4, 4, (2, 2), |n| equal(n, 2)),
     shape("9:0", 9, 9, (3, 3), |n| equal(n, 3)),
@@ -134,6 +154,17 @@ impl fmt::Display for Layout {
 impl Layout {
     /// Tiles of the layout that has most.
     pub const MOST_TILES: usize = 34;
+
+    /// The layout that a name stands for when `people` are to be shown: one of ours, or one of Cisco's.
+    pub fn named(name: &str, people: usize) -> Option<Layout> {
+        if let Some((_, of)) = GROWING.iter().find(|(growing, _)| *growing == name) {
+            let mut fits = of.iter().filter_map(|name| name.parse().ok());
+            let shows = |layout: &Layout| layout.tiles() >= people;
+            return fits.clone().find(shows).or(fits.next_back());
+        }
+        let same = CISCO.iter().find(|(cisco, _)| *cisco == name).map_or(name, |(_, ours)| ours);
+        same.parse().ok()
+    }
 
     /// Every layout.
     pub fn all() -> impl Iterator<Item = Layout> {
@@ -190,6 +221,7 @@ mod tests {
     fn tiles_stand_where_the_specification_says() {
         assert_eq!(at("1:0", 0), (0, 0, 1280, 720));
         assert_eq!((at("2:0", 0), at("2:0", 1)), ((0, 180, 640, 360), (640, 180, 640, 360)));
+        assert_eq!((at("stacked", 0), at("stacked", 1)), ((320, 0, 640, 360), (320, 360, 640, 360)), "2:0 upright");
         assert_eq!((at("3:0", 0), at("3:0", 2)), ((320, 0, 640, 360), (640, 360, 640, 360)));
         assert_eq!(at("4:0", 1), (640, 0, 640, 360), "the second is at the top right");
         assert_eq!((at("1:7", 0), at("1:7", 1)), ((90, 0, 1096, 616), (0, 616, 182, 102)));
@@ -204,12 +236,30 @@ mod tests {
         assert_eq!((at("1:12", 0), at("1:12", 5)), ((320, 180, 640, 360), (0, 180, 320, 180)));
     }
 
+    /// CMS-22: each of the thirteen names is a layout; two of them grow.
+    #[test]
+    fn cms_22_cisco_names_are_layouts_and_unknown_ones_are_none() {
+        let named = |name, people| Layout::named(name, people).map(|layout| layout.to_string());
+        let is = |name, people, want: &str| assert_eq!(named(name, people).as_deref(), Some(want), "{name} {people}");
+        for (name, want) in CISCO.into_iter().chain([("stacked", "stacked"), ("1:21", "1:21")]) {
+            is(name, 3, want);
+        }
+        for (people, want) in [(0, "1:0"), (1, "1:0"), (5, "9:0"), (99, "25:0")] {
+            is("allEqual", people, want);
+        }
+        for (people, want) in [(1, "1:0"), (2, "1:5"), (7, "1:7"), (14, "1:21"), (40, "1:33")] {
+            is("onePlusN", people, want);
+        }
+        assert_eq!((named("nonsense", 3), named("", 3), named("2:", 3)), (None, None, None));
+    }
+
     #[test]
     fn tiles_of_every_layout_lie_apart_inside_the_picture_and_are_even() {
         for (layout, (width, height)) in Layout::all()
             .flat_map(|l| [(1280, 720), (1919, 1079), (640, 361), (28, 28), (7, 3), (1, 1)].map(|size| (l, size)))
         {
-            let large: usize = layout.to_string().split(':').next().and_then(|n| n.parse().ok()).expect("a number");
+            let name = if layout.to_string() == "stacked" { "2:0".to_owned() } else { layout.to_string() };
+            let large: usize = name.split(':').next().and_then(|n| n.parse().ok()).expect("a number");
             assert_eq!(layout.large(), large);
             assert!(layout.tiles() <= Layout::MOST_TILES);
             let tiles: Vec<Rect> =

@@ -14,10 +14,10 @@ mod screen;
 mod seating;
 pub mod shed;
 mod source;
+mod stills;
 mod sync;
 
-pub use screen::layout;
-
+use crate::canvas::Canvas;
 use crate::scene::SeatState;
 use crate::sound::{FRAME, MAX_VOICES, Sound, SoundSettings};
 use crate::text::Fonts;
@@ -33,7 +33,9 @@ use screen::{Screen, Work};
 use shed::Shedder;
 use source::Source;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
+use stills::Stills;
 use sync::{Pace, Report, Stream};
 
 /// Largest payload of a picture's packet: with the header below what the contract says, and with all that a shard adds below an Ethernet frame.
@@ -103,6 +105,22 @@ impl Person {
     }
 }
 
+/// The logo over every scene: decoded when it is another file than before. One that cannot be decoded is none.
+#[derive(Default)]
+struct Logo {
+    file: Option<Vec<u8>>,
+    picture: Option<Arc<Canvas>>,
+}
+
+impl Logo {
+    fn set(&mut self, file: Option<&[u8]>) {
+        if self.file.as_deref() != file {
+            self.picture = file.and_then(|file| crate::files::decode_png(file).ok()).map(Arc::new);
+            self.file = file.map(<[u8]>::to_vec);
+        }
+    }
+}
+
 /// The people of a room, as its screens see them.
 struct Members<'a> {
     conference: ConferenceKey,
@@ -152,6 +170,9 @@ pub struct Room {
     wanted: BTreeMap<Feed, (u16, u16)>,
     screens: Vec<Screen>,
     sound: Sound,
+    stills: Stills,
+    /// The logo of the spec, decoded.
+    logo: Logo,
     shedder: Shedder,
     epoch: Time,
     next_sound: Time,
@@ -177,6 +198,8 @@ impl Room {
             wanted: BTreeMap::new(),
             screens: Vec::new(),
             sound,
+            stills: Stills::default(),
+            logo: Logo::default(),
             shedder: Shedder::default(),
             epoch: now,
             next_sound: now,
@@ -244,6 +267,8 @@ impl Room {
             self.hearing.remove(key);
             self.reports.retain(|feed, _| feed.participant != *key);
         }
+        self.logo.set(spec.logo.as_deref());
+        self.sound.set_level(self.settings.sound.level || spec.level);
         self.screens.retain(|screen| spec.scenes.iter().any(|s| s.id == screen.spec().id));
         for scene in &spec.scenes {
             match self.screens.iter_mut().find(|s| s.spec().id == scene.id) {
@@ -251,6 +276,14 @@ impl Room {
                 Some(_) => {}
                 None => self.screens.push(Screen::new(scene, &self.settings)),
             }
+        }
+        let presenter = spec.presenter.filter(|key| self.people.contains_key(key));
+        if self.stills.set(presenter, &spec.stills)
+            && let Some(participant) = presenter
+            && let Some(source) = self.sources.get_mut(&Feed { participant, kind: FeedKind::Presentation })
+        {
+            // A screen on which nothing happens may send nothing for long.
+            source.refresh();
         }
         self.spec = spec;
         self.put_in_order();
@@ -349,7 +382,7 @@ impl Room {
 
     /// Whether nobody needs anything.
     fn is_idle(&self) -> bool {
-        !self.sound.is_needed() && !self.screens.iter().any(Screen::is_seen)
+        !self.sound.is_needed() && !self.screens.iter().any(Screen::is_seen) && self.stills.wanted().is_none()
     }
 
     /// Seats people, and wants what that takes.
@@ -368,7 +401,7 @@ impl Room {
             spoke: self.speakers.as_ref().map_or(&[], |(order, _)| order),
         };
         for screen in &mut self.screens {
-            if let Some(event) = screen.place(now.nanos(), &members, &self.order) {
+            if let Some(event) = screen.place(now.nanos(), &members, &self.order, &self.logo) {
                 outlet.tell(event);
             }
         }
@@ -401,12 +434,20 @@ impl Room {
             let camera = feed.kind == FeedKind::Camera;
             let pace = self.people.get(&feed.participant).and_then(|p| p.pace.picture).filter(|_| camera);
             let id = feed.participant.0 | if camera { 0 } else { PRESENTATION_BIT };
-            let screens = &mut self.screens;
+            let (screens, stills) = (&mut self.screens, &mut self.stills);
+            let (kernels, behind) = (self.settings.kernels, self.shedder.level() > 0);
             source.decode(now, pace, ahead, |picture| {
                 for screen in screens.iter_mut() {
                     screen.draw(id, picture);
                 }
+                if !camera {
+                    stills.picture(now, feed.participant, kernels, behind, picture);
+                }
             });
+            for (height, jpeg) in self.stills.take() {
+                let (conference, presenter) = (self.spec.conference, feed.participant);
+                outlet.tell(FromMix::Still { conference, presenter, height, jpeg: &jpeg });
+            }
             if source.wants_key(now) {
                 outlet.tell(FromMix::KeyFrame { conference: self.spec.conference, feed: *feed });
             }
@@ -518,6 +559,10 @@ impl Room {
                 let largest = pictures.entry(Feed { participant, kind }).or_default();
                 *largest = (largest.0.max(size.0), largest.1.max(size.1));
             }
+        }
+        if let Some((participant, size)) = self.stills.wanted() {
+            let largest = pictures.entry(Feed { participant, kind: FeedKind::Presentation }).or_default();
+            *largest = (largest.0.max(size.0), largest.1.max(size.1));
         }
         while pictures.len() > MAX_SOURCES {
             let smallest =

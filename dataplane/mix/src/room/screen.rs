@@ -5,7 +5,7 @@
 
 use super::seating::{Order, Seating};
 use super::source::engine;
-use super::{MAX_PAYLOAD, Members, PRESENTATION_BIT, RoomSettings};
+use super::{Logo, MAX_PAYLOAD, Members, PRESENTATION_BIT, RoomSettings};
 use crate::layout::Layout;
 use crate::scene::{Banner, Edge, Presenting, Scene, SceneSettings, Seat, SeatState};
 use plenum_contract::{Codec, FromMix, MemberPicture, MixOutput, ParticipantKey, PresentationPlace, SceneSpec};
@@ -13,6 +13,7 @@ use plenum_engines::{EncoderSettings, VideoEncoder, video_encoder};
 use plenum_kernels::{I420Buf, Kernels, Placement, ScalePlan};
 use plenum_wire::payload::pack::{FrameTags, Packer};
 use plenum_wire::rtp;
+use std::sync::Arc;
 
 /// A picture that has not changed is encoded again after this many nanoseconds: it sharpens, and who joins is not kept waiting.
 const STILL: u64 = 200_000_000;
@@ -27,26 +28,10 @@ pub(super) fn within(width: u16, height: u16) -> (u16, u16) {
     (side(width), side(height))
 }
 
-/// The layout of spec/layouts.md that a name stands for, when `people` are to be shown. Cisco's names too; an unknown one is 1:7.
-pub fn layout(name: &str, people: usize) -> Layout {
-    let smallest = |names: &[&str]| {
-        let fits = names.iter().find(|n| n.parse().is_ok_and(|layout: Layout| layout.tiles() >= people));
-        fits.or(names.last()).copied().unwrap_or("1:7").to_owned()
-    };
-    let name = match name {
-        "speakerOnly" => "1:0".to_owned(),
-        "allEqualQuarters" => "4:0".to_owned(),
-        "allEqualNinths" => "9:0".to_owned(),
-        "allEqualSixteenths" => "16:0".to_owned(),
-        "allEqualTwentyFifths" => "25:0".to_owned(),
-        "onePlusFive" => "1:5".to_owned(),
-        "onePlusNine" => "1:9".to_owned(),
-        "stacked" => "2:0".to_owned(),
-        "allEqual" => smallest(&["1:0", "4:0", "9:0", "16:0", "25:0"]),
-        "onePlusN" => smallest(&["1:0", "1:5", "1:7", "1:9", "1:12", "1:21", "1:33"]),
-        other => other.to_owned(),
-    };
-    name.parse().or_else(|_| "1:7".parse()).unwrap_or_else(|_| Layout::all().next().expect("there are layouts"))
+/// The layout that a name stands for when `people` are to be shown; an unknown one is 1:7.
+fn layout(name: &str, people: usize) -> Layout {
+    let default = || Layout::named("1:7", people).or(Layout::all().next());
+    Layout::named(name, people).or_else(default).expect("there are layouts")
 }
 
 /// A rung in one codec.
@@ -86,7 +71,7 @@ pub(super) struct Screen {
 impl Screen {
     pub(super) fn new(spec: &SceneSpec, room: &RoomSettings) -> Screen {
         Screen {
-            scene: Scene::new(settings(spec, layout(&spec.layout, 1)), &room.fonts),
+            scene: Scene::new(settings(spec, layout(&spec.layout, 1), &Logo::default()), &room.fonts),
             spec: spec.clone(),
             seating: Seating::default(),
             outputs: Vec::new(),
@@ -168,6 +153,7 @@ impl Screen {
         now: u64,
         members: &Members<'_>,
         order: &[ParticipantKey],
+        logo: &Logo,
     ) -> Option<FromMix<'static>> {
         // Who is alone sees the holding picture and not themselves.
         let alone = members.is_one();
@@ -182,10 +168,15 @@ impl Screen {
                 first.push(*key);
             }
         }
-        let others: Vec<ParticipantKey> = order.iter().copied().filter(|k| visible(k) && !first.contains(k)).collect();
-        let people = first.len() + others.len();
+        let mut others: Vec<ParticipantKey> =
+            order.iter().copied().filter(|k| visible(k) && !first.contains(k)).collect();
+        let fixed = fixed(&self.spec.fixed, visible);
+        if !fixed.is_empty() {
+            others.clear();
+        }
+        let people = if fixed.is_empty() { first.len() + others.len() } else { fixed.len() };
         let layout = layout(&self.spec.layout, people);
-        let wanted = settings(&self.spec, layout);
+        let wanted = settings(&self.spec, layout, logo);
         if !same(self.scene.settings(), &wanted) {
             self.scene.set(wanted);
         }
@@ -197,24 +188,26 @@ impl Screen {
             state: SeatState::Shown,
             speaking: false,
         }));
-        let taken = usize::from(presenter.is_some());
+        let beside = self.spec.presentation == PresentationPlace::Beside && layout.large() == 1;
+        let taken = usize::from(presenter.is_some() && !beside);
         let order = Order { first: &first, others: &others, spoke: members.spoke };
-        self.seating.seat(now, self.scene.places(), layout.large().saturating_sub(taken), &order);
-        let seats: Vec<Seat<'_>> = self
-            .seating
-            .slots()
-            .iter()
-            .flatten()
-            .filter_map(|key| members.get(*key).map(|m| (key, m)))
-            .map(|(key, m)| Seat {
-                id: key.0,
-                name: &m.member.name,
-                state: m.state(),
-                speaking: members.speaker() == Some(*key),
-            })
-            .collect();
+        let slots = if fixed.is_empty() {
+            self.seating.seat(now, self.scene.places(), layout.large().saturating_sub(taken), &order);
+            self.seating.slots().to_vec()
+        } else {
+            fixed.into_iter().take(self.scene.places()).collect()
+        };
+        let empty = Seat { id: u64::MAX, name: "", state: SeatState::Empty, speaking: false };
+        let seat = |slot: &Option<ParticipantKey>| match slot.and_then(|key| Some((key, members.get(key)?))) {
+            Some((key, m)) => {
+                let (state, speaking) = (m.state(), members.speaker() == Some(key));
+                Seat { id: key.0, name: &m.member.name, state, speaking }
+            }
+            None => empty,
+        };
+        let seats: Vec<Seat<'_>> = slots.iter().map(seat).collect();
         self.scene.place(&seats, people);
-        let told = (layout.to_string(), self.seating.slots().to_vec());
+        let told = (layout.to_string(), slots);
         (told != self.told && self.is_seen()).then(|| {
             self.told = told.clone();
             FromMix::Seats { conference: members.conference(), scene: self.spec.id, layout: told.0, seats: told.1 }
@@ -358,7 +351,17 @@ fn rate(bitrate: u32, size: (u16, u16), fps: u32) -> u32 {
     (pixels * 7 / 100).clamp(100_000, 8_000_000) as u32
 }
 
-fn settings(spec: &SceneSpec, layout: Layout) -> SceneSettings {
+/// Places that are tied to somebody, who is in them when they are visible and stand in none before it. None when nobody is tied.
+fn fixed(places: &[Option<ParticipantKey>], visible: impl Fn(&ParticipantKey) -> bool) -> Vec<Option<ParticipantKey>> {
+    let mut seats: Vec<Option<ParticipantKey>> = Vec::new();
+    for place in places.iter().take(Layout::MOST_TILES) {
+        let holder = place.filter(|key| visible(key) && !seats.contains(&Some(*key)));
+        seats.push(holder);
+    }
+    seats
+}
+
+fn settings(spec: &SceneSpec, layout: Layout, logo: &Logo) -> SceneSettings {
     let mut settings = SceneSettings::new(layout, usize::from(spec.width), usize::from(spec.height));
     (settings.names, settings.plus_n, settings.border) = (spec.names, spec.plus_n, spec.border);
     settings.placement = if spec.fill { Placement::Fill } else { Placement::Letterbox };
@@ -367,6 +370,7 @@ fn settings(spec: &SceneSpec, layout: Layout) -> SceneSettings {
         PresentationPlace::Beside => Presenting::Beside,
         PresentationPlace::Main | PresentationPlace::Absent => Presenting::Main,
     };
+    settings.logo = logo.picture.clone();
     settings.banner = spec.banner.clone().map(|text| Banner { text, edge: Edge::default() });
     settings
 }
@@ -377,6 +381,11 @@ fn same(a: &SceneSettings, b: &SceneSettings) -> bool {
         == (b.width, b.height, b.layout, b.names, b.plus_n, b.border)
         && (a.placement, a.presenting) == (b.placement, b.presenting)
         && a.banner == b.banner
+        && match (&a.logo, &b.logo) {
+            (Some(a), Some(b)) => Arc::ptr_eq(a, b),
+            (None, None) => true,
+            _ => false,
+        }
 }
 
 #[cfg(test)]
@@ -392,20 +401,10 @@ mod tests {
     }
 
     #[test]
-    fn cisco_names_and_unknown_ones_are_layouts() {
-        let name = |name, people| layout(name, people).to_string();
+    fn an_unknown_layout_is_the_usual_one() {
         assert_eq!(
-            (name("1:21", 3), name("onePlusSeven", 3), name("nonsense", 3)),
-            ("1:21".into(), "1:7".into(), "1:7".into())
+            (layout("nonsense", 3).to_string(), layout("onePlusN", 9).to_string()),
+            ("1:7".into(), "1:9".into())
         );
-        assert_eq!(
-            (name("allEqual", 1), name("allEqual", 5), name("allEqual", 99)),
-            ("1:0".into(), "9:0".into(), "25:0".into())
-        );
-        assert_eq!(
-            (name("onePlusN", 1), name("onePlusN", 7), name("onePlusN", 40)),
-            ("1:0".into(), "1:7".into(), "1:33".into())
-        );
-        assert_eq!((name("speakerOnly", 3), name("automatic", 3)), ("1:0".into(), "1:7".into()));
     }
 }

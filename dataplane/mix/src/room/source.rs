@@ -40,7 +40,7 @@ pub(super) struct Source {
     stream: Option<Stream>,
     /// When a picture came out last.
     pub(super) seen: Option<Time>,
-    /// Whether a key frame is to be asked for before anything came: the source is new.
+    /// Whether a key frame is to be asked for now: the source is new, or somebody new looks at it.
     fresh: bool,
 }
 
@@ -48,6 +48,11 @@ impl Source {
     /// One that nothing is known of.
     pub(super) fn new() -> Source {
         Source { fresh: true, ..Source::default() }
+    }
+
+    /// A key frame is to be asked for although nothing is missing.
+    pub(super) fn refresh(&mut self) {
+        self.fresh = true;
     }
 
     /// A packet of it; a probe has no payload. One that is no picture that can be decoded is passed over.

@@ -113,12 +113,14 @@ pub enum SeatState {
     CameraOff,
     /// Their last picture, frozen and grey.
     Held,
+    /// Nobody: the place stays empty.
+    Empty,
 }
 
 /// Somebody to be shown.
 #[derive(Clone, Copy, Debug)]
 pub struct Seat<'a> {
-    /// Who; also decides the avatar's colour. No two seats of a scene, nor its presentation, share one.
+    /// Who; also decides the avatar's colour. No two seats of a scene, nor its presentation, share one, but empty ones, whose it means nothing.
     pub id: u64,
     /// Name, any Unicode.
     pub name: &'a str,
@@ -305,6 +307,7 @@ impl Scene {
         let presentation =
             self.presentation.as_ref().zip(arrangement.presentation).map(|(p, rect)| (p.clone(), rect, true));
         let seated = self.members.iter().cloned().zip(arrangement.seats).map(|(member, rect)| (member, rect, false));
+        let seated = seated.filter(|(member, ..)| member.state != SeatState::Empty);
         let slots: Vec<(Member, Rect, bool)> = presentation.into_iter().chain(seated).collect();
         let was_holding = self.tiles.is_empty();
         self.seat(&slots, change);

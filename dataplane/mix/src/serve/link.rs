@@ -78,11 +78,12 @@ impl Link {
         self.from.read(record).map_err(|_| "media broke a ring's rules")
     }
 
-    /// Writes a value; what does not fit is counted.
+    /// Writes a value; what does not fit is counted. A picture of a presentation leaves half of the ring to what cannot wait.
     pub(crate) fn write(&mut self, value: &FromMix<'_>) {
         self.out.clear();
+        let spare = if matches!(value, FromMix::Still { .. }) { self.to.capacity() / 2 } else { 0 };
         // What is full gets room again; a shard that breaks the rules is noticed when it is read from.
-        if value.write(&mut self.out).is_ok() && self.to.write(&self.out, 0).is_err() {
+        if value.write(&mut self.out).is_ok() && self.to.write(&self.out, spare).is_err() {
             self.lost += 1;
         }
     }

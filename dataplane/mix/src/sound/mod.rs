@@ -140,6 +140,11 @@ impl Sound {
         }
     }
 
+    /// Whether voices are brought to about the same loudness. One that never spoke begins as it comes.
+    pub fn set_level(&mut self, level: bool) {
+        self.settings.level = level;
+    }
+
     /// Forgets a voice.
     pub fn remove(&mut self, key: ParticipantKey) {
         self.speakers.retain(|s| s.key != key);

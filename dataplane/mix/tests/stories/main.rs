@@ -2,5 +2,6 @@
 
 mod hall;
 mod room;
+mod show;
 mod sound;
 mod world;
