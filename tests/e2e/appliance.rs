@@ -44,7 +44,7 @@ pub(crate) fn pictures() -> PathBuf {
 
 impl Appliance {
     /// Starts it with the embedded defaults, on loopback; of `extra`, settings (`PLENUM_CODECS_SET=opus,vp9`) go into the
-    /// environment, everything else behind the arguments. No mixer runs unless `extra` says `--mixer=on`.
+    /// environment, everything else behind the arguments. A mixer runs, as users have it, unless `extra` says `--mixer=off`.
     pub(crate) fn start(extra: &[&str]) -> Appliance {
         let data = tempfile::tempdir().expect("a data folder");
         let port = free_port();
@@ -210,7 +210,6 @@ fn spawn(inside: &[&str], data: &Path, port: u16, extra: &[String], log: &Arc<Mu
         .args(["up", "--listen", &format!("127.0.0.1:{port}"), "--media-ip", "127.0.0.1"])
         .arg("--data")
         .arg(data)
-        .args(if extra.iter().any(|e| e == "--mixer=on") { &[][..] } else { &["--mixer=off"] })
         .args(arguments)
         .env("PLENUM_MEDIA_PORT_BASE", "0")
         .envs(settings.into_iter().filter_map(|s| s.split_once('=')))

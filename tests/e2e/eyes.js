@@ -3,7 +3,8 @@
 async (colours, tones) => {
   const call = window.plenum.room.call, people = window.plenum.room.people;
   const canvas = new OffscreenCanvas(320, 180), pen = canvas.getContext('2d', { willReadFrequently: true });
-  const look = { points: [], frames: 0, gap: 0, watched: null, size: [0, 0] };
+  const look = { points: [], frames: 0, gap: 0, main: 0, watched: null };
+  // The longest time between two frames since `gap` was set to 0; with `main`, between two that show this publisher in the main tile.
   let before = performance.now();
 
   // Which publisher's colour is at this point of the picture, as shares of width and height; 0: nobody's. What lies around avatars is dark.
@@ -22,10 +23,11 @@ async (colours, tones) => {
     for (let next; !(next = await frames.read()).done;) {
       const frame = next.value, now = performance.now();
       pen.drawImage(frame, 0, 0, 320, 180);
-      look.size = [frame.displayWidth, frame.displayHeight];
-      look.gap = Math.max(look.gap, now - before);
-      before = now;
       look.frames += 1;
+      if (!look.main || who(look.points[0]) === look.main) {
+        look.gap = Math.max(look.gap, now - before);
+        before = now;
+      }
       watch(frame.timestamp);
       frame.close();
     }

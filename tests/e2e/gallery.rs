@@ -65,7 +65,7 @@ pub(crate) fn beside(plan: Plan, story: impl FnOnce(&Cues)) -> (Summary, Vec<Att
 
 /// An appliance whose mixer has come.
 pub(crate) fn appliance(extra: &[&str]) -> Appliance {
-    let at = Appliance::start(&[&["--mixer=on"], extra].concat());
+    let at = Appliance::start(extra);
     until(&at, "no mixer came", || at.metric("plenum_mixer_up") > 0.0);
     at
 }
@@ -94,16 +94,18 @@ pub(crate) fn enters(browser: &mut Browser, url: &str, script: &str, publishers:
     page
 }
 
-/// Tells eyes where the tiles of a layout are looked at: the upper left of each, where neither number nor bar nor name is.
-pub(crate) fn looks_at(browser: &mut Browser, page: &Page, layout: &str) {
+/// The point at which a tile of a layout is looked at, as shares of width and height: upper left, where neither number nor bar nor name is.
+pub(crate) fn point(layout: &str, tile: usize) -> [f64; 2] {
     let layout: Layout = layout.parse().expect("a layout");
-    let points: Vec<[f64; 2]> = (0..layout.tiles())
-        .map(|n| {
-            let tile = layout.tile(n, 1280, 720).expect("a tile");
-            let share = |at: usize, size: usize, part: f64, of: f64| (at as f64 + size as f64 * part) / of;
-            [share(tile.x, tile.width, 0.15, 1280.0), share(tile.y, tile.height, 0.17, 720.0)]
-        })
-        .collect();
+    let tile = layout.tile(tile, 1280, 720).expect("a tile");
+    let share = |at: usize, size: usize, part: f64, of: f64| (at as f64 + size as f64 * part) / of;
+    [share(tile.x, tile.width, 0.15, 1280.0), share(tile.y, tile.height, 0.17, 720.0)]
+}
+
+/// Tells eyes where the tiles of a layout are looked at.
+pub(crate) fn looks_at(browser: &mut Browser, page: &Page, layout: &str) {
+    let tiles = layout.parse::<Layout>().expect("a layout").tiles();
+    let points: Vec<_> = (0..tiles).map(|n| point(layout, n)).collect();
     browser.eval(page, &format!("look.points = {points:?}; true"));
 }
 

@@ -39,15 +39,16 @@ fn when_the_mixer_is_killed_its_viewers_get_the_mix_again_and_forwarding_loses_n
             browser.screenshot(&mixed, &pictures().join("mixed.png"));
 
             let first = at.mixer_pid().expect("a mixer was started");
-            browser.eval(&mixed, "look.gap = 0");
+            browser.eval(&mixed, "look.main = 3, look.gap = 0");
             kill(first);
             until(&at, "another mixer comes", || {
                 at.mixer_pid().is_some_and(|pid| pid != first) && at.metric("plenum_mixer_starts_total") >= 2.0
             });
             let frames = browser.eval(&mixed, "look.frames").as_u64().expect("a count");
-            browser.until(&mixed, "the picture goes on", &format!("look.frames > {frames} + 30"));
+            let there = format!("look.frames > {frames} + 30 && look.tiles()[0] === 3");
+            browser.until(&mixed, "the speaker is in the main tile again", &there);
             let gap = browser.eval(&mixed, "look.gap").as_f64().expect("a time");
-            println!("the mixer was killed: {gap:.0} ms without a picture");
+            println!("the mixer was killed: {gap:.0} ms without the speaker's picture");
             speaks(&mut browser, &mixed, cues, 1);
             tiles_show_whom_they_should(&mut browser, &mixed, &[1, 2, 3]);
             sees_and_hears(&mut browser, &alice, "who is forwarded to as before");

@@ -1,18 +1,17 @@
 """An independent WebRTC peer on aiortc: sends a moving picture and a tone, counts what it receives, prints JSON.
 
-usage: aiortc_peer.py URL CONFERENCE NAME SECONDS
+usage: aiortc_peer.py --help
 """
 import asyncio
 import fractions
 import json
-import sys
 import time
 
 import numpy
-from aiortc import MediaStreamTrack, RTCPeerConnection, RTCSessionDescription, VideoStreamTrack
+from aiortc import MediaStreamTrack, RTCPeerConnection, RTCRtpSender, RTCSessionDescription, VideoStreamTrack
 from av import AudioFrame, VideoFrame
 
-from mgmt import Session
+from mgmt import Session, arguments, satisfied
 
 RATE = 48000
 
@@ -51,7 +50,7 @@ class Tone(MediaStreamTrack):
         return frame
 
 
-async def count(track, counts):
+async def count(track, counts, until):
     while True:
         try:
             frame = await track.recv()
@@ -60,10 +59,13 @@ async def count(track, counts):
         counts[track.kind] += 1
         if track.kind == "video":
             counts["width"], counts["height"] = frame.width, frame.height
+            if until and counts["video"] % 5 == 0:
+                pixels = frame.to_ndarray(format="rgb24")
+                counts["colour"] = pixels[int(until[1] * frame.height), int(until[0] * frame.width)].tolist()
 
 
-async def main(url, conference, name, seconds):
-    session = await asyncio.to_thread(Session, url, conference, name)
+async def main(args):
+    session = await asyncio.to_thread(Session, args.url, args.conference, args.name)
     pc = RTCPeerConnection()
     counts = {"audio": 0, "video": 0, "width": 0, "height": 0}
     tasks = []
@@ -71,7 +73,7 @@ async def main(url, conference, name, seconds):
 
     @pc.on("track")
     def on_track(track):
-        tasks.append(asyncio.ensure_future(count(track, counts)))
+        tasks.append(asyncio.ensure_future(count(track, counts, args.until)))
 
     @pc.on("connectionstatechange")
     def on_state():
@@ -80,15 +82,21 @@ async def main(url, conference, name, seconds):
 
     pc.addTrack(Tone())
     pc.addTrack(Picture())
+    if args.codec:
+        codecs = RTCRtpSender.getCapabilities("video").codecs
+        wanted = [c for c in codecs if c.mimeType.lower() in (f"video/{args.codec.lower()}", "video/rtx")]
+        pc.getTransceivers()[1].setCodecPreferences(wanted)
     await pc.setLocalDescription(await pc.createOffer())
-    answer = await asyncio.to_thread(session.call, pc.localDescription.sdp)
+    answer = await asyncio.to_thread(session.call, pc.localDescription.sdp, args.media)
     await pc.setRemoteDescription(RTCSessionDescription(answer, "answer"))
     await asyncio.to_thread(session.ack)
     await asyncio.wait_for(connected.wait(), 30)
-    await asyncio.sleep(seconds)
+    end = time.monotonic() + args.seconds
+    while time.monotonic() < end and not (args.until and satisfied(args.until, counts)):
+        await asyncio.sleep(0.2)
     print(json.dumps({"connected": True, **counts}), flush=True)
     await asyncio.to_thread(session.leave)
     await pc.close()
 
 
-asyncio.run(main(sys.argv[1], sys.argv[2], sys.argv[3], float(sys.argv[4])))
+asyncio.run(main(arguments()))

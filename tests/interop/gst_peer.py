@@ -1,11 +1,11 @@
 """An independent WebRTC peer on GStreamer's webrtcbin (its DTLS certificate is RSA): sends a test picture and a tone, counts
 decoded buffers, prints JSON.
 
-usage: gst_peer.py URL CONFERENCE NAME SECONDS
+usage: gst_peer.py --help
 """
 import json
-import sys
 import threading
+import time
 
 import gi
 
@@ -14,7 +14,7 @@ gi.require_version("GstWebRTC", "1.0")
 gi.require_version("GstSdp", "1.0")
 from gi.repository import GLib, Gst, GstSdp, GstWebRTC  # noqa: E402
 
-from mgmt import Session  # noqa: E402
+from mgmt import Session, arguments, satisfied  # noqa: E402
 
 PIPELINE = """
 webrtcbin name=peer bundle-policy=max-bundle
@@ -26,9 +26,20 @@ videotestsrc is-live=true pattern=ball ! video/x-raw,width=640,height=360,framer
 """
 
 
+def colour(buffer, width, height, x, y):
+    """Red, green and blue at a point of a picture in I420, limited range of BT.601."""
+    stride = (width + 3) & ~3
+    half = ((width + 1) // 2 + 3) & ~3
+    chroma = stride * ((height + 1) & ~1) + y // 2 * half + x // 2
+    planes = [stride * y + x, chroma, chroma + half * ((height + 1) // 2)]
+    luma, u, v = (buffer.extract_dup(at, 1)[0] for at in planes)
+    luma, u, v = 1.164 * (luma - 16), u - 128, v - 128
+    return [luma + 1.596 * v, luma - 0.392 * u - 0.813 * v, luma + 2.017 * u]
+
+
 class Peer:
-    def __init__(self, session, seconds):
-        self.session, self.seconds = session, seconds
+    def __init__(self, session, args):
+        self.session, self.args = session, args
         self.counts = {"audio": 0, "video": 0}
         self.loop = GLib.MainLoop()
         self.pipeline = Gst.parse_launch(PIPELINE)
@@ -51,7 +62,7 @@ class Peer:
 
     def call(self, sdp):
         try:
-            answer = self.session.call(sdp)
+            answer = self.session.call(sdp, self.args.media)
             _, message = GstSdp.SDPMessage.new_from_text(answer)
             description = GstWebRTC.WebRTCSessionDescription.new(GstWebRTC.WebRTCSDPType.ANSWER, message)
             self.peer.emit("set-remote-description", description, Gst.Promise.new())
@@ -60,7 +71,8 @@ class Peer:
             print(json.dumps({"connected": False, "error": str(error)}), flush=True)
             GLib.idle_add(self.loop.quit)
             return
-        GLib.timeout_add(int(self.seconds * 1000), self.finish)
+        self.end = time.monotonic() + self.args.seconds
+        GLib.timeout_add(200, self.look)
 
     def pad_added(self, _, pad):
         if pad.direction != Gst.PadDirection.SRC:
@@ -76,15 +88,23 @@ class Peer:
         sink = Gst.ElementFactory.make("fakesink")
         sink.set_property("sync", False)
         sink.set_property("signal-handoffs", True)
-        sink.connect("handoff", lambda *_: self.count(kind))
+        sink.connect("handoff", lambda _, buffer, pad: self.count(kind, buffer, pad))
         self.pipeline.add(sink)
         sink.sync_state_with_parent()
         pad.link(sink.get_static_pad("sink"))
 
-    def count(self, kind):
+    def count(self, kind, buffer, pad):
         self.counts[kind] += 1
+        if kind == "video" and self.args.until:
+            caps = pad.get_current_caps().get_structure(0)
+            width, height = caps.get_value("width"), caps.get_value("height")
+            x, y = int(self.args.until[0] * width), int(self.args.until[1] * height)
+            if caps.get_value("format") == "I420":
+                self.counts["colour"] = colour(buffer, width, height, x, y)
 
-    def finish(self):
+    def look(self):
+        if time.monotonic() < self.end and not (self.args.until and satisfied(self.args.until, self.counts)):
+            return True
         state = self.peer.get_property("connection-state")
         connected = state == GstWebRTC.WebRTCPeerConnectionState.CONNECTED
         print(json.dumps({"connected": connected, **self.counts}), flush=True)
@@ -99,4 +119,5 @@ class Peer:
 
 
 Gst.init(None)
-Peer(Session(sys.argv[1], sys.argv[2], sys.argv[3]), float(sys.argv[4])).run()
+args = arguments()
+Peer(Session(args.url, args.conference, args.name), args).run()

@@ -1,12 +1,32 @@
-"""The in-conference API as the interop peers use it: join, call, acknowledge, keep the token alive, leave.
+"""What the interop peers share: their arguments, and the in-conference API: join, call, acknowledge, keep the token alive, leave.
 
 Standard library only, because the GStreamer peer runs with the system's Python. Trusts any certificate: these peers talk to
 an appliance that the same test started on loopback.
 """
+import argparse
 import json
 import ssl
 import threading
 import urllib.request
+
+
+def arguments():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("url")
+    parser.add_argument("conference")
+    parser.add_argument("name")
+    parser.add_argument("seconds", type=float, help="how long to stay, or with --until at most")
+    parser.add_argument("--media", choices=["mix", "forward"], help="what to ask for")
+    parser.add_argument("--codec", help="the only picture codec to offer")
+    parser.add_argument("--until", nargs=5, type=float, metavar=("X", "Y", "R", "G", "B"),
+                        help="leave when 60 pictures and 100 sounds came and this point (shares of the picture) has this colour")
+    return parser.parse_args()
+
+
+def satisfied(until, counts):
+    """Whether what --until names was seen and heard."""
+    far = sum(abs(a - b) for a, b in zip(counts.get("colour", []), until[2:]))
+    return counts["video"] >= 60 and counts["audio"] >= 100 and "colour" in counts and far < 120
 
 
 class Session:
@@ -30,8 +50,9 @@ class Session:
         with urllib.request.urlopen(request, context=self.context, timeout=20) as answer:
             return json.load(answer)["result"]
 
-    def call(self, sdp):
-        result = self.post(f"/participants/{self.uuid}/calls", {"call_type": "WEBRTC", "sdp": sdp})
+    def call(self, sdp, media=None):
+        body = {"call_type": "WEBRTC", "sdp": sdp, **({"media": media} if media else {})}
+        result = self.post(f"/participants/{self.uuid}/calls", body)
         self.call_uuid = result["call_uuid"]
         return result["sdp"]
 
