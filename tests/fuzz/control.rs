@@ -39,6 +39,7 @@ pub fn sdp(bytes: &[u8]) {
         fingerprints: &[Fingerprint([7; 32])],
         seed: [9; 32],
         cname: "plenum",
+        in_step: false,
         codecs: &[Named::Opus, Named::Red, Named::Vp8, Named::H264, Named::Vp9, Named::Av1],
         present: None,
         max_bitrate: None,

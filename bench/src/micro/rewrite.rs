@@ -44,6 +44,7 @@ impl Fan {
             captured: None,
             marker: false,
             received: Time::ZERO,
+            taken: Time::ZERO,
             payload: pool.reference(&buf),
             frame: Frame::default(),
             extensions: PlanExtensions::default(),

@@ -4,7 +4,7 @@ use super::Shared;
 use super::config::{Guarding, PeerConfig};
 use super::data::{self, Data, Message};
 use super::pacing::{Pacing, Waiting};
-use super::receiver::Receiver;
+use super::receiver::{Receiver, Watch};
 use super::sender::Stream;
 use super::stats::PeerStats;
 use super::studio::{Feed, Studio};
@@ -92,6 +92,11 @@ impl Peer {
             scratch: Vec::new(),
             config,
         }
+    }
+
+    /// Lets somebody look at the first picture that it receives, packet by packet.
+    pub fn watch(&mut self, watch: Watch) {
+        self.receiver.watch = Some(watch);
     }
 
     /// What it was made from.
@@ -326,7 +331,8 @@ impl Peer {
                     }
                 }
                 Packet::Bye(_) => self.stats.byes += 1,
-                Packet::Sdes(_) | Packet::Unknown { .. } => {}
+                Packet::Sdes(sdes) => self.receiver.described(&sdes),
+                Packet::Unknown { .. } => {}
                 Packet::Broken { .. } => self.stats.refused.count(DropReason::MalformedRtcp),
             }
         }

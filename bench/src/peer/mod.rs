@@ -41,6 +41,7 @@ pub use config::{Guarding, PeerConfig, Publish, Slots, credentials};
 pub use data::Message;
 pub use endpoint::Endpoint;
 pub use foreign::ForeignPeer;
+pub use receiver::Watch;
 pub use shared::Shared;
 pub use stats::{PeerStats, SlotStats};
 pub use video::{Encoding, Rate, VideoConfig};

@@ -8,9 +8,12 @@ use super::twcc::Feedback;
 use plenum_contract::Kind;
 use plenum_packet::{DropReason, Time};
 use plenum_wire::ext::{self, ExtensionMap};
-use plenum_wire::rtcp::{MAX_REPORTS, ReportBlock, SenderReport, Writer};
+use plenum_wire::rtcp::{MAX_REPORTS, ReportBlock, Sdes, SenderReport, Writer};
 use plenum_wire::rtp;
 use std::time::Duration;
+
+/// Looks at what comes for the first picture: when, the header with the number of the stream itself, the payload.
+pub type Watch = Box<dyn FnMut(Time, &rtp::Header, &[u8]) + Send>;
 
 /// Between two receiver reports.
 const REPORTS: Duration = Duration::from_secs(1);
@@ -29,6 +32,7 @@ pub(crate) struct Receiver {
     /// The server's SSRC of the newest packet.
     newest: u32,
     missing: Vec<u16>,
+    pub(crate) watch: Option<Watch>,
 }
 
 impl Receiver {
@@ -58,6 +62,7 @@ impl Receiver {
             local_ssrc,
             newest: 0,
             missing: Vec::new(),
+            watch: None,
         }
     }
 
@@ -91,6 +96,7 @@ impl Receiver {
         for (slot, old) in self.slots.iter_mut().zip(old.slots) {
             slot.stats = old.stats;
         }
+        self.watch = old.watch;
         if let Some(feedback) = &mut self.feedback {
             feedback.reset();
         }
@@ -128,11 +134,15 @@ impl Receiver {
             let delay = super::stamp::Stamp::in_vp8(payload).filter(|_| !repaired).map(|s| now.since(s.sent));
             remb.packet(now, packet.len(), delay);
         }
-        if !repaired {
-            slot.packet(now, (header.sequence, header.timestamp), false, payload, stats);
-        } else if len > 2 {
-            let original = u16::from_be_bytes([payload[0], payload[1]]);
-            slot.packet(now, (original, header.timestamp), true, &payload[2..], stats);
+        let (sequence, payload) = match repaired {
+            false => (header.sequence, payload),
+            true if len > 2 => (u16::from_be_bytes([payload[0], payload[1]]), &payload[2..]),
+            true => return,
+        };
+        slot.packet(now, (sequence, header.timestamp), repaired, payload, stats);
+        let first = slot.stats.kind == Kind::Video && slot.stats.index == 0 && !slot.stats.presentation;
+        if let Some(watch) = self.watch.as_mut().filter(|_| first) {
+            watch(now, &rtp::Header { sequence, ..header }, payload);
         }
     }
 
@@ -140,6 +150,16 @@ impl Receiver {
     pub(crate) fn sender_report(&mut self, now: Time, report: &SenderReport<'_>) {
         if let Some(slot) = self.slots.iter_mut().find(|s| s.ssrc == report.ssrc) {
             slot.sender_report = Some(((report.ntp >> 16) as u32, now));
+            slot.stats.report = Some((report.ntp, report.rtp_timestamp));
+        }
+    }
+
+    /// Names of the server's streams.
+    pub(crate) fn described(&mut self, sdes: &Sdes<'_>) {
+        for chunk in sdes.chunks() {
+            if let Some(slot) = self.slots.iter_mut().find(|s| s.ssrc == chunk.ssrc) {
+                slot.stats.cname = chunk.cname().map(<[u8]>::to_vec);
+            }
         }
     }
 

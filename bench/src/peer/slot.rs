@@ -77,6 +77,9 @@ impl Slot {
             last_frame: None,
             last_packet: None,
             by_track: BTreeMap::new(),
+            newest: None,
+            report: None,
+            cname: None,
         };
         Slot {
             ssrc,
@@ -136,7 +139,7 @@ impl Slot {
         }
         match self.is_video() {
             true => self.picture(now, timestamp, payload, repaired, peer),
-            false => self.sound(now, payload, peer),
+            false => self.sound(now, timestamp, payload, peer),
         }
     }
 
@@ -153,8 +156,9 @@ impl Slot {
         }
     }
 
-    fn sound(&mut self, now: Time, payload: &[u8], peer: &mut PeerStats) {
+    fn sound(&mut self, now: Time, timestamp: u32, payload: &[u8], peer: &mut PeerStats) {
         let Some(stamp) = audio::stamp(payload) else { return };
+        self.stats.newest = Some((timestamp, stamp.sent));
         record(&mut peer.audio_delay, now.since(stamp.sent));
         if let Some((track, frame)) = self.heard
             && track == stamp.track
@@ -177,6 +181,7 @@ impl Slot {
             return;
         };
         if !repaired {
+            self.stats.newest = Some((timestamp, stamp.sent));
             record(&mut peer.video_delay, now.since(stamp.sent));
         }
         let mut decoded = std::mem::take(&mut self.decoded);

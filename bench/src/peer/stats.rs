@@ -56,6 +56,23 @@ pub struct SlotStats {
     pub last_packet: Option<Time>,
     /// Decoded frames by track.
     pub by_track: BTreeMap<u32, u64>,
+    /// RTP timestamp of the packet that came last, and when its stamp says that it was sent.
+    pub newest: Option<(u32, Time)>,
+    /// The last sender report: NTP time and RTP timestamp.
+    pub report: Option<(u64, u32)>,
+    /// The CNAME of the stream, when one was told.
+    pub cname: Option<Vec<u8>>,
+}
+
+impl SlotStats {
+    /// The wall time of the packet that came last, as the last sender report has it, in nanoseconds since 1900 (RFC 3550 §6.4.1), and when its
+    /// stamp says that it was sent. `clock` is the stream's, in Hz.
+    pub fn wall(&self, clock: u32) -> Option<(u64, Time)> {
+        let ((timestamp, sent), (ntp, reported)) = (self.newest?, self.report?);
+        let nanos = ((u128::from(ntp) * 1_000_000_000) >> 32) as u64;
+        let ahead = i64::from(timestamp.wrapping_sub(reported) as i32) * 1_000_000_000 / i64::from(clock.max(1));
+        Some((nanos.saturating_add_signed(ahead), sent))
+    }
 }
 
 /// What a peer saw.

@@ -40,6 +40,8 @@ pub struct AnswerContext<'a> {
     pub seed: [u8; 32],
     /// CNAME of all that we send.
     pub cname: &'a str,
+    /// Whether the first sound and the first picture that we send are a mix, which browsers bring in step.
+    pub in_step: bool,
     /// Codecs that the conference allows, the preferred one first; see [`usable_codecs`].
     pub codecs: &'a [Codec],
     /// Set when the whole call is a presentation.
@@ -244,6 +246,7 @@ fn answered(
         fingerprints: context.fingerprints,
         candidates: &candidates(context.shard_info),
         cname: context.cname,
+        in_step: context.in_step,
         codecs: context.codecs,
         presentation: context.present.is_some(),
         max_media: context.max_media as usize,
@@ -364,6 +367,7 @@ mod tests {
             fingerprints: &[Fingerprint([0xaa; 32])],
             seed: [7; 32],
             cname: "plenum",
+            in_step: false,
             codecs: CODECS,
             present: None,
             max_bitrate: None,

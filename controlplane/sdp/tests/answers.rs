@@ -16,9 +16,11 @@ struct Asked<'a> {
     previous: &'a [MediaSpec],
     presentation: bool,
     max_media: usize,
+    in_step: bool,
 }
 
-const PLAIN: Asked<'static> = Asked { codecs: DEFAULT, previous: &[], presentation: false, max_media: 64 };
+const PLAIN: Asked<'static> =
+    Asked { codecs: DEFAULT, previous: &[], presentation: false, max_media: 64, in_step: false };
 
 fn answer_with(offer: &str, asked: &Asked<'_>) -> Result<Answered, AnswerError> {
     let offer = Session::parse(offer).unwrap();
@@ -36,6 +38,7 @@ fn answer_with(offer: &str, asked: &Asked<'_>) -> Result<Answered, AnswerError> 
         fingerprints: &[Fingerprint([0xaa; 32]), Fingerprint([0xbb; 32])],
         candidates: &candidates,
         cname: "plenum-cname",
+        in_step: asked.in_step,
         codecs: asked.codecs,
         presentation: asked.presentation,
         max_media: asked.max_media,
@@ -264,6 +267,26 @@ fn a_section_reused_under_another_mid_starts_anew() {
     previous[1].slot.as_mut().unwrap().ssrc = 5;
     let a = answer_with(&reused, &Asked { previous: &previous, ..PLAIN }).unwrap();
     assert_ne!(a.media[1].slot.as_ref().unwrap().ssrc, 5);
+}
+
+#[test]
+fn sound_and_picture_of_a_mix_are_one_stream_and_others_are_not() {
+    let streams = |in_step| -> Vec<String> {
+        let answer = answer_with(ROOM, &Asked { in_step, ..PLAIN }).unwrap().sdp.to_string();
+        answer.lines().filter_map(|line| line.strip_prefix("a=msid:")?.split(' ').next().map(str::to_owned)).collect()
+    };
+    let apart = streams(false);
+    assert!(apart.iter().all(|one| apart.iter().filter(|other| *other == one).count() == 1), "{apart:?}");
+    let mixed = streams(true);
+    assert_eq!(mixed.iter().filter(|name| *name == "mix").count(), 2, "{mixed:?}");
+    let others: Vec<_> = mixed.iter().filter(|name| *name != "mix").collect();
+    assert!(others.len() + 2 == apart.len() && others.iter().all(|name| apart.contains(name)), "{mixed:?}");
+    // Each m-line's track has a name of its own, and its `a=ssrc` lines name the same stream.
+    let sdp = answer_with(SIMPLE, &Asked { in_step: true, ..PLAIN }).unwrap().sdp.to_string();
+    assert!(
+        sdp.contains("a=msid:mix slot-audio-0-track\r\n") && sdp.contains(" msid:mix slot-video-1-track\r\n"),
+        "{sdp}"
+    );
 }
 
 #[test]

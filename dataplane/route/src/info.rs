@@ -187,13 +187,15 @@ pub struct PacketInfo {
     pub highest: u64,
     /// RTP timestamp as sent.
     pub timestamp: u32,
-    /// When the frame was captured by the sender's wall clock, from its sender reports. All encodings of a track share
-    /// that clock; no two tracks do.
+    /// When the frame was captured by the sender's wall clock, from its sender reports; by our own clock, if it was made here. All encodings
+    /// of a track share that clock; no two tracks do.
     pub captured: Option<Time>,
     /// RTP marker bit.
     pub marker: bool,
     /// When it was received.
     pub received: Time,
+    /// When it was captured by our own clock, if it was made here; else when it was received.
+    pub taken: Time,
     /// The payload in the cache.
     pub payload: PacketRef,
     /// What its descriptor says.

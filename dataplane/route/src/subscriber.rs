@@ -402,6 +402,7 @@ impl Subscriber {
             patch,
             extensions: info.extensions,
             received: info.received,
+            captured: info.taken,
             class,
         }
     }

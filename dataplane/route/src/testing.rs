@@ -16,6 +16,7 @@ pub(crate) fn info(payload: PacketRef) -> PacketInfo {
         captured: None,
         marker: false,
         received: Time::ZERO,
+        taken: Time::ZERO,
         payload,
         frame: Frame::default(),
         extensions: PlanExtensions::default(),

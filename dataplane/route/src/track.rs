@@ -83,7 +83,31 @@ impl Track {
     /// that is here, [`DropReason::Evicted`] for one older than the cache or with a stray number,
     /// [`DropReason::MalformedPayload`] when the payload does not lie in the packet.
     pub fn receive(&mut self, arrival: &Arrival, buf: Buf, pool: &mut Pool) -> Result<PacketInfo, DropReason> {
-        match self.describe(arrival, &buf, pool) {
+        self.take(arrival, None, buf, pool)
+    }
+
+    /// Takes in a packet that was made here and shows what was `captured` then, by our own clock.
+    ///
+    /// # Errors
+    /// As [`Track::receive`].
+    pub fn receive_made(
+        &mut self,
+        arrival: &Arrival,
+        captured: Time,
+        buf: Buf,
+        pool: &mut Pool,
+    ) -> Result<PacketInfo, DropReason> {
+        self.take(arrival, Some(captured), buf, pool)
+    }
+
+    fn take(
+        &mut self,
+        arrival: &Arrival,
+        captured: Option<Time>,
+        buf: Buf,
+        pool: &mut Pool,
+    ) -> Result<PacketInfo, DropReason> {
+        match self.describe(arrival, captured, &buf, pool) {
             Ok(info) => {
                 self.encodings[usize::from(info.encoding)].cache.insert(buf, info, pool);
                 if info.frame.key {
@@ -98,7 +122,13 @@ impl Track {
         }
     }
 
-    fn describe(&mut self, arrival: &Arrival, buf: &Buf, pool: &mut Pool) -> Result<PacketInfo, DropReason> {
+    fn describe(
+        &mut self,
+        arrival: &Arrival,
+        captured: Option<Time>,
+        buf: &Buf,
+        pool: &mut Pool,
+    ) -> Result<PacketInfo, DropReason> {
         let encoding = self.encodings.get_mut(usize::from(arrival.encoding)).ok_or(DropReason::UnknownSsrc)?;
         let whole = pool.reference(buf);
         let part = |(start, len): (u16, u16)| {
@@ -122,9 +152,10 @@ impl Track {
             sequence,
             highest: encoding.sequence.highest().unwrap_or(sequence),
             timestamp: arrival.timestamp,
-            captured: encoding.captured(arrival.timestamp, arrival.format.clock),
+            captured: captured.or_else(|| encoding.captured(arrival.timestamp, arrival.format.clock)),
             marker: arrival.marker,
             received: arrival.received,
+            taken: captured.unwrap_or(arrival.received),
             payload,
             frame: arrival.frame,
             extensions,

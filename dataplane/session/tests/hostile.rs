@@ -261,6 +261,7 @@ fn a_receiver_that_asks_for_everything_again_and_again_at_most_doubles_its_traff
                 patch: Patch::None,
                 extensions: PlanExtensions::default(),
                 received: world.now,
+                captured: world.now,
                 class: Class::Video,
             };
             world.session.enqueue(world.now, plan).unwrap();

@@ -9,7 +9,7 @@ use plenum_contract::{
     Codec, Command, EventBody, Feed, FeedKind, FromMix, Kind, MemberPicture, MixMember, MixOutput, MixSpec,
     ParticipantKey, PresentationPlace, SceneSpec, SubscriptionSpec, ToMix, TrackKey,
 };
-use plenum_packet::DropReason;
+use plenum_packet::{DropReason, Time};
 use plenum_wire::rtp;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -30,6 +30,10 @@ struct Mixer {
     /// Packets of each feed and encoding, and whether the first of a picture was a key frame's.
     tapped: BTreeMap<(Feed, u8), (u64, bool)>,
     turns: u64,
+    /// How long before it is told what pictures show was captured, and what sound says.
+    lag: (Duration, Duration),
+    /// It tells that everything was captured when the machine started.
+    lies: bool,
 }
 
 #[derive(Default)]
@@ -108,21 +112,25 @@ impl Mixer {
             };
             let fps = if every == 33 { 30 } else { 50 };
             let frame = encoder.frame;
+            // Not every frame takes the same time.
+            let lag = if every == 33 { self.lag.0 + Duration::from_millis(5) * (frame % 3) } else { self.lag.1 };
+            let sent = Time(now.nanos().saturating_sub(lag.as_nanos() as u64));
             let stamp =
-                Stamp { track, frame, refers, base: frame, part: 0, parts: 1, fps, encoding, temporal: 0, sent: now };
+                Stamp { track, frame, refers, base: frame, part: 0, parts: 1, fps, encoding, temporal: 0, sent };
             let payload = if every == 33 { picture(&stamp, key) } else { sound(&stamp) };
             let fields = rtp::Fields {
                 marker: every == 33,
                 payload_type: 96,
                 sequence: frame as u16,
-                timestamp: (self.turns * ticks) as u32,
+                timestamp: (sent.nanos() / 1_000_000 * ticks) as u32,
                 ..rtp::Fields::default()
             };
             let mut packet = vec![0; rtp::FIXED_LEN];
             rtp::write_header(&mut packet, &fields).unwrap();
             packet.extend(payload);
             let mut record = Vec::new();
-            let made = FromMix::Packet { conference: ROOM, output, captured: now.nanos(), rtp: &packet };
+            let captured = if self.lies { 0 } else { sent.nanos() };
+            let made = FromMix::Packet { conference: ROOM, output, captured, rtp: &packet };
             made.write(&mut record).unwrap();
             records.push(record);
         }
@@ -262,6 +270,43 @@ fn a_mixed_leg_gets_the_scene_and_the_sound_without_themself_and_others_are_forw
     assert_eq!((mixer.specs.len(), video), (1, 1), "one spec, and one encoding for both");
     assert_eq!(hall.shard.mixer_outputs(), mixer.needs.len());
     hall.finish();
+}
+
+#[test]
+fn sender_reports_bring_sound_and_picture_of_the_mix_in_step_however_long_each_took_to_make() {
+    let (mut hall, mut mixer, [_, _, talker, viewer]) = room();
+    // Composing and encoding take longer than mixing: by arrival the lips would be 170 ms late.
+    mixer.lag = (Duration::from_millis(180), Duration::from_millis(10));
+    mixer.run(&mut hall, 5 * SECOND);
+    for id in [talker, viewer] {
+        let [picture, sound] = walls(&hall, id);
+        let apart = (picture - sound).abs();
+        assert!(apart <= 5, "{apart} ms apart, 40 ms may be (RFC 3550 6.4.1)");
+        let name = |kind| hall.members[id].peer.slot(kind, false, 0).and_then(|slot| slot.cname.clone());
+        assert!(name(Kind::Video).is_some_and(|name| !name.is_empty() && Some(name) == self::name(&hall, id)));
+    }
+    let before = walls(&hall, viewer);
+    // A mixer that tells nonsense is not believed: reports count on from when its packets came.
+    (mixer.lag, mixer.lies) = ((Duration::ZERO, Duration::ZERO), true);
+    mixer.run(&mut hall, 4 * SECOND);
+    for (before, after) in before.iter().zip(walls(&hall, viewer)) {
+        assert!((after - before).abs() <= 15, "{before} and {after} ms");
+    }
+    hall.finish();
+}
+
+/// Wall time by the sender reports less time of capture by the stamps, of the newest picture and of the newest sound, in milliseconds.
+fn walls(hall: &Hall, id: Id) -> [i64; 2] {
+    [(Kind::Video, 90_000), (Kind::Audio, 48_000)].map(|(kind, clock)| {
+        let slot = hall.members[id].peer.slot(kind, false, 0).expect("a slot");
+        let (wall, captured) = slot.wall(clock).expect("a sender report");
+        (wall as i64 - captured.nanos() as i64) / 1_000_000
+    })
+}
+
+/// The CNAME of the sound.
+fn name(hall: &Hall, id: Id) -> Option<Vec<u8>> {
+    hall.members[id].peer.slot(Kind::Audio, false, 0)?.cname.clone()
 }
 
 #[test]

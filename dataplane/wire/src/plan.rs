@@ -26,6 +26,9 @@ pub struct Plan {
     pub extensions: PlanExtensions,
     /// When the packet was received from its sender: residence counts from here.
     pub received: Time,
+    /// The moment that the RTP timestamp stands for, by our clock, as near as it is known: sender reports count from here. That of a mix is when
+    /// what it shows was captured, the same for sound and picture; of what is forwarded, when it was received.
+    pub captured: Time,
     /// How the pacer ranks it.
     pub class: Class,
 }

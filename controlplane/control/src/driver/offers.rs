@@ -171,6 +171,7 @@ impl Driver {
             fingerprints: &hello.fingerprints,
             seed: rand::random(),
             cname: &format!("plenum-{:x}", leg.key.0),
+            in_step: false,
             codecs: &codecs,
             present: leg.present,
             max_bitrate: self.settings.max_bitrate.into_iter().chain(offer.max_bitrate).min(),
@@ -181,15 +182,22 @@ impl Driver {
             Some(previous) => calls::update(&offer.sdp, previous, context),
         };
         // Who gets the mix need not decode what the others do.
-        let answer = match answer(&context) {
+        let (context, first) = match answer(&context) {
             Err(CallError::NothingInCommon(_)) if mixer && choice != Some(false) => {
-                answer(&AnswerContext { codecs: &self.settings.codecs, ..context })
+                let context = AnswerContext { codecs: &self.settings.codecs, ..context };
+                let answer = answer(&context);
+                (context, answer)
             }
-            first => first,
-        }?;
-        let mixed = mixer && gets_mix(&answer.spec, choice);
-        calls::check_decodable((&answer.spec, mixed), others.into_iter())?;
-        Ok((answer.sdp, answer.spec))
+            first => (context, first),
+        };
+        let mut made = first?;
+        let mixed = mixer && gets_mix(&made.spec, choice);
+        calls::check_decodable((&made.spec, mixed), others.into_iter())?;
+        if mixed {
+            // The same seed: nothing but the streams' names differs.
+            made = answer(&AnswerContext { in_step: true, ..context })?;
+        }
+        Ok((made.sdp, made.spec))
     }
 
     pub(super) fn wishes(

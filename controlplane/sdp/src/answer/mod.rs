@@ -43,6 +43,8 @@ pub struct Terms<'a> {
     pub candidates: &'a [Candidate],
     /// The CNAME of everything we send.
     pub cname: &'a str,
+    /// Whether the first sound and the first picture that we send belong together, as those of a mix do: browsers bring them in step.
+    pub in_step: bool,
     /// Codecs that may be used, the preferred one first. [`Codec::Opus`] and [`Codec::Red`] keep the offer's order.
     pub codecs: &'a [Codec],
     /// Whether the whole call carries a presentation.

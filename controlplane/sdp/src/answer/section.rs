@@ -222,12 +222,14 @@ fn slot(spec: &MediaSpec, previous: Option<SlotSpec>, terms: &mut Terms<'_>, slo
 }
 
 /// `msid`, `ssrc-group` and `ssrc`. Each slot is a stream of its own: the holder of a picture slot need not be the voice of
-/// a sound slot, so browsers must not synchronise them. Named by the m-line, which never changes.
+/// a sound slot, so browsers must not synchronise them. Named by the m-line, which never changes. Only the sound and the picture of a mix
+/// are one stream: browsers synchronise what has one stream's name, by the sender reports.
 fn write_slot(slot: &SlotSpec, line: usize, spec: &MediaSpec, terms: &Terms<'_>, section: &mut Media) {
     let kind = if spec.kind == Kind::Audio { "audio" } else { "video" };
     let role = if spec.presentation { "slides" } else { "slot" };
     let stream = format!("{role}-{kind}-{line}");
     let track = format!("{stream}-track");
+    let stream = if terms.in_step && slot.index == 0 && !spec.presentation { "mix".to_owned() } else { stream };
     let a = &mut section.attributes;
     a.push(Attribute::Msid { stream: stream.clone(), track: Some(track.clone()) });
     if let Some(rtx) = slot.rtx_ssrc {

@@ -109,6 +109,7 @@ mod tests {
             patch: Patch::None,
             extensions: PlanExtensions::default(),
             received: Time::ZERO,
+            captured: Time::ZERO,
             class: Class::Video,
         };
         pool.free(buf);

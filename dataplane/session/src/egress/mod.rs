@@ -308,7 +308,7 @@ impl Egress {
                 if slot.nack {
                     slot.history.push(index, plan);
                 }
-                slot.stats.sent(plan.timestamp, plan.received, clock, written.payload_len);
+                slot.stats.sent(plan.timestamp, plan.captured, clock, written.payload_len);
                 slot.last_payload_type = Some(plan.payload_type);
                 self.credit = (self.credit + plan.size()).min(MAX_CREDIT);
                 Ok((self.job(pool, now, key, written, index), Some(plan.received)))

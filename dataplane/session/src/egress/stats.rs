@@ -16,12 +16,12 @@ pub(crate) struct SentStats {
 
 impl SentStats {
     /// A packet left.
-    pub(crate) fn sent(&mut self, timestamp: u32, received: Time, clock: u32, payload_len: usize) {
+    pub(crate) fn sent(&mut self, timestamp: u32, captured: Time, clock: u32, payload_len: usize) {
         self.packets = self.packets.wrapping_add(1);
         self.octets = self.octets.wrapping_add(payload_len as u32);
         let newer = self.latest.is_none_or(|(t, _, _)| timestamp.wrapping_sub(t) as i32 > 0);
         if newer {
-            self.latest = Some((timestamp, received, clock));
+            self.latest = Some((timestamp, captured, clock));
         }
     }
 
@@ -31,7 +31,7 @@ impl SentStats {
     }
 
     /// The RTP timestamp of `now`; `None` before the first packet. It counts on from the newest packet, by the time when that
-    /// one reached us: close to its capture, and untouched by the pacer.
+    /// one was captured ([`plenum_wire::Plan::captured`]): untouched by the pacer, and for sound and picture of a mix by one clock.
     pub(crate) fn rtp_at(&self, now: Time) -> Option<u32> {
         let (timestamp, at, clock) = self.latest?;
         Some(timestamp.wrapping_add(ticks(now.since(at), clock)))

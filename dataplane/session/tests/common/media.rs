@@ -27,6 +27,7 @@ pub fn plan(world: &mut World, media: u16, sequence: u16, payload: &[u8]) -> Pla
         patch: Patch::None,
         extensions: PlanExtensions { audio_level: Some(12), ..Default::default() },
         received: world.now,
+        captured: world.now,
         class: if media == 0 { Class::Audio } else { Class::Video },
     }
 }

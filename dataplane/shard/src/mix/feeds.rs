@@ -256,6 +256,7 @@ mod tests {
             captured: None,
             marker: false,
             received: Time::ZERO,
+            taken: Time::ZERO,
             payload: pool.reference(&buf),
             frame: Frame::default(),
             extensions: PlanExtensions::default(),

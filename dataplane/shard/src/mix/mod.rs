@@ -211,8 +211,8 @@ impl Shard {
 
     fn take_from_mixer(&mut self, now: Time, pool: &mut Pool, value: FromMix<'_>) -> Result<(), DropReason> {
         match value {
-            FromMix::Packet { conference, output, captured: _, rtp } => {
-                return self.take_mixed(now, pool, conference, output, rtp);
+            FromMix::Packet { conference, output, captured, rtp } => {
+                return self.take_mixed(now, pool, conference, output, (Time(captured), rtp));
             }
             FromMix::Want { conference, feed, width, height } => self.want(now, conference, feed, width, height),
             FromMix::Unwant { conference, feed } => self.unwant(conference, feed),

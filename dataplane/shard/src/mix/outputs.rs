@@ -25,6 +25,8 @@ const TELL_CHANGE: f64 = 0.1;
 const SOUND: u32 = 48_000;
 /// Longest payload that the mixer may send.
 const MAX_PAYLOAD: usize = 1200;
+/// What the mixer says to be captured earlier than this before now is not believed: a room shows nothing that late.
+const OLDEST: Duration = Duration::from_secs(2);
 /// H.264 Constrained Baseline in packetization mode 1, as [`plenum_contract::spec::CodecSpec::profile`] has it.
 const H264_PROFILE: u32 = 0x42_e001;
 
@@ -181,7 +183,7 @@ impl Shard {
         pool: &mut Pool,
         conference: ConferenceKey,
         output: MixOutput,
-        bytes: &[u8],
+        (captured, bytes): (Time, &[u8]),
     ) -> Result<(), DropReason> {
         let (made, encoding) = match output {
             MixOutput::Video { scene, codec, rung } => (Made::Video { scene, codec }, rung),
@@ -223,7 +225,9 @@ impl Shard {
             extensions: PlanExtensions::default(),
             dependency_descriptor: None,
         };
-        let info = source.track.receive(&arrival, buf, pool)?;
+        // Nothing that is shown now was captured later, or long ago.
+        let captured = if now.since(captured) <= OLDEST { captured.min(now) } else { now };
+        let info = source.track.receive_made(&arrival, captured, buf, pool)?;
         self.fan_out(now, index, &info);
         Ok(())
     }
