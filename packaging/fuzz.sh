@@ -8,10 +8,11 @@ target=$1 seconds=$2
 out=target/fuzz guided=tests/fuzz/guided
 
 control="sdp settings request_json request_form cms_message cms_frames cms_form cms_xml"
+decoders="decode_vp8 decode_vp9 decode_h264 decode_av1 decode_sound"
 every=$(find tests/fuzz/corpus -mindepth 1 -maxdepth 1 -printf '%f\n' | sort)
 case $target in
     all) names=$every ;;
-    dataplane) names=$(grep -vwE "${control// /|}" <<<"$every") ;;
+    dataplane) names=$(grep -vwE "${control// /|}|${decoders// /|}" <<<"$every") ;;
     *)
         names=$target
         if ! grep -qxF -- "$target" <<<"$every"; then
@@ -25,7 +26,8 @@ esac
 flags="-Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 -Cllvm-args=-sanitizer-coverage-inline-8bit-counters"
 flags="$flags -Cllvm-args=-sanitizer-coverage-pc-table -Cllvm-args=-sanitizer-coverage-trace-compares -Ccodegen-units=1"
 features=()
-case " all $control " in *" $target "*) features=(--features control) ;; esac
+case " all $control " in *" $target "*) features+=(--features control) ;; esac
+case " all $decoders " in *" $target "*) features+=(--features decoders) ;; esac
 host=$(rustc -vV | sed -n 's/^host: //p')
 echo "== building with coverage counters into $out; the first time takes some minutes"
 cp Cargo.lock "$guided/" # The versions that are shipped. Git ignores it.

@@ -3,6 +3,7 @@
 //! `PLENUM_WRITE_CORPUS=1 cargo test -p plenum-tests --test fuzz` writes the seed files after `seeds.rs` changed.
 
 mod control;
+mod decoders;
 mod seeds;
 mod targets;
 
@@ -12,7 +13,7 @@ use targets::Target;
 
 /// Every target with its name, which is that of its corpus folder.
 fn targets() -> impl Iterator<Item = &'static (&'static str, Target)> {
-    targets::TARGETS.iter().chain(control::TARGETS)
+    targets::TARGETS.iter().chain(decoders::TARGETS).chain(control::TARGETS)
 }
 
 fn corpus() -> PathBuf {

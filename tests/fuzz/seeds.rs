@@ -5,6 +5,8 @@
 
 #[path = "control_seeds.rs"]
 mod control;
+#[path = "decoder_seeds.rs"]
+mod decoders;
 
 use plenum_contract::{Command, LegKey, Message, frame};
 use plenum_packet::{Bitrate, Time};
@@ -42,7 +44,7 @@ pub(crate) fn all() -> Vec<Seed> {
         ("io", io_seeds()),
         ("dtls_hello", hello_seeds()),
     ];
-    let groups = groups.into_iter().chain(control::all());
+    let groups = groups.into_iter().chain(decoders::all()).chain(control::all());
     let seed = |target, (name, bytes)| Seed { target, name, bytes };
     groups.flat_map(|(target, list)| list.into_iter().map(move |s| seed(target, s))).collect()
 }

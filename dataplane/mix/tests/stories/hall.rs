@@ -57,6 +57,10 @@ pub(crate) struct Camera {
     pub(crate) on: bool,
     pub(crate) key: bool,
     pub(crate) encoding: u8,
+    /// The size that key frames of VP8 claim, instead of their own.
+    pub(crate) claims: Option<(u16, u16)>,
+    /// Packets are cut to so many bytes of payload.
+    pub(crate) cut: Option<usize>,
     encoder: Box<dyn VideoEncoder>,
     packer: Packer,
     picture: I420Buf,
@@ -71,7 +75,8 @@ impl Camera {
         let packer = Packer::new(format, 400, 100).expect("a packer");
         let picture = I420Buf::new(size.0, size.1).expect("a picture");
         let (on, key, encoding, sequence) = (true, true, 0, 65_500);
-        Camera { codec, colour, on, key, encoding, encoder, packer, picture, sequence, frames: 0 }
+        let (claims, cut) = (None, None);
+        Camera { codec, colour, on, key, encoding, claims, cut, encoder, packer, picture, sequence, frames: 0 }
     }
 
     /// The packets of the picture that is taken at `now`.
@@ -89,10 +94,16 @@ impl Camera {
         if unit.is_empty() {
             return packets;
         }
-        let sequence = &mut self.sequence;
+        if let Some((width, height)) = self.claims.filter(|_| encoded.key) {
+            unit[6..8].copy_from_slice(&width.to_le_bytes());
+            unit[8..10].copy_from_slice(&height.to_le_bytes());
+        }
+        let (sequence, cut) = (&mut self.sequence, self.cut.unwrap_or(usize::MAX));
         self.packer
             .pack(&unit, tags, &mut |piece| {
-                packets.push([&header(*sequence, timestamp, piece.last)[..], piece.head, piece.body].concat());
+                let payload = [piece.head, piece.body].concat();
+                let payload = &payload[..payload.len().min(cut)];
+                packets.push([&header(*sequence, timestamp, piece.last)[..], payload].concat());
                 *sequence = sequence.wrapping_add(1);
             })
             .expect("a unit");

@@ -1,6 +1,7 @@
 //! Stories of the mixer in virtual time: synthetic members send, what comes out is decoded and looked at.
 
 mod hall;
+mod hostile;
 mod room;
 mod show;
 mod sound;

@@ -13,13 +13,14 @@ fn small(n: usize) -> (usize, usize) {
 }
 
 /// Who stands at a place (in 1024ths) of a scene.
-fn who(hall: &Hall, scene: u16, codec: Codec, at: (usize, usize)) -> Option<u64> {
+pub(crate) fn who(hall: &Hall, scene: u16, codec: Codec, at: (usize, usize)) -> Option<u64> {
     let watcher = hall.watcher(scene, codec);
     let (width, height) = watcher.size();
     watcher.who(at.0 * width / 1024, at.1 * height / 1024)
 }
 
-fn hall(layout: &str, size: (u16, u16), guests: u64) -> Hall {
+/// A scene with so many guests.
+pub(crate) fn hall(layout: &str, size: (u16, u16), guests: u64) -> Hall {
     let mut hall = Hall::new(vec![scene(0, layout, size.0, size.1)]);
     for n in 1..=guests {
         hall.join(n, Codec::Vp8);
@@ -27,7 +28,7 @@ fn hall(layout: &str, size: (u16, u16), guests: u64) -> Hall {
     hall
 }
 
-const SMALL: (u16, u16) = (320, 180);
+pub(crate) const SMALL: (u16, u16) = (320, 180);
 
 #[test]
 fn each_tile_shows_its_member_and_a_speaker_takes_the_main_tile_within_two_seconds() {

@@ -5,6 +5,9 @@
 #[cfg(feature = "control")]
 #[path = "../../control.rs"]
 mod control;
+#[cfg(feature = "decoders")]
+#[path = "../../decoders.rs"]
+mod decoders;
 #[path = "../../targets.rs"]
 mod targets;
 
@@ -12,10 +15,13 @@ use std::sync::OnceLock;
 use targets::Target;
 
 fn all() -> Vec<(&'static str, Target)> {
+    #[allow(unused_mut)] // Without features there is nothing to add.
+    let mut all = targets::TARGETS.to_vec();
     #[cfg(feature = "control")]
-    return targets::TARGETS.iter().chain(control::TARGETS).copied().collect();
-    #[cfg(not(feature = "control"))]
-    targets::TARGETS.to_vec()
+    all.extend_from_slice(control::TARGETS);
+    #[cfg(feature = "decoders")]
+    all.extend_from_slice(decoders::TARGETS);
+    all
 }
 
 fn chosen() -> Target {
