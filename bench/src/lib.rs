@@ -4,6 +4,7 @@
 
 pub mod allocations;
 pub mod compose;
+pub mod engines;
 pub mod events;
 pub mod fanout;
 pub mod http;
@@ -11,6 +12,7 @@ pub mod lab;
 pub mod load;
 pub mod media;
 pub mod micro;
+pub mod mixed;
 pub mod mixing;
 pub mod network;
 pub mod painted;

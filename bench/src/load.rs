@@ -27,7 +27,7 @@ impl Media {
 }
 
 /// What leaves a browser at once: libwebrtc's `kDefaultBurstInterval`. Ordinary frames go out whole.
-const BURST: Duration = Duration::from_millis(40);
+pub(crate) const BURST: Duration = Duration::from_millis(40);
 
 /// Kilobits a second of [`Media::Video`]: eight packets of 1160 bytes in each of 30 frames.
 pub const VIDEO_KBPS: u64 = 2200;

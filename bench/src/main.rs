@@ -5,7 +5,7 @@
 #![forbid(unsafe_code)]
 
 use clap::{Parser, ValueEnum};
-use plenum_bench::{compose, events, fanout, micro, mixing, report::Report, rivals};
+use plenum_bench::{compose, engines, events, fanout, micro, mixed, mixing, report::Report, rivals};
 use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
 use std::alloc::System;
 use std::path::PathBuf;
@@ -44,6 +44,14 @@ enum Chapter {
     Compose,
     /// A whole room of the mixer: pictures, sound, and what each who receives them costs.
     Mix,
+    /// Every codec's encoder and decoder, by size.
+    Engines,
+    /// How old the mixed picture is that a viewer sees.
+    Glass,
+    /// What a mixed room costs by the number of its viewers.
+    Viewers,
+    /// What two mixes do to forwarding on the same machine.
+    Beside,
     /// Everything.
     All,
 }
@@ -57,6 +65,10 @@ impl Chapter {
             Chapter::Events => "events",
             Chapter::Compose => "compose",
             Chapter::Mix => "mix",
+            Chapter::Engines => "engines",
+            Chapter::Glass => "glass",
+            Chapter::Viewers => "viewers",
+            Chapter::Beside => "beside",
             Chapter::All => "report",
         }
     }
@@ -86,6 +98,18 @@ fn main() -> ExitCode {
     }
     if options.chapter.includes(Chapter::Mix) {
         mixing::run(&mut report, options.quick);
+    }
+    if options.chapter.includes(Chapter::Engines) {
+        engines::run(&mut report, options.quick);
+    }
+    if options.chapter.includes(Chapter::Glass) {
+        mixed::glass(&mut report, options.quick);
+    }
+    if options.chapter.includes(Chapter::Viewers) {
+        mixed::viewers(&mut report, options.quick);
+    }
+    if options.chapter.includes(Chapter::Beside) {
+        mixed::beside(&mut report, options.quick);
     }
     print!("{}", report.text());
     match report.write(&options.out, options.chapter.name()) {

@@ -139,7 +139,7 @@ fn add_residence(report: &mut Report, name: &str, buckets: &[(u64, u64)]) {
 }
 
 /// The quantile in microseconds, interpolated inside its bucket; `None` when nothing was counted, or it lies above all bounds.
-fn quantile(buckets: &[(u64, u64)], total: u64, part: f64) -> Option<f64> {
+pub(crate) fn quantile(buckets: &[(u64, u64)], total: u64, part: f64) -> Option<f64> {
     let rank = total as f64 * part;
     let (mut below, mut lower) = (0.0, 0.0);
     for &(upper, count) in buckets {

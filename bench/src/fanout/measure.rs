@@ -164,7 +164,10 @@ fn sent(scenario: &Scenario, driver: &mut Driver) -> u64 {
 }
 
 /// Runs for `time` or until `done`, and lets the server speak meanwhile.
-fn drive(
+///
+/// # Errors
+/// Sockets that are of no use any more, or what the server says.
+pub(crate) fn drive(
     driver: &mut Driver,
     server: &mut dyn Server,
     time: Duration,

@@ -9,8 +9,10 @@ mod measure;
 mod plenum;
 
 pub use chapter::run;
-pub(crate) use chapter::{on_last_core, plenum_outcome, shared};
+pub(crate) use chapter::{on_last_core, plenum_outcome, quantile, shared};
+pub(crate) use measure::drive;
 pub use measure::{Outcome, Server, measure};
+pub(crate) use plenum::Plenum;
 
 use crate::load::{self, Media};
 use crate::network::{FAR, NEAR};

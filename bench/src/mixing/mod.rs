@@ -17,7 +17,8 @@ use plenum_kernels::{Colour, I420Mut, Rect};
 use plenum_mix::fonts;
 use plenum_mix::room::RoomSettings;
 use plenum_srtp::Suite;
-use room::{Hall, one_to_seven, processor_time};
+use room::Hall;
+pub(crate) use room::{one_to_seven, processor_time};
 use std::sync::Arc;
 
 const PICTURES: &str = "A mixed room's picture (P7)";
@@ -147,7 +148,8 @@ fn film(size: (u16, u16), kbps: u64, seed: usize) -> Result<Reel, String> {
     Reel::encode(size, (30, kbps), 120, |picture, frame| scenery(picture, frame, seed, &mut random))
 }
 
-fn scenery(picture: &mut I420Mut<'_>, frame: usize, seed: usize, random: &mut u64) {
+/// Frame `frame` of somebody before a textured wall.
+pub(crate) fn scenery(picture: &mut I420Mut<'_>, frame: usize, seed: usize, random: &mut u64) {
     let (width, height) = (picture.width(), picture.height());
     let wall = Colour { y: 110, u: 118 + seed as u8, v: 136 - seed as u8 };
     let skin = Colour { y: 150, u: 110, v: 150 };

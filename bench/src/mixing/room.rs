@@ -22,7 +22,7 @@ const SOUND_EVERY: u64 = 20 * MS;
 const MAX_PAYLOAD: usize = 1160;
 
 /// Nanoseconds of this thread's processor time.
-pub(super) fn processor_time() -> u64 {
+pub(crate) fn processor_time() -> u64 {
     let time = clock_gettime(ClockId::ThreadCPUTime);
     time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
 }
@@ -76,7 +76,7 @@ pub(super) struct Hall {
 }
 
 /// A scene of 1:7 at 1280×720 with names and border.
-pub(super) fn one_to_seven() -> SceneSpec {
+pub(crate) fn one_to_seven() -> SceneSpec {
     SceneSpec {
         id: 0,
         layout: "1:7".into(),

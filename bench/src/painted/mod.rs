@@ -2,10 +2,13 @@
 //!
 //! A [`Reel`] is a loop of VP8 frames that begins with a key frame; whoever asks for a key frame is given the loop's beginning. A [`Tape`]
 //! is a second of a tone and a second of silence in Opus. [`Painting`] is what one publisher of the swarm shows and says: its own colour
-//! with its number, in every simulcast size, and its own tone. Nothing is encoded while media runs.
+//! with its number, in every simulcast size, and its own tone. Its frames may bear a [`Mark`] each; when each was sent is noted beside it, so that
+//! whoever sees one knows how old it is. Nothing is encoded while media runs.
 
+mod mark;
 mod paint;
 
+pub use mark::Mark;
 pub use paint::{COLOURS, colour, paint, rgb};
 
 use plenum_engines::{AudioCodec, AudioSettings, EncoderSettings, VideoCodec, audio_encoder, video_encoder};
@@ -14,9 +17,11 @@ use plenum_wire::payload::{
     Codec,
     pack::{FrameTags, Packer},
 };
+use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Seconds of a painted loop.
+/// Seconds of a painted loop, and of one whose frames bear marks: no mark comes again while its former showing is still on its way.
 const LOOP: usize = 2;
+const MARKED: usize = 4;
 /// Packets of 20 ms in a second.
 const SECOND: usize = 50;
 /// Amplitude of a tone.
@@ -70,6 +75,7 @@ impl Reel {
 pub struct Player {
     packer: Packer,
     next: usize,
+    last: usize,
 }
 
 impl Player {
@@ -77,13 +83,13 @@ impl Player {
     pub fn new(most: usize, picture_id: u16) -> Player {
         // VP8 is always packed.
         let packer = Packer::new(Codec::Vp8, most, picture_id).expect("a packer of VP8");
-        Player { packer, next: 0 }
+        Player { packer, next: 0, last: 0 }
     }
 
     /// The payloads of the next frame; of the first one with `key`.
     pub fn frame(&mut self, reel: &Reel, key: bool) -> Vec<Vec<u8>> {
         let at = if key { 0 } else { self.next % reel.units.len() };
-        self.next = at + 1;
+        (self.next, self.last) = (at + 1, at);
         let tags = FrameTags { key: at == 0, size: reel.size, ..FrameTags::default() };
         let mut payloads = Vec::new();
         let packed = self.packer.pack(&reel.units[at], tags, &mut |piece| {
@@ -91,6 +97,11 @@ impl Player {
         });
         debug_assert!(packed.is_ok(), "a reel has no empty frame");
         payloads
+    }
+
+    /// The number of the frame that was given last.
+    pub fn last(&self) -> usize {
+        self.last
     }
 }
 
@@ -151,6 +162,8 @@ pub struct Painting {
     pub reels: Vec<Reel>,
     /// The tone of [`tone`].
     pub tape: Tape,
+    /// When each frame of each reel was sent last, in nanoseconds; empty where frames bear no marks.
+    sent: Vec<Vec<AtomicU64>>,
 }
 
 impl Painting {
@@ -163,11 +176,38 @@ impl Painting {
         let reel = |&(size, kbps): &((u16, u16), u64)| {
             Reel::encode(size, (fps, kbps), frames, |picture, frame| paint(picture, number, frame))
         };
-        Ok(Painting {
-            number,
-            reels: encodings.iter().map(reel).collect::<Result<_, _>>()?,
-            tape: Tape::encode(tone(number))?,
-        })
+        let reels = encodings.iter().map(reel).collect::<Result<_, _>>()?;
+        Ok(Painting { number, reels, tape: Tape::encode(tone(number))?, sent: Vec::new() })
+    }
+
+    /// The same with a [`Mark`] on each frame; publishers 1 to 15, four encodings at most.
+    ///
+    /// # Errors
+    /// What an encoder refuses.
+    pub fn marked(number: usize, fps: u8, encodings: &[((u16, u16), u64)]) -> Result<Painting, String> {
+        let frames = (MARKED * usize::from(fps.max(1))).min(mark::FRAMES);
+        let reel = |(encoding, &(size, kbps)): (usize, &((u16, u16), u64))| {
+            Reel::encode(size, (fps, kbps), frames, |picture, frame| {
+                paint(picture, number, frame);
+                Mark { number, encoding, frame }.draw(picture);
+            })
+        };
+        let reels = encodings.iter().enumerate().map(reel).collect::<Result<Vec<_>, _>>()?;
+        let sent = reels.iter().map(|reel| reel.units.iter().map(|_| AtomicU64::new(0)).collect()).collect();
+        Ok(Painting { number, reels, tape: Tape::encode(tone(number))?, sent })
+    }
+
+    /// A frame of an encoding is sent at `now`, in nanoseconds.
+    pub(crate) fn note(&self, encoding: usize, frame: usize, now: u64) {
+        if let Some(sent) = self.sent.get(encoding).and_then(|sent| sent.get(frame)) {
+            sent.store(now, Ordering::Relaxed);
+        }
+    }
+
+    /// When the frame that bears this mark was sent last, in nanoseconds; `None` when it never was, or another publisher's.
+    pub fn sent(&self, mark: Mark) -> Option<u64> {
+        let sent = self.sent.get(mark.encoding)?.get(mark.frame).filter(|_| mark.number == self.number)?;
+        Some(sent.load(Ordering::Relaxed)).filter(|at| *at > 0)
     }
 }
 
@@ -180,6 +220,7 @@ pub fn tone(number: usize) -> u32 {
 mod tests {
     use super::*;
     use plenum_engines::{Limits, audio_decoder, video_decoder};
+    use plenum_kernels::Rect;
     use plenum_wire::payload::unpack::Unpacker;
     use plenum_wire::payload::vp8::Descriptor;
 
@@ -239,6 +280,24 @@ mod tests {
         let mut late = video_decoder(VideoCodec::Vp8, Limits::default()).unwrap();
         assert!(near(look(&mut player, reel, &mut *late, true).0, 3));
         assert!(near(look(&mut player, reel, &mut *late, false).0, 3));
+    }
+
+    #[test]
+    fn a_marked_frame_is_known_again_and_so_is_when_it_was_sent() {
+        let painting = Painting::marked(2, 15, &[((160, 90), 150), ((320, 180), 300)]).unwrap();
+        for (encoding, reel) in painting.reels.iter().enumerate() {
+            let mut decoder = video_decoder(VideoCodec::Vp8, Limits::default()).unwrap();
+            let whole = Rect { x: 0, y: 0, width: usize::from(reel.size.0), height: usize::from(reel.size.1) };
+            for (frame, unit) in reel.units.iter().enumerate() {
+                let picture = decoder.decode(unit).unwrap().expect("a picture");
+                assert_eq!(Mark::read(&picture, whole), Some(Mark { number: 2, encoding, frame }));
+            }
+        }
+        let mark = Mark { number: 2, encoding: 1, frame: 59 };
+        assert_eq!(painting.sent(mark), None);
+        painting.note(1, 59, 1_000);
+        painting.note(7, 59, 2_000);
+        assert_eq!((painting.sent(mark), painting.sent(Mark { number: 3, ..mark })), (Some(1_000), None));
     }
 
     /// Amplitude of a tone in sound at 48 kHz.

@@ -238,7 +238,9 @@ impl Camera {
     fn play(&mut self, now: Time, encoding: usize) -> Vec<Vec<u8>> {
         let Some((painting, players)) = &mut self.painting else { return Vec::new() };
         let key = self.encoders[encoding].takes_key(now);
-        players[encoding].frame(&painting.reels[encoding], key)
+        let payloads = players[encoding].frame(&painting.reels[encoding], key);
+        painting.note(encoding, players[encoding].last(), now.nanos());
+        payloads
     }
 
     fn encode(&mut self, now: Time, encoding: usize) -> Vec<Vec<u8>> {
