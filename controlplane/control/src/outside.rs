@@ -85,6 +85,7 @@ pub fn kind(audience: Audience, body: &EventBody) -> Option<Kind> {
         EventBody::Roster(_)
         | EventBody::Standing(_)
         | EventBody::Layout(_)
+        | EventBody::PresentationFrame
         | EventBody::CallEnded { .. }
         | EventBody::Camera(_)
         | EventBody::Moved { .. }

@@ -174,18 +174,6 @@ async fn mgmt_44_mgmt_45_mgmt_55_the_last_to_present_has_the_floor() {
 }
 
 #[tokio::test]
-async fn mgmt_46_there_is_no_picture_of_a_presentation_and_the_answer_says_why() {
-    let house = House::open().await;
-    let alice = house.join("A", None).await;
-    let path = format!("{ROOM}/presentation.jpeg");
-    assert!(house.get(&path, Some(&alice.token)).await.refused(404).contains("picture"));
-    let query = format!("{path}?id=1&token={}", alice.token);
-    assert!(house.get(&query, None).await.refused(404).contains("picture"));
-    house.get(&path, None).await.refused(403);
-    house.get(&format!("{path}?token=x"), None).await.refused(403);
-}
-
-#[tokio::test]
 async fn mgmt_58_a_camera_that_can_be_steered_is_told() {
     let mut house = House::open().await;
     house.media_up(1, false).await;

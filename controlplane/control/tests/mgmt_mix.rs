@@ -5,7 +5,7 @@ mod house;
 
 use house::{House, OFFER, Person, pin_room};
 use plenum::serve::Settings;
-use plenum_contract::{Command, MemberPicture, MixSpec, SubscriptionSpec};
+use plenum_contract::{Command, EventBody, MemberPicture, MixSpec, SubscriptionSpec};
 use serde_json::{Value, json};
 
 async fn with_mixer() -> House {
@@ -80,6 +80,30 @@ async fn names_mutes_and_layouts_reach_the_mix_and_scenes_keep_their_ids() {
     assert_eq!(mix.scenes[0].first, [mix.members[1].participant]);
     house.to(&host, &guest, "overlaytext", json!({"text": "The guest"})).await.result();
     assert_eq!(told(&mut house).0.expect("a change").members[1].name, "The guest");
+}
+
+#[tokio::test]
+async fn mgmt_52_who_gets_the_mix_is_told_the_layout_and_the_presenter_that_are_drawn() {
+    let mut house = with_mixer().await;
+    let (host, guest) = two(&mut house).await;
+    let mut events = house.events(&guest).await;
+    events.sync().await;
+    house.call(&host, webrtc("mix")).await;
+    house.call(&guest, webrtc("mix")).await;
+    let leg = told(&mut house).1.last().expect("a leg").leg;
+    let seen = |layout: Option<&str>| EventBody::Seats {
+        leg,
+        seats: vec![None],
+        presentation: None,
+        layout: layout.map(Into::into),
+    };
+    house.media_says(seen(Some("1:21"))).await;
+    assert_eq!(events.until("layout").await["view"], "1:21");
+    house.media_says(seen(Some("stacked"))).await;
+    house.media_says(seen(None)).await;
+    assert_eq!(events.until("layout").await["view"], "1:7", "an unknown one, or forwarded to: what was chosen");
+    house.act(&host, "message", json!({"payload": "end"})).await.result();
+    events.until("message").await;
 }
 
 #[tokio::test]

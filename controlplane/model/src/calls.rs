@@ -32,6 +32,7 @@ impl Model {
                     connected: false,
                     seats: Vec::new(),
                     presentation: None,
+                    layout: None,
                 };
                 self.open_call(fx, place, key, call)
             }

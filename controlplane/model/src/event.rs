@@ -103,6 +103,8 @@ pub enum EventBody {
     },
     /// MGMT-45.
     PresentationStopped,
+    /// There is a new picture of the presentation to be fetched (MGMT-46).
+    PresentationFrame,
     /// A call of the receiver ended, not by their own doing (MGMT-55).
     CallEnded {
         /// Which.
@@ -156,7 +158,7 @@ pub struct Status {
 pub struct SeatView {
     /// The call whose slots these are.
     pub call: CallId,
-    /// The layout.
+    /// The layout that is drawn; of who gets single pictures, the one that was chosen.
     pub layout: LayoutName,
     /// Holders by slot; slot 0 is the main tile.
     pub slots: Vec<Option<ParticipantId>>,

@@ -2,6 +2,7 @@
 
 use crate::event::{Audience, EventBody};
 use crate::ids::{ConferenceKey, LegKey, ParticipantKey};
+use crate::layout::LayoutName;
 use crate::limits::{SEATS, STAGE};
 use crate::model::{Fx, Model};
 use crate::participant::Purpose;
@@ -53,6 +54,8 @@ pub enum Fact {
         /// Who.
         order: Vec<(ParticipantKey, bool)>,
     },
+    /// There is a new picture of this conference's presentation.
+    PresentationFrame(ConferenceKey),
     /// Who fills the slots of a leg.
     Seats {
         /// The leg.
@@ -61,6 +64,8 @@ pub enum Fact {
         seats: Vec<Option<ParticipantKey>>,
         /// Who fills the presentation slot.
         presentation: Option<ParticipantKey>,
+        /// The layout that is drawn, when the leg gets the mix.
+        layout: Option<LayoutName>,
     },
 }
 
@@ -92,7 +97,12 @@ impl Model {
                 }
             }
             Fact::Speakers { conference, order } => self.speakers(fx, conference, order),
-            Fact::Seats { leg, seats, presentation } => self.seats(fx, leg, seats, presentation),
+            Fact::PresentationFrame(place) => {
+                if self.conference(place).is_some_and(|conference| conference.presentation_event().is_some()) {
+                    fx.event(place, Audience::Admitted, EventBody::PresentationFrame);
+                }
+            }
+            Fact::Seats { leg, seats, presentation, layout } => self.seats(fx, leg, seats, presentation, layout),
         }
     }
 
@@ -130,6 +140,7 @@ impl Model {
         leg: LegKey,
         mut seats: Vec<Option<ParticipantKey>>,
         presentation: Option<ParticipantKey>,
+        layout: Option<LayoutName>,
     ) {
         let Some((place, key, id)) = self.call_of(leg) else { return };
         seats.truncate(SEATS);
@@ -139,6 +150,7 @@ impl Model {
         let Some(call) = member.calls.iter_mut().find(|call| call.id == id) else { return };
         call.seats = seats;
         call.presentation = presentation;
+        call.layout = layout;
         let after = self.conference(place).and_then(|conference| conference.layout_event(key));
         if let Some(layout) = after.filter(|layout| before.as_ref() != Some(layout)) {
             fx.event(place, Audience::One(key), layout);

@@ -46,8 +46,10 @@ pub struct Call {
     pub connected: bool,
     /// Who fills its video slots, as media last told.
     pub seats: Vec<Option<ParticipantKey>>,
-    /// Who fills its presentation slot.
+    /// Who fills its presentation slot, or presents in its picture.
     pub presentation: Option<ParticipantKey>,
+    /// The layout of its picture, as media last told, when it gets the mix.
+    pub layout: Option<LayoutName>,
 }
 
 /// A member of a conference.

@@ -236,7 +236,8 @@ fn mgmt_8_whoever_hides_is_never_named() {
     let (_, leg) = w.call(&host, Purpose::Main);
     w.act(Action::Fact(Fact::Speakers { conference: w.room, order: vec![(watcher.key, true), (host.key, false)] }))
         .unwrap();
-    w.act(Action::Fact(Fact::Seats { leg, seats: vec![Some(watcher.key), None], presentation: None })).unwrap();
+    w.act(Action::Fact(Fact::Seats { leg, seats: vec![Some(watcher.key), None], presentation: None, layout: None }))
+        .unwrap();
     w.call(&watcher, Purpose::PresentationSend);
     w.does(&watcher, Command::Leave).unwrap();
     w.mirrors_agree();

@@ -213,7 +213,7 @@ impl Player {
                 let Some((_, _, leg)) = Self::pick(&self.calls, n) else { return };
                 let seats = who.iter().map(|n| Self::pick(&self.people, *n).map(|p| p.key)).collect();
                 let presentation = Self::pick(&self.people, n).map(|p| p.key);
-                let _ = self.w.act(Action::Fact(Fact::Seats { leg, seats, presentation }));
+                let _ = self.w.act(Action::Fact(Fact::Seats { leg, seats, presentation, layout: None }));
             }
             Move::MediaRestart => {
                 let _ = self.w.act(Action::Fact(Fact::EveryLegEnded { reason: "media restarted".into() }));

@@ -1,13 +1,13 @@
 //! One batch: apply, write once, then publish, tell media and answer.
 
-use super::{Clock, ConferenceInfo, Driver, Failure, Input, Reply, Request};
+use super::{Clock, ConferenceInfo, Driver, Failure, Input, Newest, Reply, Request, Size};
 use crate::audit::Origin;
 use crate::store::Write;
 use crate::store::rows::SettingsRow;
 use plenum_contract as contract;
 use plenum_model::{
     Action, By, Command, Conference, ConferenceId, ConferenceKey, Effects, Event, LegKey, MediaChange, MemberCommand,
-    NewConference, Outcome, Refusal, Row, ServiceState,
+    NewConference, Outcome, Refusal, Row, ServiceState, TokenHash,
 };
 use std::collections::BTreeSet;
 use tokio::sync::oneshot;
@@ -49,9 +49,12 @@ impl Driver {
         let mut reads = Vec::new();
         for input in inputs.drain(..) {
             match input {
-                Input::Ask(request @ (Request::Follow { .. } | Request::Resume(_) | Request::Observe), _, answer) => {
-                    follows.push((request, answer))
-                }
+                Input::Ask(
+                    request
+                    @ (Request::Follow { .. } | Request::Resume(_) | Request::Observe | Request::Picture { .. }),
+                    _,
+                    answer,
+                ) => follows.push((request, answer)),
                 Input::Ask(request @ (Request::Audit(_) | Request::Spooled { .. }), _, answer) => {
                     reads.push((request, answer))
                 }
@@ -70,7 +73,11 @@ impl Driver {
         }
         // Readers begin after the events of this batch: what they are shown first already contains them.
         for (request, answer) in follows {
-            let _ = answer.send(self.follow(request));
+            let reply = match request {
+                Request::Picture { alias, token, size } => self.picture(&alias, token, size),
+                request => self.follow(request),
+            };
+            let _ = answer.send(reply);
         }
         for done in ticks {
             let _ = done.send(());
@@ -225,6 +232,7 @@ impl Driver {
             Request::Offer(offer) => self.offer(offer, pending),
             Request::Wishes { alias, by, target, call, slots } => self.wishes(&alias, by, target, call, slots, pending),
             Request::Follow { .. } | Request::Resume(_) | Request::Observe => self.follow(request),
+            Request::Picture { alias, token, size } => self.picture(&alias, token, size),
             Request::Meetings(which) => Ok(Reply::Meetings(self.meetings(which))),
             Request::Conferences(None) => Ok(Reply::Conferences(self.model.conferences().map(info).collect())),
             Request::Conferences(Some(name)) => {
@@ -306,7 +314,37 @@ impl Driver {
         let conference = self.model.conference(key).ok_or(Refusal::NoSuchConference)?;
         let standing = conference.standing(viewer).ok_or(Refusal::InvalidToken)?;
         let picture = || conference.picture_for(viewer);
-        Ok(Reply::Stream(self.logs.follow(key, standing, last_id.as_deref(), picture, rand::random)))
+        let stream = self.logs.follow(key, standing, last_id.as_deref(), picture, rand::random);
+        // They are to learn that there is a picture of a presentation that began before they came.
+        if self.settings.mixer && standing.admitted {
+            self.ask_picture(key, Size::Usual);
+        }
+        Ok(Reply::Stream(stream))
+    }
+
+    /// MGMT-46: whoever is in and may see the presentation.
+    fn picture(&mut self, alias: &str, token: TokenHash, size: Size) -> Result<Reply, Failure> {
+        let key = self.place(alias, By::Token(token))?;
+        let viewer = self.model.authenticate(self.clock.now(), key, &token).ok_or(Refusal::InvalidToken)?;
+        let conference = self.model.conference(key).ok_or(Refusal::NoSuchConference)?;
+        let member = conference.member(viewer).ok_or(Refusal::InvalidToken)?;
+        if !member.admitted() {
+            return Err(Refusal::Waiting.into());
+        }
+        if member.presentation_denied {
+            return Err(Refusal::NotNow("The presentation is not shown to this participant".into()).into());
+        }
+        let newest = if self.settings.mixer { self.ask_picture(key, size) } else { None };
+        Ok(Reply::Picture(newest))
+    }
+
+    /// Has pictures of a presentation made for a while; `None` when nobody presents.
+    fn ask_picture(&mut self, key: ConferenceKey, size: Size) -> Option<Newest> {
+        let (newest, news) = self.media.stills.ask(self.clock.now().ms, key, size)?;
+        if news {
+            self.tell_sight(&[], [], BTreeSet::from([key]));
+        }
+        Some(newest)
     }
 
     /// Wall-clock milliseconds, for revisions that outlive the process.
@@ -326,7 +364,7 @@ fn writes(request: &Request) -> bool {
     match request {
         Request::Check { .. } | Request::Follow { .. } | Request::Resume(_) | Request::Observe => false,
         Request::Conferences(_) | Request::Page { .. } | Request::Audit(_) => false,
-        Request::Wishes { .. } | Request::Meetings(_) => false,
+        Request::Wishes { .. } | Request::Meetings(_) | Request::Picture { .. } => false,
         Request::Spooled { .. } => false,
         Request::Do { command, .. } => {
             !matches!(command, Command::Roster | Command::Status | Command::Extend | Command::Message { .. })

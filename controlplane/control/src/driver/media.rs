@@ -4,6 +4,7 @@
 
 use crate::driver::legs::Legs;
 use crate::driver::mixing::Mixes;
+use crate::driver::stills::Stills;
 use crate::link::MediaLink;
 use plenum_contract as contract;
 use plenum_contract::Command;
@@ -26,6 +27,7 @@ pub(super) struct Media {
     /// Whether there is to be a mixer.
     pub(super) mixer: bool,
     pub(super) mixes: Mixes,
+    pub(super) stills: Stills,
 }
 
 impl Media {
@@ -34,6 +36,7 @@ impl Media {
         Media {
             mixer,
             mixes: Mixes::default(),
+            stills: Stills::default(),
             link,
             hello: None,
             seen: false,

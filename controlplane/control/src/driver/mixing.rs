@@ -66,9 +66,16 @@ impl Mixes {
     }
 
     /// What media is to be told of a conference's mix, if that is news.
-    pub(super) fn news(&mut self, model: &Model, legs: &Legs, unix_ms: u64, key: ConferenceKey) -> Option<Command> {
+    pub(super) fn news(
+        &mut self,
+        model: &Model,
+        legs: &Legs,
+        unix_ms: u64,
+        key: ConferenceKey,
+        stills: &[u16],
+    ) -> Option<Command> {
         let before = self.told.get(&key);
-        let wanted = model.conference(key).and_then(|conference| spec(conference, legs, before));
+        let wanted = model.conference(key).and_then(|conference| spec(conference, legs, before, stills));
         let Some(mut wanted) = wanted else {
             self.told.remove(&key)?;
             return Some(Command::RemoveMix(contract::ConferenceKey(key.0)));
@@ -91,7 +98,7 @@ impl Media {
         &mut self,
         model: &Model,
         legs: &Legs,
-        unix_ms: u64,
+        (now, unix_ms): (u64, u64),
         of: &BTreeSet<ConferenceKey>,
         sight: &mut BTreeSet<LegKey>,
     ) {
@@ -100,7 +107,8 @@ impl Media {
             if !self.mixer || !self.knows(*key) {
                 continue;
             }
-            if let Some(command) = self.mixes.news(model, legs, unix_ms, *key) {
+            let stills = self.stills.heights(now, *key);
+            if let Some(command) = self.mixes.news(model, legs, unix_ms, *key, &stills) {
                 self.send(command);
                 sight.extend(model.conference(*key).into_iter().flat_map(Conference::legs));
             }
@@ -108,8 +116,8 @@ impl Media {
     }
 }
 
-/// The whole mix; `None` when nobody gets it. Scenes keep the ids that they have in `before`.
-fn spec(conference: &Conference, legs: &Legs, before: Option<&MixSpec>) -> Option<MixSpec> {
+/// The whole mix; `None` when nobody gets it, nor asks for pictures of the presentation in heights of `stills`. Scenes keep the ids that they have in `before`.
+fn spec(conference: &Conference, legs: &Legs, before: Option<&MixSpec>, stills: &[u16]) -> Option<MixSpec> {
     let mut wanted: Vec<SceneSpec> = Vec::new();
     for member in conference.members.values().filter(|member| member.state == ServiceState::Conference) {
         let main = member.calls.iter().filter(|call| call.purpose == Purpose::Main);
@@ -126,7 +134,7 @@ fn spec(conference: &Conference, legs: &Legs, before: Option<&MixSpec>) -> Optio
         ids[at] = Some(scene.id);
     }
     let present = conference.members.values().filter(|member| member.state == ServiceState::Conference);
-    (!wanted.is_empty()).then(|| MixSpec {
+    (!wanted.is_empty() || !stills.is_empty()).then(|| MixSpec {
         conference: contract::ConferenceKey(conference.key.0),
         revision: 0,
         scenes,
@@ -135,7 +143,7 @@ fn spec(conference: &Conference, legs: &Legs, before: Option<&MixSpec>) -> Optio
         loudest: 3,
         fps: 30,
         transcodes: vec![],
-        stills: Vec::new(),
+        stills: stills.to_vec(),
         level: false,
         logo: None,
     })

@@ -21,10 +21,12 @@ mod persist;
 mod request;
 mod sight;
 mod spool;
+mod stills;
 
 pub use clock::Clock;
 pub use gauges::Gauges;
 pub use request::{ConferenceInfo, Failure, MeetingNow, Offer, Reply, Request, Which};
+pub use stills::{Newest, Picture, Size};
 
 use crate::accounts::Accounts;
 use crate::audit::{Note, Origin};
@@ -38,7 +40,9 @@ use legs::Legs;
 use lost::Lost;
 use media::Media;
 use plenum_contract::event::EventBody as Told;
-use plenum_model::{Action, ConferenceKey, Fact, LegKey, Limits, MediaChange, Model, Outcome, ParticipantKey, Row};
+use plenum_model::{
+    Action, ConferenceKey, Fact, LayoutName, LegKey, Limits, MediaChange, Model, Outcome, ParticipantKey, Row,
+};
 use spool::Spool;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -258,6 +262,8 @@ impl Driver {
         let used = self.accounts.used(self.clock.now().ms);
         self.later(used);
         self.lost.sweep(self.clock.now(), &self.model);
+        let unasked = self.media.stills.sweep(self.clock.now().ms);
+        self.tell_sight(&[], [], unasked.into_iter().collect());
         self.write_what_happened().await;
         self.survey();
     }
@@ -287,10 +293,15 @@ impl Driver {
             let place = self.model.conference_of(key).and_then(|place| self.model.conference(place));
             legs.extend(place.and_then(|c| c.member(key)).into_iter().flat_map(|m| &m.calls).map(|call| call.leg));
         }
-        let now = self.unix_ms();
-        self.media.tell_mixes(&self.model, &self.legs, now, &places, &mut legs);
+        let (now, unix_ms) = (self.clock.now().ms, self.unix_ms());
+        for place in &places {
+            let presenter = self.model.conference(*place).and_then(|conference| conference.presenter);
+            let ask = self.settings.mixer && self.logs.readers_of(*place) > 0;
+            self.media.stills.present(now, *place, presenter, ask);
+        }
+        self.media.tell_mixes(&self.model, &self.legs, (now, unix_ms), &places, &mut legs);
         if !legs.is_empty() {
-            self.media.tell_sight(&self.model, &mut self.legs, now, &legs);
+            self.media.tell_sight(&self.model, &mut self.legs, unix_ms, &legs);
         }
     }
 
@@ -376,8 +387,12 @@ impl Driver {
                 self.gauges.media_up.store(false, Relaxed);
             }
             LinkEvent::Metrics(metrics) => self.gauges.set_media(metrics),
-            // Nobody asked for one.
-            LinkEvent::Still(_) => {}
+            LinkEvent::Still(still) => {
+                let place = ConferenceKey(still.conference.0);
+                if self.media.stills.take(self.clock.now().ms, self.unix_ms(), still) {
+                    self.happened(Action::Fact(Fact::PresentationFrame(place)));
+                }
+            }
             LinkEvent::Refused { index, reason, leg } => {
                 tracing::error!(index, reason, leg = leg.map(|leg| leg.0), "media refused a command");
                 if let Some(leg) = leg {
@@ -446,10 +461,11 @@ impl Driver {
                 conference: ConferenceKey(conference.0),
                 order: order.into_iter().map(|(who, speaks)| (key(who), speaks)).collect(),
             },
-            Told::Seats { leg, seats, presentation, .. } => Fact::Seats {
+            Told::Seats { leg, seats, presentation, layout } => Fact::Seats {
                 leg: LegKey(leg.0),
                 seats: seats.into_iter().map(|seat| seat.map(key)).collect(),
                 presentation: presentation.map(key),
+                layout: layout.as_deref().and_then(LayoutName::parse),
             },
             Told::TrackActive { .. } | Told::Layer { .. } | Told::Bandwidth { .. } | Told::Dtmf { .. } => return,
         };

@@ -1,5 +1,6 @@
 //! What faces ask of the driver, and what they get.
 
+use super::stills::{Newest, Size};
 use crate::accounts;
 use crate::audit;
 use crate::calls::{CallError, Present};
@@ -60,6 +61,15 @@ pub enum Request {
         /// Id of the last entry that the reader saw.
         last_id: Option<String>,
     },
+    /// A picture of the presentation.
+    Picture {
+        /// Where.
+        alias: String,
+        /// Who.
+        token: TokenHash,
+        /// How large.
+        size: Size,
+    },
     /// A follower who was moved to another conference goes on there.
     Resume(ParticipantKey),
     /// Follow all conferences, as whoever may operate.
@@ -113,6 +123,7 @@ impl Request {
             Request::Offer(_) => "offer",
             Request::Wishes { .. } => "wishes",
             Request::Follow { .. } => "follow",
+            Request::Picture { .. } => "picture",
             Request::Resume(_) => "resume",
             Request::Observe => "observe",
             Request::Meetings(_) => "meetings",
@@ -225,6 +236,8 @@ pub enum Reply {
     },
     /// Events.
     Stream(Subscription),
+    /// Pictures of the presentation; `None` = nobody presents.
+    Picture(Option<Newest>),
     /// Everything that happens, from now on.
     Observing(Observer),
     /// Meetings that go on.

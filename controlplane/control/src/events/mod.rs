@@ -147,6 +147,11 @@ impl Logs {
         self.logs.remove(&conference);
     }
 
+    /// Readers of one conference.
+    pub fn readers_of(&self, conference: ConferenceKey) -> usize {
+        self.logs.get(&conference).map_or(0, |log| log.readers.receiver_count())
+    }
+
     /// Readers of all conferences.
     pub fn readers(&self) -> usize {
         self.logs.values().map(|log| log.readers.receiver_count()).sum()

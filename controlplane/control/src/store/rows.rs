@@ -448,6 +448,7 @@ pub fn participant(key: i64, body: &str) -> Option<Participant> {
             connected: row.connected,
             seats: Vec::new(),
             presentation: None,
+            layout: None,
         })
     };
     Some(Participant {

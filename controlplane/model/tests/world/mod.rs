@@ -268,6 +268,7 @@ impl Viewer {
             | EventBody::Message { .. }
             | EventBody::Camera(_)
             | EventBody::PresentationStopped
+            | EventBody::PresentationFrame
             | EventBody::CallEnded { .. } => {}
         }
         self.log.push(body.clone());

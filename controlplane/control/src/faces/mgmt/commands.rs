@@ -34,24 +34,6 @@ pub(super) async fn participant(c: &Ctx, id: &str) -> Response {
     }
 }
 
-/// MGMT-46: there is no picture before there is a mixer.
-pub(super) async fn no_picture(c: &Ctx) -> Response {
-    let Some(token) = c.token_or_query() else {
-        return failed(StatusCode::FORBIDDEN, "Invalid token");
-    };
-    let asked = crate::driver::Request::Do {
-        alias: c.alias.clone(),
-        by: plenum_model::By::Token(token),
-        command: Command::Status,
-    };
-    match c.ask(asked).await {
-        Ok(_) => {
-            failed(StatusCode::NOT_FOUND, "There is no picture of the presentation: this server does not decode video")
-        }
-        Err(refusal) => refusal,
-    }
-}
-
 pub(super) async fn available_layouts(c: &Ctx) -> Response {
     match c.command(Command::Status).await {
         Ok(_) => success(json!(LAYOUTS)),

@@ -9,12 +9,13 @@ mod commands;
 mod dial;
 mod fields;
 mod layouts;
+mod picture;
 mod render;
 mod session;
 mod stream;
 
 use crate::audit::Origin;
-use crate::driver::{Failure, Reply, Request as Ask};
+use crate::driver::{Failure, Reply, Request as Ask, Size};
 use crate::http::{App, Peer, failed, peer, read_body};
 use axum::Router;
 use axum::extract::{Request, State};
@@ -88,7 +89,8 @@ async fn dispatch(c: Ctx, path: &[&str], request: Request) -> Response {
         (true, ["service_status" | "conference_status"]) => commands::plain(&c, Command::Status).await,
         (true, ["participants"]) => commands::plain(&c, Command::Roster).await,
         (true, ["participants", id]) => commands::participant(&c, id).await,
-        (true, ["presentation.jpeg" | "presentation_high.jpeg"]) => commands::no_picture(&c).await,
+        (true, ["presentation.jpeg"]) => picture::picture(&c, Size::Usual).await,
+        (true, ["presentation_high.jpeg"]) => picture::picture(&c, Size::High).await,
         (true, ["available_layouts"]) => commands::available_layouts(&c).await,
         (true, ["theme"]) => commands::no_theme(&c).await,
         (true, _) => unknown(),

@@ -228,7 +228,7 @@ fn camera(movement: &CameraMove) -> Value {
 /// The messages that an event makes, in order: name and data.
 pub(super) fn messages(dialect: Dialect, body: &EventBody) -> Vec<(&'static str, Value)> {
     let seed = dialect != Dialect::Conferences;
-    // The dedicated cloud tells nothing of who comes but their changes (MGMT-60).
+    // The dedicated cloud tells nothing of who comes but their changes, and nothing of pictures of the presentation (MGMT-60).
     let creates = dialect != Dialect::Dedicated;
     match body {
         EventBody::Roster(views) => {
@@ -262,6 +262,8 @@ pub(super) fn messages(dialect: Dialect, body: &EventBody) -> Vec<(&'static str,
             let data = json!({"presenter_name": name, "presenter_uri": uri, "presenter_uuid": id.to_string()});
             vec![("presentation_start", data)]
         }
+        EventBody::PresentationFrame if !creates => Vec::new(),
+        EventBody::PresentationFrame => vec![("presentation_frame", Value::Null)],
         EventBody::PresentationStopped => vec![("presentation_stop", Value::Null)],
         EventBody::CallEnded { call, reason } => {
             vec![("call_disconnected", json!({"call_uuid": call.to_string(), "reason": reason}))]
