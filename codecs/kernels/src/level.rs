@@ -4,7 +4,10 @@
 
 use std::sync::OnceLock;
 
-use crate::table::{Table, table};
+use crate::scale::scalar;
+use crate::table::{Far, Table, table};
+#[cfg(target_arch = "x86_64")]
+use crate::x86::{avx2, avx512};
 
 /// A set of instructions that kernels exist for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -118,13 +121,15 @@ impl Kernels {
     }
 }
 
-static SCALAR: Table = table!([1, 1], 16, crate::scale::scalar, crate::plain);
+static SCALAR: Table =
+    table!([1, 1], 16, Far::Turned(scalar::sums, scalar::columns), crate::scale::scalar, crate::plain);
 #[cfg(target_arch = "x86_64")]
-static AVX2: Table = table!([8, 4], 16, crate::x86::avx2, crate::x86::simple2);
+static AVX2: Table = table!([8, 4], 16, Far::Turned(avx2::sums, avx2::columns), crate::x86::avx2, crate::x86::simple2);
 #[cfg(target_arch = "x86_64")]
-static AVX512: Table = table!([32, 16], 64, crate::x86::avx512, crate::x86::simple512);
+static AVX512: Table = table!([32, 16], 64, Far::Gathered(avx512::gather), crate::x86::avx512, crate::x86::simple512);
 #[cfg(target_arch = "aarch64")]
-static NEON: Table = table!([8, 4], 16, crate::neon, crate::plain);
+static NEON: Table =
+    table!([8, 4], 16, Far::Turned(crate::neon::sums, crate::neon::columns), crate::neon, crate::plain);
 
 #[cfg(test)]
 mod tests {

@@ -6,7 +6,7 @@
 use std::arch::aarch64::*;
 
 use crate::scale::scalar;
-use crate::table::{BLOCK, Block, ByteTaps, PAD, QuadTaps, Ring, Rows};
+use crate::table::{BLOCK, Block, ByteTaps, PAD, PairTaps, Ring, Rows};
 
 #[target_feature(enable = "neon")]
 fn load(bytes: &[u8]) -> uint8x16_t {
@@ -98,10 +98,10 @@ pub(crate) fn down(lines: &[i16], offsets: &[usize], weights: &[i16], out: &mut 
 }
 
 #[target_feature(enable = "neon")]
-pub(crate) fn rows7(data: &[u8], offsets: &[usize], weights: &[i8], width: usize, ahead: usize, out: &mut [u8]) {
+pub(crate) fn sums(data: &[u8], offsets: &[usize], weights: &[i8], width: usize, ahead: usize, out: &mut [u16]) {
     assert!(offsets.len() == weights.len() && out.len() >= width && offsets.iter().all(|o| o + width <= data.len()));
     if width < 16 {
-        return scalar::rows7(data, offsets, weights, width, ahead, out);
+        return scalar::sums(data, offsets, weights, width, ahead, out);
     }
     for x in (0..width).step_by(16) {
         let x = x.min(width - 16);
@@ -111,7 +111,12 @@ pub(crate) fn rows7(data: &[u8], offsets: &[usize], weights: &[i8], width: usize
             low = vmlal_u8(low, vget_low_u8(row), vget_low_u8(weight));
             high = vmlal_high_u8(high, row, weight);
         }
-        put(&mut out[x..x + 16], vcombine_u8(vrshrn_n_u16::<7>(low), vrshrn_n_u16::<7>(high)));
+        let out = &mut out[x..x + 16];
+        // SAFETY: `out` is sixteen words long.
+        unsafe {
+            vst1q_u16(out.as_mut_ptr(), low);
+            vst1q_u16(out.as_mut_ptr().add(8), high);
+        }
     }
 }
 
@@ -129,20 +134,24 @@ fn turn(r: [uint32x4_t; 4]) -> [uint32x4_t; 4] {
 }
 
 #[target_feature(enable = "neon")]
-pub(crate) fn columns7(rows: &[u8], line: usize, taps: &QuadTaps, scratch: &mut [u32], out: Block<'_>) {
-    let quads = line / 4;
-    assert!(line.is_multiple_of(PAD) && rows.len() >= BLOCK * line && scratch.len() >= quads * 4 && out.count <= BLOCK);
+pub(crate) fn columns(rows: &[u16], line: usize, taps: &PairTaps, scratch: &mut [u32], out: Block<'_>) {
+    let pairs = line / 2;
+    assert!(line.is_multiple_of(PAD) && rows.len() >= BLOCK * line && scratch.len() >= pairs * 4 && out.count <= BLOCK);
     for top in (0..out.count).step_by(4) {
-        for x in (0..line).step_by(16) {
-            let row = |i: usize| vreinterpretq_u32_u8(load(&rows[(top + i) * line + x..]));
+        for x in (0..line).step_by(8) {
+            let row = |i: usize| {
+                let words = &rows[(top + i) * line + x..][..8];
+                // SAFETY: `words` is eight words long.
+                vreinterpretq_u32_u16(unsafe { vld1q_u16(words.as_ptr()) })
+            };
             for (k, column) in turn([row(0), row(1), row(2), row(3)]).into_iter().enumerate() {
-                let at = &mut scratch[(x / 4 + k) * 4..][..4];
+                let at = &mut scratch[(x / 2 + k) * 4..][..4];
                 // SAFETY: `at` is four words long.
                 unsafe { vst1q_u32(at.as_mut_ptr(), column) };
             }
         }
         for x in (0..out.width).step_by(16) {
-            let four = |k: usize| quad(scratch, quads, taps, x + 4 * k);
+            let four = |k: usize| four_outputs(scratch, pairs, taps, x + 4 * k, out.scale);
             let width = (out.width - x).min(16);
             let turned = turn([four(0), four(1), four(2), four(3)]);
             for (i, row) in turned.into_iter().enumerate().take(out.count - top) {
@@ -155,19 +164,20 @@ pub(crate) fn columns7(rows: &[u8], line: usize, taps: &QuadTaps, scratch: &mut 
 
 /// Outputs x to x + 3 of four rows: a 32-bit lane for each row.
 #[target_feature(enable = "neon")]
-fn quad(scratch: &[u32], quads: usize, taps: &QuadTaps, x: usize) -> uint32x4_t {
+fn four_outputs(scratch: &[u32], pairs: usize, taps: &PairTaps, x: usize, scale: f32) -> uint32x4_t {
     let one = |x: usize| {
-        let first = (taps.first[x] as usize).min(quads - taps.quads);
-        let weights = &taps.weight[x * taps.quads * 4..][..taps.quads * 4];
-        let mut sum = vdupq_n_u32(64);
-        for (k, w) in weights.as_chunks::<4>().0.iter().enumerate() {
+        let first = (taps.first[x] as usize).min(pairs - taps.pairs);
+        let weights = &taps.weight[x * taps.pairs * 2..][..taps.pairs * 2];
+        let mut sum = vdupq_n_u32(0);
+        for (k, w) in weights.as_chunks::<2>().0.iter().enumerate() {
             let at = &scratch[(first + k) * 4..][..4];
             // SAFETY: `at` is four words long.
-            let pixels = vreinterpretq_u8_u32(unsafe { vld1q_u32(at.as_ptr()) });
-            let weight = vreinterpretq_u8_u32(vdupq_n_u32(u32::from_le_bytes(w.map(|w| w as u8))));
-            sum = vpadalq_u16(sum, pairs(pixels, weight));
+            let sums = vreinterpretq_u16_u32(unsafe { vld1q_u32(at.as_ptr()) });
+            let weight = vreinterpretq_u16_u32(vdupq_n_u32(w[0] as u32 | (w[1] as u32) << 16));
+            let low = vmull_u16(vget_low_u16(sums), vget_low_u16(weight));
+            sum = vaddq_u32(sum, vpaddq_u32(low, vmull_high_u16(sums, weight)));
         }
-        vshrq_n_u32::<7>(sum)
+        vcvtnq_u32_f32(vmulq_n_f32(vcvtq_f32_u32(sum), scale))
     };
     let low = vsliq_n_u32::<8>(one(x), one(x + 1));
     vsliq_n_u32::<24>(vsliq_n_u32::<16>(low, one(x + 2)), one(x + 3))

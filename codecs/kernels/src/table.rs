@@ -19,6 +19,7 @@ pub(crate) trait Plain: Copy {}
 impl Plain for u8 {}
 impl Plain for i8 {}
 impl Plain for i16 {}
+impl Plain for u16 {}
 impl Plain for u32 {}
 
 impl<T: Plain> Aligned<T> {
@@ -118,22 +119,53 @@ impl<'a> Rows<'a> {
 /// Rows that a call of [`Table::across`] takes at once.
 pub(crate) const BATCH: usize = 4;
 
-/// Taps of outputs that read whole groups of four bytes; weights are Q7 and sum to 128.
+/// Taps of outputs that are gathered from windows of 64 bytes: `quads` groups of four bytes for each, sixteen groups from each window.
 #[derive(Debug)]
-pub(crate) struct QuadTaps {
-    /// Groups of four that each output reads.
+pub(crate) struct WindowTaps {
+    /// 1, 2, 4, 8 or 16.
     pub(crate) quads: usize,
-    /// The first group of each output; padded to a multiple of 64 outputs.
-    pub(crate) first: Aligned<u32>,
-    /// `4 × quads` weights for each output.
+    /// Where each window starts; there are as many windows for sixteen outputs as an output has groups.
+    pub(crate) base: Aligned<u32>,
+    /// Positions within the window, 64 for each.
+    pub(crate) index: Aligned<u8>,
+    /// Weights, 64 for each window; no group of four exceeds 128.
     pub(crate) weight: Aligned<i8>,
 }
 
-/// Most pairs of rows that [`Table::rows7`] sums: 32:1 touches at most 34 rows.
+/// Taps of outputs that read whole pairs of words.
+#[derive(Debug)]
+pub(crate) struct PairTaps {
+    /// Pairs that each output reads.
+    pub(crate) pairs: usize,
+    /// What the weights of an output sum to.
+    pub(crate) total: usize,
+    /// The first pair of each output; padded to a multiple of 64 outputs.
+    pub(crate) first: Aligned<u32>,
+    /// `2 × pairs` weights for each output.
+    pub(crate) weight: Aligned<i16>,
+}
+
+/// The rows of one output row of [`Gather`]. Its first row counts `ends[0]`, its last `ends[1]` (0 when it is the first), those between `1 << part`.
+#[derive(Clone, Copy)]
+pub(crate) struct Strip<'a> {
+    /// From the first row's start on.
+    pub(crate) data: &'a [u8],
+    pub(crate) stride: usize,
+    /// Bytes of a row, at least 64.
+    pub(crate) width: usize,
+    /// Rows.
+    pub(crate) count: usize,
+    pub(crate) ends: [u8; 2],
+    pub(crate) part: u32,
+    /// One by the sum of all weights, down times across.
+    pub(crate) scale: f32,
+}
+
+/// Most pairs of rows that [`Sums`] takes: 32:1 touches at most 34 rows.
 pub(crate) const PAIRS: usize = 18;
 
-/// Rows that a pass of [`Table::columns7`] takes at once.
-pub(crate) const BLOCK: usize = 16;
+/// Rows that a pass of [`Columns`] takes at once.
+pub(crate) const BLOCK: usize = 8;
 
 /// Output columns are padded to this: the widest vector of bytes.
 pub(crate) const PAD: usize = 64;
@@ -144,11 +176,23 @@ pub(crate) const PAD: usize = 64;
 pub(crate) type Across = unsafe fn(rows: Rows<'_>, taps: &ByteTaps, ring: Ring<'_>);
 /// Lines at `offsets` weighted in Q15 and summed: Q7 words in, bytes out. At least two lines; of two, the second's weight counts alone.
 pub(crate) type Down = unsafe fn(lines: &[i16], offsets: &[usize], weights: &[i16], out: &mut [u8]);
-/// Rows of bytes at `offsets` weighted in Q7 and summed; rows `ahead` bytes further are fetched for the next call.
-pub(crate) type Rows7 =
-    unsafe fn(data: &[u8], offsets: &[usize], weights: &[i8], width: usize, ahead: usize, out: &mut [u8]);
-/// [`BLOCK`] rows, `line` bytes apart, through [`QuadTaps`]: `count` rows of `width` bytes are written.
-pub(crate) type Columns7 = unsafe fn(rows: &[u8], line: usize, taps: &QuadTaps, scratch: &mut [u32], out: Block<'_>);
+/// Sums over boxes of bytes, scaled and rounded to nearest, ties to even.
+pub(crate) type Gather = unsafe fn(rows: Strip<'_>, taps: &WindowTaps, out: &mut [u8]);
+/// Rows of bytes at `offsets`, an even number, weighted and summed; the weights sum to at most 256. A level may keep the sums as its `columns` wants them.
+/// Rows `ahead` bytes further are fetched for the next call.
+pub(crate) type Sums =
+    unsafe fn(data: &[u8], offsets: &[usize], weights: &[i8], width: usize, ahead: usize, out: &mut [u16]);
+/// [`BLOCK`] rows of sums, `line` words apart, through [`PairTaps`], scaled and rounded as above.
+pub(crate) type Columns = unsafe fn(rows: &[u16], line: usize, taps: &PairTaps, scratch: &mut [u32], out: Block<'_>);
+
+/// How a level reduces by more than 3:1 across.
+#[derive(Clone, Copy)]
+pub(crate) enum Far {
+    /// Both directions at once.
+    Gathered(Gather),
+    /// Down, then across by blocks of rows.
+    Turned(Sums, Columns),
+}
 // SAFETY: as above: the processor must have the table's level.
 
 /// Exact 2:1: means of 2×2, rounded.
@@ -166,6 +210,8 @@ pub(crate) struct Block<'a> {
     pub(crate) width: usize,
     /// Rows, at most [`BLOCK`].
     pub(crate) count: usize,
+    /// One by the sum of all weights, down times across.
+    pub(crate) scale: f32,
 }
 
 /// The kernels of one level.
@@ -175,8 +221,7 @@ pub(crate) struct Table {
     pub(crate) window: usize,
     pub(crate) across: Across,
     pub(crate) down: Down,
-    pub(crate) rows7: Rows7,
-    pub(crate) columns7: Columns7,
+    pub(crate) far: Far,
     pub(crate) halve: Halve,
     pub(crate) quarter: Quarter,
     // SAFETY: to call any of these, the processor must have the table's level.
@@ -234,7 +279,7 @@ pub(crate) use compiled;
 
 /// A table whose hand-written kernels stand in module `$scale` and whose simple ones in `$simple`.
 macro_rules! table {
-    ($groups:expr, $window:expr, $scale:path, $simple:path) => {{
+    ($groups:expr, $window:expr, $far:expr, $scale:path, $simple:path) => {{
         use $scale as scale;
         use $simple as simple;
         $crate::table::Table {
@@ -242,8 +287,7 @@ macro_rules! table {
             window: $window,
             across: scale::across,
             down: scale::down,
-            rows7: scale::rows7,
-            columns7: scale::columns7,
+            far: $far,
             halve: scale::halve,
             quarter: scale::quarter,
             blend: simple::blend,

@@ -4,7 +4,13 @@
 //! `2 × ratio - 2` up to 2:1, and `ratio` beyond.
 //! Weights are differences of a rounded running sum, so that they add up to one exactly; pixels beyond the edge count for the edge pixel.
 
-use crate::table::{Aligned, ByteTaps, PAD, QuadTaps};
+use crate::table::{Aligned, ByteTaps};
+
+/// Lengths of a window and of a source pixel, both in units of 1 / (2 × dst) of a source pixel.
+pub(super) fn window(src: usize, dst: usize) -> (i64, i64) {
+    let (n, m) = (src as i64, dst as i64);
+    (if n >= 2 * m { 2 * n } else { (2 * m).max(4 * (n - m)) }, 2 * m)
+}
 
 /// Weights of every output along one direction.
 #[derive(Debug)]
@@ -20,9 +26,7 @@ impl Axis {
     /// From `src` to `dst` pixels, with weights that sum to `one`.
     pub(super) fn new(src: usize, dst: usize, one: i64) -> Axis {
         let (n, m) = (src as i64, dst as i64);
-        // Everything in units of 1 / (2 × dst) of a source pixel.
-        let length = if n >= 2 * m { 2 * n } else { (2 * m).max(4 * (n - m)) };
-        let pixel = 2 * m;
+        let (length, pixel) = window(src, dst);
         let mut axis = Axis { first: Vec::with_capacity(dst), start: vec![0], weights: Vec::new() };
         for i in 0..m {
             let low = (2 * i + 1) * n - length / 2;
@@ -86,28 +90,6 @@ impl Axis {
             for (k, value) in weights.iter().enumerate() {
                 index[k] = (first + k - base) as u8;
                 weight[k] = *value as i8;
-            }
-        }
-        taps
-    }
-
-    /// The same as [`QuadTaps`], over a line of `quads` groups of four bytes. Weights are below 128: only for reductions.
-    pub(super) fn quad_taps(&self, quads: usize) -> QuadTaps {
-        let outputs = self.first.len();
-        let needed = |i: usize| {
-            let (first, weights) = self.at(i);
-            (first + weights.len()).div_ceil(4) - first / 4
-        };
-        let each = (0..outputs).map(needed).max().unwrap_or(1);
-        let padded = outputs.next_multiple_of(PAD);
-        let mut taps =
-            QuadTaps { quads: each, first: Aligned::zeros(padded), weight: Aligned::zeros(padded * each * 4) };
-        for i in 0..outputs {
-            let (first, weights) = self.at(i);
-            let quad = (first / 4).min(quads - each);
-            taps.first[i] = quad as u32;
-            for (k, value) in weights.iter().enumerate() {
-                taps.weight[i * each * 4 + first - quad * 4 + k] = *value as i8;
             }
         }
         taps

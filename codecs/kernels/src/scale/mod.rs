@@ -7,26 +7,29 @@
 //! Four ways, chosen by the sizes alone, so that every level computes the same:
 //! - exact 1:1, 2:1 and 4:1: copied, or means of 2×2 and 4×4;
 //! - narrow (at most 3:1 across): each source row is filtered across into words (Q7, exact), kept in a ring, and summed down (Q15);
-//! - wide: source rows are summed down into bytes (Q7), then sixteen such rows are filtered across together, turned on their side;
+//! - wide: exact sums over boxes of pixels, divided once at the end, see `wide`;
 //! - beyond 32:1 the picture is halved first, as often as needed.
 
 mod axis;
+mod boxes;
 pub(crate) mod scalar;
+mod wide;
 
 use axis::Axis;
 
 use crate::level::Kernels;
-use crate::table::{Aligned, BATCH, BLOCK, Block, ByteTaps, PAD, PAIRS, QuadTaps, Ring, Rows};
+use crate::table::{Aligned, BATCH, ByteTaps, PAD, Ring, Rows};
 use crate::view::{Plane, PlaneMut, SizeError, check_side};
+use wide::Wide;
 
 /// Ratio across up to which four taps suffice.
 const NARROW: usize = 3;
 
-/// Ratio beyond which the picture is halved first: weights in Q7 stay at 4 and above, and the taps of a row fit [`TAPS`].
+/// Ratio beyond which the picture is halved first: a pixel of a window stays 8 parts long, and the taps of a row fit [`TAPS`].
 const HALVE_BEYOND: usize = 32;
 
 /// Room for the taps of an output row: 32:1 touches at most 34 source rows.
-const TAPS: usize = 2 * PAIRS;
+const TAPS: usize = 36;
 
 /// How a plane of one size becomes a plane of another. Holds tables and scratch: a few times a row's bytes, up to a third of the source beyond 32:1.
 #[derive(Debug)]
@@ -66,7 +69,7 @@ impl ScalePlan {
         } else if src.0 <= dst.0 * NARROW {
             Way::Narrow(Narrow::new(kernels, src, dst))
         } else {
-            Way::Wide(Wide::new(src, dst))
+            Way::Wide(Wide::new(kernels, src, dst))
         };
         Ok(ScalePlan { kernels, src, dst, way })
     }
@@ -98,7 +101,7 @@ impl ScalePlan {
             Way::Half => halve(self.kernels, src, &mut dst),
             Way::Quarter => quarter(self.kernels, src, &mut dst),
             Way::Narrow(narrow) => narrow.run(self.kernels, src, &mut dst),
-            Way::Wide(wide) => wide.run(self.kernels, src, &mut dst),
+            Way::Wide(wide) => wide.run(src, &mut dst),
             Way::Chain(chain) => chain.run(src, dst)?,
         }
         Ok(())
@@ -187,65 +190,6 @@ fn filter(kernels: Kernels, src: Plane<'_>, first: usize, count: usize, taps: &B
     };
     // SAFETY: the processor has the level of `kernels`.
     unsafe { (kernels.table.across)(rows, taps, ring) };
-}
-
-/// Down first, then across by blocks of rows.
-#[derive(Debug)]
-struct Wide {
-    taps: QuadTaps,
-    down: Axis,
-    /// [`BLOCK`] lines of bytes.
-    rows: Aligned<u8>,
-    line: usize,
-    /// The block turned on its side.
-    turned: Aligned<u32>,
-}
-
-impl Wide {
-    fn new(src: (usize, usize), dst: (usize, usize)) -> Wide {
-        let line = src.0.next_multiple_of(PAD);
-        let across = Axis::new(src.0, dst.0, 1 << 7);
-        Wide {
-            taps: across.quad_taps(line / 4),
-            down: Axis::new(src.1, dst.1, 1 << 7),
-            rows: Aligned::zeros(BLOCK * line),
-            line,
-            turned: Aligned::zeros(line / 4 * BLOCK),
-        }
-    }
-
-    fn run(&mut self, kernels: Kernels, src: Plane<'_>, dst: &mut PlaneMut<'_>) {
-        let (width, height, stride) = (dst.width(), dst.height(), dst.stride());
-        for top in (0..height).step_by(BLOCK) {
-            let count = BLOCK.min(height - top);
-            for (i, line) in self.rows.chunks_exact_mut(self.line).take(count).enumerate() {
-                sum_down(kernels, src, &self.down, top + i, line);
-            }
-            let out = Block { data: dst.rows_from(top), stride, width, count };
-            // SAFETY: the processor has the level of `kernels`.
-            unsafe { (kernels.table.columns7)(&self.rows, self.line, &self.taps, &mut self.turned, out) };
-        }
-    }
-}
-
-/// Output row `y` of the downward pass.
-fn sum_down(kernels: Kernels, src: Plane<'_>, down: &Axis, y: usize, line: &mut [u8]) {
-    let (first, weights) = down.at(y);
-    let mut offsets = [first * src.stride(); TAPS];
-    let mut bytes = [0_i8; TAPS];
-    let mut taps = weights.len();
-    for (i, weight) in weights.iter().enumerate() {
-        offsets[i] = (first + i) * src.stride();
-        bytes[i] = (*weight).min(127) as i8;
-    }
-    if weights == [128] {
-        // 128 does not fit a signed byte: the row counts twice.
-        (bytes[0], bytes[1], taps) = (64, 64, 2);
-    }
-    let taps = taps.next_multiple_of(2);
-    let ahead = weights.len() * src.stride();
-    // SAFETY: the processor has the level of `kernels`.
-    unsafe { (kernels.table.rows7)(src.data(), &offsets[..taps], &bytes[..taps], src.width(), ahead, line) };
 }
 
 /// Halved first, where a side is beyond [`HALVE_BEYOND`].

@@ -1,6 +1,6 @@
 //! The scalar twins of the scaling kernels: they define the arithmetic that every other level repeats bit for bit.
 
-use crate::table::{BLOCK, Block, ByteTaps, QuadTaps, Ring, Rows};
+use crate::table::{BLOCK, Block, ByteTaps, PairTaps, Ring, Rows};
 
 /// Q7 words, exact: at most 255 × 128.
 pub(crate) fn across(rows: Rows<'_>, taps: &ByteTaps, mut ring: Ring<'_>) {
@@ -32,32 +32,33 @@ pub(crate) fn down(lines: &[i16], offsets: &[usize], weights: &[i16], out: &mut 
     }
 }
 
-pub(crate) fn rows7(data: &[u8], offsets: &[usize], weights: &[i8], width: usize, _ahead: usize, out: &mut [u8]) {
+pub(crate) fn sums(data: &[u8], offsets: &[usize], weights: &[i8], width: usize, _ahead: usize, out: &mut [u16]) {
     for (x, out) in out[..width].iter_mut().enumerate() {
-        let sum = offsets.iter().zip(weights).map(|(o, w)| u16::from(data[o + x]) * *w as u16).sum::<u16>();
-        *out = ((sum + 64) >> 7) as u8;
+        *out = offsets.iter().zip(weights).map(|(o, w)| u16::from(data[o + x]) * *w as u16).sum();
     }
 }
 
-pub(crate) fn columns7(rows: &[u8], line: usize, taps: &QuadTaps, _scratch: &mut [u32], out: Block<'_>) {
+pub(crate) fn columns(rows: &[u16], line: usize, taps: &PairTaps, _scratch: &mut [u32], out: Block<'_>) {
     assert!(out.count <= BLOCK);
-    let each = taps.quads * 4;
+    let (each, scale) = (taps.pairs * 2, out.scale);
     for (row, out) in rows
         .chunks_exact(line)
         .zip(out.data.chunks_mut(out.stride))
         .take(out.count)
         .map(|(r, o)| (r, &mut o[..out.width]))
     {
-        for (x, out) in out.iter_mut().enumerate() {
-            let pixels = &row[taps.first[x] as usize * 4..][..each];
-            let sum = pixels
-                .iter()
-                .zip(&taps.weight[x * each..][..each])
-                .map(|(p, w)| i32::from(*p) * i32::from(*w))
-                .sum::<i32>();
-            *out = ((sum + 64) >> 7) as u8;
+        for (x, byte) in out.iter_mut().enumerate() {
+            let sums = &row[taps.first[x] as usize * 2..][..each];
+            let weights = &taps.weight[x * each..][..each];
+            let sum = sums.iter().zip(weights).map(|(s, w)| i32::from(*s) * i32::from(*w)).sum::<i32>();
+            *byte = nearest(sum as f32 * scale);
         }
     }
+}
+
+/// To nearest, ties to even, for values from 0 to 255: adding 2²³ leaves the integer in the low bits.
+fn nearest(value: f32) -> u8 {
+    (value + 8_388_608.0).to_bits() as u8
 }
 
 pub(crate) fn halve(rows: [&[u8]; 2], out: &mut [u8]) {

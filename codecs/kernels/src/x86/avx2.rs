@@ -5,7 +5,7 @@
 use std::arch::x86_64::*;
 
 use crate::scale::scalar;
-use crate::table::{BLOCK, Block, ByteTaps, PAD, PAIRS, QuadTaps, Ring, Rows};
+use crate::table::{Block, ByteTaps, PAD, PAIRS, PairTaps, Ring, Rows};
 
 #[target_feature(enable = "avx2")]
 fn load(bytes: &[u8]) -> __m256i {
@@ -132,11 +132,13 @@ fn put(out: &mut [u8], bytes: __m256i) {
     }
 }
 
+/// Sums less 2¹⁵, as signed words: `columns` adds it again.
 #[target_feature(enable = "avx2")]
-pub(crate) fn rows7(data: &[u8], offsets: &[usize], weights: &[i8], width: usize, ahead: usize, out: &mut [u8]) {
+pub(crate) fn sums(data: &[u8], offsets: &[usize], weights: &[i8], width: usize, ahead: usize, out: &mut [u16]) {
     assert!(offsets.len() == weights.len() && out.len() >= width && offsets.iter().all(|o| o + width <= data.len()));
     if width < 32 {
-        return scalar::rows7(data, offsets, weights, width, ahead, out);
+        scalar::sums(data, offsets, weights, width, ahead, out);
+        return out[..width].iter_mut().for_each(|sum| *sum ^= 1 << 15);
     }
     assert!(offsets.len() <= 2 * PAIRS);
     let mut factors = [_mm256_setzero_si256(); PAIRS];
@@ -145,7 +147,7 @@ pub(crate) fn rows7(data: &[u8], offsets: &[usize], weights: &[i8], width: usize
     }
     for x in (0..width).step_by(32) {
         let x = x.min(width - 32);
-        let (mut low, mut high) = (_mm256_set1_epi16(64), _mm256_set1_epi16(64));
+        let (mut low, mut high) = (_mm256_set1_epi16(i16::MIN), _mm256_set1_epi16(i16::MIN));
         for (o, weight) in offsets.as_chunks::<2>().0.iter().zip(&factors) {
             // SAFETY: 32 bytes from each offset + x on are in `data`, for x + 32 is at most `width`. A prefetch may name any address.
             let (a, b) = unsafe {
@@ -157,7 +159,12 @@ pub(crate) fn rows7(data: &[u8], offsets: &[usize], weights: &[i8], width: usize
             low = _mm256_add_epi16(low, _mm256_maddubs_epi16(_mm256_unpacklo_epi8(a, b), *weight));
             high = _mm256_add_epi16(high, _mm256_maddubs_epi16(_mm256_unpackhi_epi8(a, b), *weight));
         }
-        store(&mut out[x..], _mm256_packus_epi16(_mm256_srli_epi16::<7>(low), _mm256_srli_epi16::<7>(high)));
+        let out = &mut out[x..x + 32];
+        // SAFETY: `out` is 32 words long.
+        unsafe {
+            _mm256_storeu_si256(out.as_mut_ptr().cast(), _mm256_permute2x128_si256::<0x20>(low, high));
+            _mm256_storeu_si256(out.as_mut_ptr().add(16).cast(), _mm256_permute2x128_si256::<0x31>(low, high));
+        }
     }
 }
 
@@ -184,53 +191,53 @@ fn turn(r: [__m256i; 8]) -> [__m256i; 8] {
 }
 
 #[target_feature(enable = "avx2")]
-pub(crate) fn columns7(rows: &[u8], line: usize, taps: &QuadTaps, scratch: &mut [u32], out: Block<'_>) {
-    let quads = line / 4;
-    assert!(line.is_multiple_of(PAD) && rows.len() >= BLOCK * line && scratch.len() >= quads * 8 && out.count <= BLOCK);
-    assert!(taps.weight.len() >= out.width.next_multiple_of(8) * taps.quads * 4);
+pub(crate) fn columns(rows: &[u16], line: usize, taps: &PairTaps, scratch: &mut [u32], out: Block<'_>) {
+    let pairs = line / 2;
+    assert!(line.is_multiple_of(PAD) && rows.len() >= 8 * line && scratch.len() >= pairs * 8 && out.count <= 8);
+    assert!(taps.weight.len() >= out.width.next_multiple_of(8) * taps.pairs * 2);
     let columns = out.width.next_multiple_of(8);
-    for half in (0..out.count).step_by(8) {
-        for x in (0..line).step_by(32) {
-            let mut block = [_mm256_setzero_si256(); 8];
-            for (i, row) in block.iter_mut().enumerate() {
-                *row = load(&rows[(half + i) * line + x..]);
-            }
-            for (k, column) in turn(block).into_iter().enumerate() {
-                let at = &mut scratch[(x / 4 + k) * 8..][..8];
-                // SAFETY: `at` is eight words long.
-                unsafe { _mm256_storeu_si256(at.as_mut_ptr().cast(), column) };
-            }
+    for x in (0..line).step_by(16) {
+        let mut block = [_mm256_setzero_si256(); 8];
+        for (i, row) in block.iter_mut().enumerate() {
+            let words = &rows[i * line + x..][..16];
+            // SAFETY: `words` is sixteen words long.
+            *row = unsafe { _mm256_loadu_si256(words.as_ptr().cast()) };
         }
-        let mut eight = [_mm256_setzero_si256(); 8];
-        for x in (0..columns).step_by(32) {
-            for (k, four) in eight.iter_mut().enumerate() {
-                let x = x + 4 * k;
-                *four = if x < columns { quad(scratch, quads, taps, x) } else { _mm256_setzero_si256() };
-            }
-            let width = (out.width - x).min(32);
-            for (i, row) in turn(eight).into_iter().enumerate().take(out.count - half) {
-                let start = (half + i) * out.stride + x;
-                put(&mut out.data[start..start + width], row);
-            }
+        for (k, column) in turn(block).into_iter().enumerate() {
+            let at = &mut scratch[(x / 2 + k) * 8..][..8];
+            // SAFETY: `at` is eight words long.
+            unsafe { _mm256_storeu_si256(at.as_mut_ptr().cast(), column) };
+        }
+    }
+    let mut eight = [_mm256_setzero_si256(); 8];
+    for x in (0..columns).step_by(32) {
+        for (k, four) in eight.iter_mut().enumerate() {
+            let x = x + 4 * k;
+            *four = if x < columns { four_outputs(scratch, pairs, taps, x, out.scale) } else { _mm256_setzero_si256() };
+        }
+        let width = (out.width - x).min(32);
+        for (i, row) in turn(eight).into_iter().enumerate().take(out.count) {
+            let start = i * out.stride + x;
+            put(&mut out.data[start..start + width], row);
         }
     }
 }
 
 /// Outputs x to x + 3 of eight rows: a 32-bit lane for each row.
 #[target_feature(enable = "avx2")]
-fn quad(scratch: &[u32], quads: usize, taps: &QuadTaps, x: usize) -> __m256i {
+fn four_outputs(scratch: &[u32], pairs: usize, taps: &PairTaps, x: usize, scale: f32) -> __m256i {
+    let (again, scale) = (_mm256_set1_epi32((taps.total << 15) as i32), _mm256_set1_ps(scale));
     let one = |x: usize| {
-        let first = (taps.first[x] as usize).min(quads - taps.quads);
-        let weights = &taps.weight[x * taps.quads * 4..][..taps.quads * 4];
-        let mut sum = _mm256_set1_epi32(64);
-        for (k, w) in weights.as_chunks::<4>().0.iter().enumerate() {
-            // SAFETY: `scratch` holds `quads` groups of eight words, and first + k is below `quads`.
-            let pixels = unsafe { _mm256_loadu_si256(scratch.as_ptr().add((first + k) * 8).cast()) };
-            let weight = _mm256_set1_epi32(i32::from_le_bytes(w.map(|w| w as u8)));
-            let pairs = _mm256_maddubs_epi16(pixels, weight);
-            sum = _mm256_add_epi32(sum, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
+        let first = (taps.first[x] as usize).min(pairs - taps.pairs);
+        let weights = &taps.weight[x * taps.pairs * 2..][..taps.pairs * 2];
+        let mut sum = again;
+        for (k, w) in weights.as_chunks::<2>().0.iter().enumerate() {
+            // SAFETY: `scratch` holds `pairs` groups of eight words, and first + k is below `pairs`.
+            let sums = unsafe { _mm256_loadu_si256(scratch.as_ptr().add((first + k) * 8).cast()) };
+            let weight = _mm256_set1_epi32(i32::from(w[0]) | i32::from(w[1]) << 16);
+            sum = _mm256_add_epi32(sum, _mm256_madd_epi16(sums, weight));
         }
-        _mm256_srli_epi32::<7>(sum)
+        _mm256_cvtps_epi32(_mm256_mul_ps(_mm256_cvtepi32_ps(sum), scale))
     };
     let (a, b, c, d) = (one(x), one(x + 1), one(x + 2), one(x + 3));
     let low = _mm256_or_si256(a, _mm256_slli_epi32::<8>(b));

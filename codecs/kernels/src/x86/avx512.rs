@@ -4,7 +4,7 @@
 use std::arch::x86_64::*;
 
 use crate::scale::scalar;
-use crate::table::{BLOCK, Block, ByteTaps, PAD, PAIRS, QuadTaps, Ring, Rows};
+use crate::table::{ByteTaps, PAD, Ring, Rows, Strip, WindowTaps};
 
 /// The first `count` of 64 lanes.
 fn mask(count: usize) -> u64 {
@@ -27,17 +27,32 @@ fn store(bytes: &mut [u8], value: __m512i) {
 
 /// Words come out as packing leaves them (lane k: outputs 4k to 4k + 3 and 16 + 4k to 16 + 4k + 3 of each 32); `down` puts them in order.
 #[target_feature(enable = "avx512f,avx512bw,avx512vbmi,avx512vnni")]
-pub(crate) fn across(rows: Rows<'_>, taps: &ByteTaps, mut ring: Ring<'_>) {
-    assert!(taps.window == 64 && rows.width >= 64 && taps.group * taps.each == 64);
+pub(crate) fn across(rows: Rows<'_>, taps: &ByteTaps, ring: Ring<'_>) {
+    match rows.count {
+        4 => batch::<4>(rows, taps, ring),
+        3 => batch::<3>(rows, taps, ring),
+        2 => batch::<2>(rows, taps, ring),
+        _ => batch::<1>(rows, taps, ring),
+    }
+}
+
+/// [`across`] for `N` rows.
+#[target_feature(enable = "avx512f,avx512bw,avx512vbmi,avx512vnni")]
+fn batch<const N: usize>(rows: Rows<'_>, taps: &ByteTaps, mut ring: Ring<'_>) {
+    assert!(rows.count == N && taps.window == 64 && rows.width >= 64 && taps.group * taps.each == 64);
     let groups = taps.outputs / taps.group;
     assert!(taps.base.len() >= groups && taps.index.len() >= groups * 64 && taps.weight.len() >= groups * 64);
-    let (starts, outs, count) = (rows.starts(), ring.starts(rows.first, taps.outputs), rows.count);
-    let (last, ahead) = (rows.width - 64, count * rows.stride);
-    let window = |row: *const u8, base: u32| {
-        let at = row.wrapping_add((base as usize).min(last));
-        // SAFETY: 64 bytes from there on are in the row, for `last` is its length less 64. A prefetch may name any address.
+    let (first, stride, last) = (rows.starts()[0], rows.stride, rows.width - 64);
+    let lines = ring.starts(rows.first, taps.outputs);
+    let window = |base: u32| {
+        // 64 bytes from there on are in the row, for `last` is its length less 64.
+        first.wrapping_add((base as usize).min(last))
+    };
+    let read = |window: *const u8, row: usize| {
+        let at = window.wrapping_add(row * stride);
+        // SAFETY: `window` gave a place in the first row, and there are `N` rows. A prefetch may name any address.
         unsafe {
-            _mm_prefetch::<_MM_HINT_T0>(at.wrapping_add(ahead).cast());
+            _mm_prefetch::<_MM_HINT_T0>(at.wrapping_add(N * stride).cast());
             _mm512_loadu_si512(at.cast())
         }
     };
@@ -45,30 +60,31 @@ pub(crate) fn across(rows: Rows<'_>, taps: &ByteTaps, mut ring: Ring<'_>) {
         // SAFETY: both tables hold 64 bytes for each group, as asserted.
         unsafe {
             let (index, weight) = (taps.index.as_ptr().add(group * 64), taps.weight.as_ptr().add(group * 64));
-            (_mm512_loadu_si512(index.cast()), _mm512_loadu_si512(weight.cast()))
+            (_mm512_load_si512(index.cast()), _mm512_load_si512(weight.cast()))
         }
     };
-    let put = |line: *mut i16, block: usize, words: __m512i| {
+    let put = |row: usize, block: usize, words: __m512i| {
         // SAFETY: a line holds all outputs, 32 for each block.
-        unsafe { _mm512_storeu_si512(line.add(block * 32).cast(), words) };
+        unsafe { _mm512_storeu_si512(lines[row].add(block * 32).cast(), words) };
     };
     if taps.each == 2 {
         for (block, base) in taps.base[..groups].iter().enumerate() {
-            let (index, weight) = tables(block);
-            for (row, out) in starts.iter().zip(outs).take(count) {
-                let picked = _mm512_permutexvar_epi8(index, window(*row, *base));
-                put(out, block, _mm512_maddubs_epi16(picked, weight));
+            let ((index, weight), at) = (tables(block), window(*base));
+            for row in 0..N {
+                let picked = _mm512_permutexvar_epi8(index, read(at, row));
+                put(row, block, _mm512_maddubs_epi16(picked, weight));
             }
         }
     } else {
+        let zero = _mm512_setzero_si512();
         for (block, base) in taps.base[..groups].as_chunks::<2>().0.iter().enumerate() {
             let ((index, weight), (index2, weight2)) = (tables(2 * block), tables(2 * block + 1));
-            for (row, out) in starts.iter().zip(outs).take(count) {
-                let zero = _mm512_setzero_si512();
-                let a = _mm512_permutexvar_epi8(index, window(*row, base[0]));
-                let b = _mm512_permutexvar_epi8(index2, window(*row, base[1]));
+            let (at, at2) = (window(base[0]), window(base[1]));
+            for row in 0..N {
+                let a = _mm512_permutexvar_epi8(index, read(at, row));
+                let b = _mm512_permutexvar_epi8(index2, read(at2, row));
                 let (a, b) = (_mm512_dpbusd_epi32(zero, a, weight), _mm512_dpbusd_epi32(zero, b, weight2));
-                put(out, block, _mm512_packs_epi32(a, b));
+                put(row, block, _mm512_packs_epi32(a, b));
             }
         }
     }
@@ -136,110 +152,93 @@ fn finish(out: &mut [u8], part: impl Fn(usize) -> __m512i) {
     }
 }
 
-#[target_feature(enable = "avx512f,avx512bw")]
-pub(crate) fn rows7(data: &[u8], offsets: &[usize], weights: &[i8], width: usize, ahead: usize, out: &mut [u8]) {
-    assert!(offsets.len() == weights.len() && out.len() >= width && offsets.iter().all(|o| o + width <= data.len()));
-    assert!(offsets.len() <= 2 * PAIRS);
-    let mut factors = [_mm512_setzero_si512(); PAIRS];
-    for (factor, w) in factors.iter_mut().zip(weights.as_chunks::<2>().0) {
-        *factor = _mm512_set1_epi16(i16::from_le_bytes([w[0] as u8, w[1] as u8]));
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vbmi,avx512vnni")]
+pub(crate) fn gather(rows: Strip<'_>, taps: &WindowTaps, out: &mut [u8]) {
+    match taps.quads {
+        1 => gathered::<1>(rows, taps, out),
+        2 => gathered::<2>(rows, taps, out),
+        4 => gathered::<4>(rows, taps, out),
+        8 => gathered::<8>(rows, taps, out),
+        _ => gathered::<16>(rows, taps, out),
     }
-    for (i, out) in out[..width].chunks_mut(64).enumerate() {
-        let lanes = mask(out.len());
-        let (mut low, mut high) = (_mm512_set1_epi16(64), _mm512_set1_epi16(64));
-        for (o, weight) in offsets.as_chunks::<2>().0.iter().zip(&factors) {
-            // SAFETY: lanes beyond `width` are masked; the others are in `data`, for offset + width is. A prefetch may name any address.
-            let (a, b) = unsafe {
-                let (a, b) = (data.as_ptr().add(o[0] + i * 64), data.as_ptr().add(o[1] + i * 64));
-                _mm_prefetch::<_MM_HINT_T0>(a.wrapping_add(ahead).cast());
-                _mm_prefetch::<_MM_HINT_T0>(b.wrapping_add(ahead).cast());
-                (_mm512_maskz_loadu_epi8(lanes, a.cast()), _mm512_maskz_loadu_epi8(lanes, b.cast()))
+}
+
+/// [`gather`] for outputs of `Q` groups of four bytes. A window's sixteen sums belong to `16 / Q` outputs; `Q` windows make sixteen outputs.
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vbmi,avx512vnni")]
+fn gathered<const Q: usize>(rows: Strip<'_>, taps: &WindowTaps, out: &mut [u8]) {
+    let Strip { data, stride, width, count, ends, part, scale } = rows;
+    let groups = out.len().div_ceil(16) * Q;
+    assert!(taps.quads == Q && count > 0 && width >= 64 && (count - 1) * stride + width <= data.len());
+    assert!(taps.base.len() >= groups && taps.index.len() >= groups * 64 && taps.weight.len() >= groups * 64);
+    let ends = ends.map(|weight| _mm512_set1_epi32(i32::from(weight)));
+    let (part, scale, zero) = (_mm_cvtsi32_si128(part as i32), _mm512_set1_ps(scale), _mm512_setzero_si512());
+    // The next output row starts with the last row of this one.
+    let ahead = (count - 1) * stride;
+    let mut order = [0; 16];
+    for (i, lane) in order.iter_mut().enumerate() {
+        *lane = (i % (16 / Q) * Q + i / (16 / Q)) as u8;
+    }
+    // SAFETY: `order` is sixteen bytes long.
+    let order = unsafe { _mm_loadu_si128(order.as_ptr().cast()) };
+    for (block, out) in out.chunks_mut(16).enumerate() {
+        let mut all = zero;
+        for i in 0..Q {
+            let group = block * Q + i;
+            // SAFETY: all three tables have this group, as asserted.
+            let (base, index, weight) = unsafe {
+                let (index, weight) = (taps.index.as_ptr().add(group * 64), taps.weight.as_ptr().add(group * 64));
+                let base = *taps.base.as_ptr().add(group) as usize;
+                (base.min(width - 64), _mm512_load_si512(index.cast()), _mm512_load_si512(weight.cast()))
             };
-            low = _mm512_add_epi16(low, _mm512_maddubs_epi16(_mm512_unpacklo_epi8(a, b), *weight));
-            high = _mm512_add_epi16(high, _mm512_maddubs_epi16(_mm512_unpackhi_epi8(a, b), *weight));
+            let add = |sum: __m512i, row: usize| {
+                let at = data.as_ptr().wrapping_add(row * stride + base);
+                // SAFETY: row is below `count`, and 64 bytes from `base` on are in the row. A prefetch may name any address.
+                let window = unsafe {
+                    _mm_prefetch::<_MM_HINT_T0>(at.wrapping_add(ahead).cast());
+                    _mm512_loadu_si512(at.cast())
+                };
+                _mm512_dpbusd_epi32(sum, _mm512_permutexvar_epi8(index, window), weight)
+            };
+            let (first, last) = (add(zero, 0), add(zero, count - 1));
+            let whole = (1..count - 1).fold(zero, add);
+            let edges = _mm512_add_epi32(_mm512_madd_epi16(first, ends[0]), _mm512_madd_epi16(last, ends[1]));
+            let sum = fold::<Q>(_mm512_add_epi32(_mm512_sll_epi32(whole, part), edges));
+            all = _mm512_mask_mov_epi32(all, lanes::<Q>() << i, sum);
         }
-        store(out, _mm512_packus_epi16(_mm512_srli_epi16::<7>(low), _mm512_srli_epi16::<7>(high)));
+        let bytes = _mm512_cvtps_epi32(_mm512_mul_ps(_mm512_cvtepi32_ps(all), scale));
+        let bytes = _mm_shuffle_epi8(_mm512_cvtepi32_epi8(bytes), order);
+        // SAFETY: masked lanes are not touched, the others are in the slice.
+        unsafe { _mm_mask_storeu_epi8(out.as_mut_ptr().cast(), mask(out.len()) as u16, bytes) };
     }
 }
 
-/// Four vectors of 4×32 bits a lane, turned within each lane.
+/// Every `Q`-th lane.
+const fn lanes<const Q: usize>() -> u16 {
+    match Q {
+        1 => 0xFFFF,
+        2 => 0x5555,
+        4 => 0x1111,
+        8 => 0x0101,
+        _ => 1,
+    }
+}
+
+/// In each `Q` neighbouring lanes, the sum of them.
 #[target_feature(enable = "avx512f")]
-fn turn_lanes(r: [__m512i; 4]) -> [__m512i; 4] {
-    let (a, b) = (_mm512_unpacklo_epi32(r[0], r[1]), _mm512_unpackhi_epi32(r[0], r[1]));
-    let (c, d) = (_mm512_unpacklo_epi32(r[2], r[3]), _mm512_unpackhi_epi32(r[2], r[3]));
-    [_mm512_unpacklo_epi64(a, c), _mm512_unpackhi_epi64(a, c), _mm512_unpacklo_epi64(b, d), _mm512_unpackhi_epi64(b, d)]
-}
-
-#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
-pub(crate) fn columns7(rows: &[u8], line: usize, taps: &QuadTaps, scratch: &mut [u32], out: Block<'_>) {
-    let quads = line / 4;
-    assert!(
-        line.is_multiple_of(PAD) && rows.len() >= BLOCK * line && scratch.len() >= quads * BLOCK && out.count <= BLOCK
-    );
-    let columns = out.width.next_multiple_of(PAD);
-    assert!(taps.first.len() >= columns && taps.weight.len() >= columns * taps.quads * 4);
-    for x in (0..line).step_by(16) {
-        // Lane l of vector i holds four quads of row 4l + i: turned within lanes, each vector holds one quad of all sixteen rows.
-        let gather = |i: usize| {
-            // SAFETY: rows 0 to 15 have 16 bytes at `x`, for `x` is a multiple of 16 below `line`, which is one too.
-            unsafe {
-                let at = |row: usize| _mm_loadu_si128(rows.as_ptr().add(row * line + x).cast());
-                let all = _mm512_castsi128_si512(at(i));
-                let all = _mm512_mask_broadcast_i32x4(all, 0x00F0, at(i + 4));
-                let all = _mm512_mask_broadcast_i32x4(all, 0x0F00, at(i + 8));
-                _mm512_mask_broadcast_i32x4(all, 0xF000, at(i + 12))
-            }
-        };
-        for (k, column) in turn_lanes([gather(0), gather(1), gather(2), gather(3)]).into_iter().enumerate() {
-            let at = &mut scratch[(x / 4 + k) * BLOCK..][..BLOCK];
-            // SAFETY: `at` is sixteen words long.
-            unsafe { _mm512_storeu_si512(at.as_mut_ptr().cast(), column) };
-        }
+fn fold<const Q: usize>(mut v: __m512i) -> __m512i {
+    if Q >= 2 {
+        v = _mm512_add_epi32(v, _mm512_shuffle_epi32::<0b10_11_00_01>(v));
     }
-    for x in (0..out.width).step_by(16) {
-        // Vector k: outputs x + 4k to x + 4k + 3 of all rows; turned within lanes, lane l of vector i holds sixteen outputs of row 4l + i.
-        let four = |k: usize| quad(scratch, quads, taps, x + 4 * k);
-        let turned = turn_lanes([four(0), four(1), four(2), four(3)]);
-        let lanes = mask(out.width - x) as u16;
-        for (i, all) in turned.into_iter().enumerate() {
-            let parts = [
-                _mm512_castsi512_si128(all),
-                _mm512_extracti32x4_epi32::<1>(all),
-                _mm512_extracti32x4_epi32::<2>(all),
-                _mm512_extracti32x4_epi32::<3>(all),
-            ];
-            for (l, part) in parts.into_iter().enumerate().filter(|(l, _)| 4 * l + i < out.count) {
-                put(&mut out.data[(4 * l + i) * out.stride + x..], lanes, part);
-            }
-        }
+    if Q >= 4 {
+        v = _mm512_add_epi32(v, _mm512_shuffle_epi32::<0b01_00_11_10>(v));
     }
-}
-
-/// The first lanes of 16 bytes; `lanes` is a run from lane 0.
-#[target_feature(enable = "avx512f,avx512bw,avx512vl")]
-fn put(out: &mut [u8], lanes: u16, value: __m128i) {
-    assert!(out.len() >= lanes.trailing_ones() as usize);
-    // SAFETY: masked lanes are not touched, the others are in the slice.
-    unsafe { _mm_mask_storeu_epi8(out.as_mut_ptr().cast(), lanes, value) };
-}
-
-/// Outputs x to x + 3 of sixteen rows: a 32-bit lane for each row.
-#[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
-fn quad(scratch: &[u32], quads: usize, taps: &QuadTaps, x: usize) -> __m512i {
-    let one = |x: usize| {
-        let first = (taps.first[x] as usize).min(quads - taps.quads);
-        let weights = &taps.weight[x * taps.quads * 4..][..taps.quads * 4];
-        let mut sum = _mm512_set1_epi32(64);
-        for (k, w) in weights.as_chunks::<4>().0.iter().enumerate() {
-            // SAFETY: `scratch` holds `quads` groups of sixteen words, and first + k is below `quads`.
-            let pixels = unsafe { _mm512_loadu_si512(scratch.as_ptr().add((first + k) * BLOCK).cast()) };
-            sum = _mm512_dpbusd_epi32(sum, pixels, _mm512_set1_epi32(i32::from_le_bytes(w.map(|w| w as u8))));
-        }
-        _mm512_srli_epi32::<7>(sum)
-    };
-    let (a, b, c, d) = (one(x), one(x + 1), one(x + 2), one(x + 3));
-    let low = _mm512_or_si512(a, _mm512_slli_epi32::<8>(b));
-    _mm512_or_si512(low, _mm512_or_si512(_mm512_slli_epi32::<16>(c), _mm512_slli_epi32::<24>(d)))
+    if Q >= 8 {
+        v = _mm512_add_epi32(v, _mm512_shuffle_i32x4::<0b10_11_00_01>(v, v));
+    }
+    if Q >= 16 {
+        v = _mm512_add_epi32(v, _mm512_shuffle_i32x4::<0b01_00_11_10>(v, v));
+    }
+    v
 }
 
 #[target_feature(enable = "avx512f,avx512bw")]
