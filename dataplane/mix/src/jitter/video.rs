@@ -6,6 +6,7 @@
 //! do not come at all, consecutive picture ids (VP8, VP9) say that nothing is missing.
 
 use super::{Lateness, MS, media_time};
+use core::time::Duration;
 use plenum_packet::Time;
 use plenum_wire::payload::unpack::Unpacker;
 use plenum_wire::payload::{Codec, PictureId, inspect};
@@ -197,6 +198,12 @@ impl VideoBuffer {
                 }
             }
         }
+    }
+
+    /// How long the frame that comes next should have been shown by now; nothing while none is here.
+    pub fn behind(&self, now: Time, due: impl Fn(u64) -> Time) -> Duration {
+        let next = self.next.and_then(|start| self.slot(self.past_probes(start)));
+        next.map_or(Duration::ZERO, |slot| now.since(due(slot.timestamp)))
     }
 
     /// What was handed out could not be decoded, or what follows cannot be: wait for a key frame.

@@ -4,6 +4,7 @@
 //! lent to the caller, who draws it at once: nothing is kept here but what the decoder keeps.
 
 use crate::jitter::{Frame, VideoBuffer, VideoPacket, media_time};
+use core::time::Duration;
 use plenum_contract::{Codec, MixPacket};
 use plenum_engines::{Limits, VideoCodec, VideoDecoder, video_decoder};
 use plenum_kernels::I420;
@@ -104,6 +105,10 @@ impl Source {
                 Err(_) => stream.buffer.broken(),
             }
         }
+        // Who could not keep up for so long goes on from a key frame: decoding everything would show the past.
+        if stream.buffer.behind(now, due) > MOST_BEHIND {
+            stream.buffer.broken();
+        }
     }
 
     /// Whether a key frame is to be asked for now.
@@ -122,3 +127,6 @@ impl Source {
 
 /// Most frames of a source that a tick decodes.
 const MOST_FRAMES: usize = 4;
+/// Frames that are later than this are left out up to the next key frame. Shorter: a stall that could be caught up with costs a key frame.
+/// Longer: when time is short pictures are seconds old, and the time goes into decoding them.
+const MOST_BEHIND: Duration = Duration::from_millis(700);

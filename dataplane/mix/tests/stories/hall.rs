@@ -262,6 +262,8 @@ pub(crate) struct Hall {
     pub(crate) reports: bool,
     /// How much later than its deadline a tick comes.
     pub(crate) behind: u64,
+    /// The mixer is not run at all: what arrives piles up.
+    pub(crate) stopped: bool,
     pub(crate) now: u64,
 }
 
@@ -309,6 +311,7 @@ impl Hall {
             loud: AudioSeats::default(),
             reports: false,
             behind: 0,
+            stopped: false,
             now,
         }
     }
@@ -362,7 +365,8 @@ impl Hall {
             self.take_pictures();
             self.deliver();
             self.shard();
-            while self.room.deadline() + std::time::Duration::from_nanos(self.behind) <= Time(self.now) {
+            while !self.stopped && self.room.deadline() + std::time::Duration::from_nanos(self.behind) <= Time(self.now)
+            {
                 self.tick();
             }
             self.now += STEP;

@@ -364,6 +364,24 @@ fn late_ticks_leave_out_frames_then_rungs_then_pixels_and_never_sound() {
 }
 
 #[test]
+fn after_a_stall_what_is_shown_is_the_present_and_not_what_piled_up() {
+    for (stall, keys) in [(500, 0), (4000, 1)] {
+        let mut hall = hall("1:0", SMALL, 1);
+        hall.watch(0, Codec::Vp8, 0);
+        hall.run(1500);
+        let before = hall.key_frames.len();
+        hall.stopped = true;
+        hall.run(stall - 200);
+        hall.guests.get_mut(&1).unwrap().camera.as_mut().unwrap().colour = colour(2);
+        hall.run(200);
+        hall.stopped = false;
+        hall.run(180);
+        assert_eq!(who(&hall, 0, Codec::Vp8, (800, 512)), Some(2), "{stall} ms");
+        assert_eq!(hall.key_frames.len() - before, keys, "{stall} ms: a short stall is caught up with");
+    }
+}
+
+#[test]
 fn a_presentation_takes_the_main_tile_or_the_whole_picture_or_none() {
     let mut hall = hall("1:7", SMALL, 3);
     hall.watch(0, Codec::Vp8, 0);
