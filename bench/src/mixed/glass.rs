@@ -22,9 +22,11 @@ pub(super) fn measure(report: &mut Report, quick: bool) -> Result<(), String> {
     let time = Duration::from_secs(if quick { 8 } else { 30 });
     eprintln!("plenum: glass to glass");
     let (seen, shed) = look(time)?;
+    let mut missed = Vec::new();
     for (name, of) in [("a speaker in the large tile", &seen.large), ("the others in small tiles", &seen.small)] {
         if of.is_empty() {
-            return Err(format!("nobody was seen as {name}"));
+            missed.push(name);
+            continue;
         }
         for (part, label, most) in [(0.5, "p50", Some(150.0)), (0.95, "p95", Some(250.0)), (0.99, "p99", None)] {
             let figure = report.add(GROUP, format!("{name}: {label}"), ms(of, part), "ms");
@@ -39,7 +41,12 @@ pub(super) fn measure(report: &mut Report, quick: bool) -> Result<(), String> {
     report
         .add(GROUP, "mixed pictures", seen.pictures as f64 / seconds, "1/s")
         .note(format!("{}x{}, {} tiles not read, shed level {shed}", seen.size.0, seen.size.1, seen.unread));
-    Ok(())
+    // A mixer that has no time makes pictures so small that the marks of small tiles cannot be read.
+    if missed.is_empty() {
+        Ok(())
+    } else {
+        Err(format!("shed level {shed}; no frame was read of {}", missed.join(", ")))
+    }
 }
 
 fn ms(of: &Histogram<u32>, part: f64) -> f64 {
