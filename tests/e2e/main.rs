@@ -18,6 +18,7 @@ mod mixing;
 mod page;
 mod painted;
 mod pexip;
+mod presentation;
 mod prometheus;
 mod relay;
 mod rest;

@@ -1,7 +1,8 @@
 //! Pictures of a presentation as JPEG, for those who fetch it instead of receiving it (MGMT-46).
 //!
 //! A picture is fitted into a height and 16:9 and never enlarged. A file is at most [`MAX_STILL`] bytes: what would be longer is made coarser, then
-//! smaller. Samples are taken for BT.601 in limited range, as browsers send them, and widened to the full range of JFIF. No file is touched.
+//! smaller. Samples are taken for BT.709 in limited range, as everywhere in the mixer, and brought to BT.601 in full range, which JFIF is. No file
+//! is touched.
 
 use jpeg_encoder::{Encoder, ImageBuffer, JpegColorType, SamplingFactor};
 use plenum_contract::mix::MAX_STILL;
@@ -82,41 +83,30 @@ impl ImageBuffer for Rows<'_> {
     }
 
     fn fill_buffers(&self, y: u16, buffers: &mut [Vec<u8>; 4]) {
-        let (y, width) = (usize::from(y), self.0.width());
-        buffers[0].extend(self.0.y.row(y).iter().map(|sample| LUMA[usize::from(*sample)]));
-        for (buffer, plane) in buffers[1..].iter_mut().zip([self.0.u, self.0.v]) {
-            let row = plane.row(y / 2);
-            buffer.extend((0..width).map(|x| CHROMA[usize::from(row[x / 2])]));
+        let y = usize::from(y);
+        let (luma, blue, red) = (self.0.y.row(y), self.0.u.row(y / 2), self.0.v.row(y / 2));
+        let [into_luma, into_blue, into_red, _] = buffers;
+        for (pair, (u, v)) in luma.chunks(2).zip(blue.iter().zip(red)) {
+            let (u, v) = (i32::from(*u) - 128, i32::from(*v) - 128);
+            let (lift, cb, cr) = (118 * u + 229 * v, 1154 * u - 129 * v, -84 * u + 1146 * v);
+            for sample in pair {
+                into_luma.push(rounded(1192 * (i32::from(*sample) - 16) + lift));
+                into_blue.push(rounded(cb + (128 << 10)));
+                into_red.push(rounded(cr + (128 << 10)));
+            }
         }
     }
 }
 
-/// Limited range to full range.
-static LUMA: [u8; 256] = widened(16, 219, 0);
-static CHROMA: [u8; 256] = widened(128, 224, 128);
-
-/// Each sample less `zero`, stretched from `steps` to 255 steps, plus `to`.
-const fn widened(zero: i32, steps: i32, to: i32) -> [u8; 256] {
-    let mut table = [0; 256];
-    let mut sample = 0;
-    while sample < 256 {
-        let distance = (sample as i32 - zero) * 255;
-        let rounded = (distance + if distance < 0 { -steps / 2 } else { steps / 2 }) / steps + to;
-        table[sample] = if rounded < 0 {
-            0
-        } else if rounded > 255 {
-            255
-        } else {
-            rounded as u8
-        };
-        sample += 1;
-    }
-    table
+/// A value in 1024ths as a sample. The factors above are those of the matrix from BT.709 to BT.601, times 255/219 for luma and 255/224 for chroma.
+fn rounded(value: i32) -> u8 {
+    ((value + 512) >> 10).clamp(0, 255) as u8
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::canvas::colour;
     use plenum_kernels::{Colour, Rect};
 
     /// A picture whose left half has one colour and whose right half another.
@@ -140,9 +130,8 @@ mod tests {
     }
 
     #[test]
-    fn colours_of_limited_range_come_back_in_full_range_at_the_size_that_was_asked_for() {
-        // BT.601: white, and pure red.
-        let (white, red) = (Colour { y: 235, u: 128, v: 128 }, Colour { y: 81, u: 90, v: 240 });
+    fn colours_come_back_as_they_were_at_the_size_that_was_asked_for() {
+        let (white, red) = (colour([255; 3]), colour([255, 0, 0]));
         for (size, height, want) in [
             ((1920, 1080), 720, (1280, 720)),
             ((640, 360), 720, (640, 360)),

@@ -39,7 +39,7 @@ fn picture(file: &[u8]) -> (u8, (u16, u16)) {
     let info = decoder.info().expect("a JPEG");
     let at = (usize::from(info.height / 2) * usize::from(info.width) + usize::from(info.width / 2)) * 3;
     let [r, g, b] = [0, 1, 2].map(|n| f32::from(pixels[at + n]));
-    ((0.299 * r + 0.587 * g + 0.114 * b) as u8, (info.width, info.height))
+    ((0.2126 * r + 0.7152 * g + 0.0722 * b) as u8, (info.width, info.height))
 }
 
 /// Full range of what is sent in limited range.
