@@ -72,7 +72,7 @@ pub(crate) fn across(rows: Rows<'_>, taps: &ByteTaps, mut ring: Ring<'_>) {
 }
 
 #[target_feature(enable = "neon")]
-pub(crate) fn down(lines: &[i16], offsets: &[usize], weights: &[i16], out: &mut [u8]) {
+pub(crate) fn down(lines: &[i16], offsets: &[usize], weights: &[i16], _ahead: usize, out: &mut [u8]) {
     let padded = out.len().next_multiple_of(PAD);
     assert!(offsets.len() == weights.len() && offsets.iter().all(|o| o + padded <= lines.len()));
     let line = |offset: usize, x: usize| {

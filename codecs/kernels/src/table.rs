@@ -4,7 +4,7 @@
 //! that is the one condition of calling. Lengths are asserted by the kernels themselves, once a row.
 
 /// A vector that starts at a multiple of 64 bytes: no access to it straddles two cache lines.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Aligned<T> {
     lines: Vec<Line>,
     kind: std::marker::PhantomData<T>,
@@ -175,9 +175,10 @@ pub(crate) const PAD: usize = 64;
 /// Rows through [`ByteTaps`] into their lines of the ring: bytes in, Q7 words out. A level may order the words within 32 as its `down` wants them.
 pub(crate) type Across = unsafe fn(rows: Rows<'_>, taps: &ByteTaps, ring: Ring<'_>);
 /// Lines at `offsets` weighted in Q15 and summed: Q7 words in, bytes out. At least two lines; of two, the second's weight counts alone.
-pub(crate) type Down = unsafe fn(lines: &[i16], offsets: &[usize], weights: &[i16], out: &mut [u8]);
-/// Sums over boxes of bytes, scaled and rounded to nearest, ties to even.
-pub(crate) type Gather = unsafe fn(rows: Strip<'_>, taps: &WindowTaps, out: &mut [u8]);
+/// The memory `ahead` bytes beyond `out` is fetched for the next call.
+pub(crate) type Down = unsafe fn(lines: &[i16], offsets: &[usize], weights: &[i16], ahead: usize, out: &mut [u8]);
+/// Sums over boxes of bytes, scaled and rounded to nearest, ties to even. The memory `ahead` bytes beyond `out` is fetched for the next call.
+pub(crate) type Gather = unsafe fn(rows: Strip<'_>, taps: &WindowTaps, ahead: usize, out: &mut [u8]);
 /// Rows of bytes at `offsets`, an even number, weighted and summed; the weights sum to at most 256. A level may keep the sums as its `columns` wants them.
 /// Rows `ahead` bytes further are fetched for the next call.
 pub(crate) type Sums =

@@ -3,6 +3,8 @@
 //! A view is checked when it is made: sides of 1 to [`MAX_SIDE`], a stride of at least the width, and enough bytes. Kernels rely on it and
 //! therefore never panic. Views own nothing; [`I420Buf`] does.
 
+use crate::table::Aligned;
+
 /// Longest side of a picture, in pixels. A view with a longer side is refused: the tables of a plan stay below 1 MiB.
 pub const MAX_SIDE: usize = 8192;
 
@@ -307,10 +309,10 @@ pub struct Nv12Mut<'a> {
     pub uv: PlaneMut<'a>,
 }
 
-/// A picture that owns its bytes: three planes in one allocation, strides a multiple of 64.
+/// A picture that owns its bytes: three planes in one allocation; every row starts at a multiple of 64 bytes, where a cache line does.
 #[derive(Debug, Clone)]
 pub struct I420Buf {
-    data: Vec<u8>,
+    data: Aligned<u8>,
     width: usize,
     height: usize,
 }
@@ -322,9 +324,10 @@ impl I420Buf {
     /// [`SizeError::Side`] when a side is 0 or too long.
     pub fn new(width: usize, height: usize) -> Result<Self, SizeError> {
         check_side(width, height)?;
-        let mut buf = I420Buf { data: Vec::new(), width, height };
+        let mut buf = I420Buf { data: Aligned::zeros(0), width, height };
         let (luma, chroma) = buf.sizes();
-        buf.data = vec![16; luma + 2 * chroma];
+        buf.data = Aligned::zeros(luma + 2 * chroma);
+        buf.data[..luma].fill(16);
         buf.data[luma..].fill(128);
         Ok(buf)
     }
@@ -375,6 +378,25 @@ impl I420Buf {
             y: PlaneMut { data: y, stride: strides.0, width: self.width, height: self.height },
             u: PlaneMut { data: u, stride: strides.1, width, height },
             v: PlaneMut { data: v, stride: strides.1, width, height },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_picture_is_black_at_first_and_its_rows_start_where_cache_lines_do() {
+        for (width, height) in [(1, 1), (33, 17), (640, 360)] {
+            let picture = I420Buf::new(width, height).expect("a size");
+            let I420 { y, u, v } = picture.view();
+            for (plane, value) in [(y, 16), (u, 128), (v, 128)] {
+                let start = |row: &[u8]| row.as_ptr() as usize % 64;
+                assert!(
+                    (0..plane.height()).all(|y| start(plane.row(y)) == 0 && plane.row(y).iter().all(|b| *b == value))
+                );
+            }
         }
     }
 }

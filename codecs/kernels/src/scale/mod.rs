@@ -152,7 +152,7 @@ impl Narrow {
 
     fn run(&mut self, kernels: Kernels, src: Plane<'_>, dst: &mut PlaneMut<'_>) {
         let Narrow { taps: across, down, ring, line, mask } = self;
-        let mut next = 0;
+        let (mut next, ahead) = (0, dst.stride());
         let (mut offsets, mut factors) = ([0; TAPS], [0; TAPS]);
         for y in 0..dst.height() {
             let (first, weights) = down.at(y);
@@ -171,23 +171,30 @@ impl Narrow {
             }
             let taps = weights.len().max(2);
             // SAFETY: the processor has the level of `kernels`.
-            unsafe { (kernels.table.down)(ring, &offsets[..taps], &factors[..taps], dst.row_mut(y)) };
+            unsafe { (kernels.table.down)(ring, &offsets[..taps], &factors[..taps], ahead, dst.row_mut(y)) };
         }
     }
 }
 
-/// `count` rows from `first` on go across into the ring. Rows that are shorter than a window are filtered from a copy.
+/// `count` rows from `first` on go across into the ring.
 fn filter(kernels: Kernels, src: Plane<'_>, first: usize, count: usize, taps: &ByteTaps, ring: Ring<'_>) {
+    if src.width() < taps.window {
+        return filter_short(kernels, src, first, count, taps, ring);
+    }
+    let data = &src.data()[first * src.stride()..];
+    let rows = Rows { data, stride: src.stride(), width: src.width(), first, count };
+    // SAFETY: the processor has the level of `kernels`.
+    unsafe { (kernels.table.across)(rows, taps, ring) };
+}
+
+/// [`filter`] from a copy, for rows that are shorter than a window. Apart, so that only they pay for clearing it.
+#[inline(never)]
+fn filter_short(kernels: Kernels, src: Plane<'_>, first: usize, count: usize, taps: &ByteTaps, ring: Ring<'_>) {
     let mut short = [0; BATCH * PAD];
-    let rows = if src.width() < taps.window {
-        for (i, copy) in short.chunks_exact_mut(PAD).enumerate().take(count) {
-            copy[..src.width()].copy_from_slice(src.row(first + i));
-        }
-        Rows { data: &short, stride: PAD, width: PAD, first, count }
-    } else {
-        let data = &src.data()[first * src.stride()..];
-        Rows { data, stride: src.stride(), width: src.width(), first, count }
-    };
+    for (i, copy) in short.chunks_exact_mut(PAD).enumerate().take(count) {
+        copy[..src.width()].copy_from_slice(src.row(first + i));
+    }
+    let rows = Rows { data: &short, stride: PAD, width: PAD, first, count };
     // SAFETY: the processor has the level of `kernels`.
     unsafe { (kernels.table.across)(rows, taps, ring) };
 }

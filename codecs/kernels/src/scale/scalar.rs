@@ -20,7 +20,7 @@ fn scaled(value: i16, weight: i16) -> i16 {
     ((i32::from(value) * i32::from(weight) + (1 << 14)) >> 15) as i16
 }
 
-pub(crate) fn down(lines: &[i16], offsets: &[usize], weights: &[i16], out: &mut [u8]) {
+pub(crate) fn down(lines: &[i16], offsets: &[usize], weights: &[i16], _ahead: usize, out: &mut [u8]) {
     for (x, out) in out.iter_mut().enumerate() {
         let sum = if let ([a, b], [_, weight]) = (offsets, weights) {
             let a = lines[a + x];

@@ -54,7 +54,7 @@ impl Wide {
         match &mut self.steps {
             Steps::Turned(turned) => turned.run(&self.down, self.scale, src, dst),
             Steps::Gathered(gather, taps) => {
-                let (stride, width) = (src.stride(), src.width());
+                let (stride, width, ahead) = (src.stride(), src.width(), dst.stride());
                 for y in 0..dst.height() {
                     let window = self.down.at(y);
                     let rows = Strip {
@@ -67,7 +67,7 @@ impl Wide {
                         scale: self.scale,
                     };
                     // SAFETY: the processor has the level that the plan was made for.
-                    unsafe { gather(rows, taps, dst.row_mut(y)) };
+                    unsafe { gather(rows, taps, ahead, dst.row_mut(y)) };
                 }
             }
         }

@@ -75,7 +75,7 @@ pub(crate) fn across(rows: Rows<'_>, taps: &ByteTaps, mut ring: Ring<'_>) {
 }
 
 #[target_feature(enable = "avx2")]
-pub(crate) fn down(lines: &[i16], offsets: &[usize], weights: &[i16], out: &mut [u8]) {
+pub(crate) fn down(lines: &[i16], offsets: &[usize], weights: &[i16], ahead: usize, out: &mut [u8]) {
     let padded = out.len().next_multiple_of(PAD);
     assert!(offsets.len() == weights.len() && offsets.iter().all(|o| o + padded <= lines.len()));
     let line = |offset: usize, x: usize| {
@@ -86,7 +86,7 @@ pub(crate) fn down(lines: &[i16], offsets: &[usize], weights: &[i16], out: &mut 
     match (offsets, weights) {
         (&[a, b], &[_, w]) => {
             let w = _mm256_set1_epi16(w);
-            finish(out, |x| {
+            finish(ahead, out, |x| {
                 let (a, b) = (line(a, x), line(b, x));
                 let sum = _mm256_add_epi16(a, _mm256_mulhrs_epi16(_mm256_sub_epi16(b, a), w));
                 _mm256_srli_epi16::<7>(_mm256_add_epi16(sum, half))
@@ -94,13 +94,13 @@ pub(crate) fn down(lines: &[i16], offsets: &[usize], weights: &[i16], out: &mut 
         }
         (&[a, b, c], &[u, v, w]) => {
             let (u, v, w) = (_mm256_set1_epi16(u), _mm256_set1_epi16(v), _mm256_set1_epi16(w));
-            finish(out, |x| {
+            finish(ahead, out, |x| {
                 let sum = _mm256_add_epi16(half, _mm256_mulhrs_epi16(line(a, x), u));
                 let rest = _mm256_add_epi16(_mm256_mulhrs_epi16(line(b, x), v), _mm256_mulhrs_epi16(line(c, x), w));
                 _mm256_srli_epi16::<7>(_mm256_add_epi16(sum, rest))
             });
         }
-        _ => finish(out, |x| {
+        _ => finish(ahead, out, |x| {
             let mut sum = half;
             for (o, w) in offsets.iter().zip(weights) {
                 sum = _mm256_add_epi16(sum, _mm256_mulhrs_epi16(line(*o, x), _mm256_set1_epi16(*w)));
@@ -110,11 +110,21 @@ pub(crate) fn down(lines: &[i16], offsets: &[usize], weights: &[i16], out: &mut 
     }
 }
 
+/// Fetches the line `ahead` bytes from the start of `out` on.
+#[target_feature(enable = "avx2")]
+fn fetch(out: &[u8], ahead: usize) {
+    // A prefetch may name any address.
+    _mm_prefetch::<_MM_HINT_T0>(out.as_ptr().wrapping_add(ahead).cast());
+}
+
 /// Words of `part` as bytes.
 #[target_feature(enable = "avx2")]
 #[inline]
-fn finish(out: &mut [u8], part: impl Fn(usize) -> __m256i) {
+fn finish(ahead: usize, out: &mut [u8], part: impl Fn(usize) -> __m256i) {
     for x in (0..out.len()).step_by(32) {
+        if x % 64 == 0 {
+            fetch(out, x + ahead);
+        }
         let bytes = _mm256_packus_epi16(part(x), part(x + 16));
         put(&mut out[x..], _mm256_permute4x64_epi64::<0b11_01_10_00>(bytes));
     }

@@ -91,7 +91,7 @@ fn batch<const N: usize>(rows: Rows<'_>, taps: &ByteTaps, mut ring: Ring<'_>) {
 }
 
 #[target_feature(enable = "avx512f,avx512bw")]
-pub(crate) fn down(lines: &[i16], offsets: &[usize], weights: &[i16], out: &mut [u8]) {
+pub(crate) fn down(lines: &[i16], offsets: &[usize], weights: &[i16], ahead: usize, out: &mut [u8]) {
     let padded = out.len().next_multiple_of(PAD);
     assert!(offsets.len() == weights.len() && offsets.iter().all(|o| o + padded <= lines.len()));
     let line = |offset: usize, x: usize| {
@@ -102,7 +102,7 @@ pub(crate) fn down(lines: &[i16], offsets: &[usize], weights: &[i16], out: &mut 
     match (offsets, weights) {
         (&[a, b], &[_, w]) => {
             let w = _mm512_set1_epi16(w);
-            finish(out, |x| {
+            finish(ahead, out, |x| {
                 let (a, b) = (line(a, x), line(b, x));
                 let sum = _mm512_add_epi16(a, _mm512_mulhrs_epi16(_mm512_sub_epi16(b, a), w));
                 _mm512_srli_epi16::<7>(_mm512_add_epi16(sum, half))
@@ -110,7 +110,7 @@ pub(crate) fn down(lines: &[i16], offsets: &[usize], weights: &[i16], out: &mut 
         }
         (&[a, b, c], &[u, v, w]) => {
             let (u, v, w) = (_mm512_set1_epi16(u), _mm512_set1_epi16(v), _mm512_set1_epi16(w));
-            finish(out, |x| {
+            finish(ahead, out, |x| {
                 let sum = _mm512_add_epi16(half, _mm512_mulhrs_epi16(line(a, x), u));
                 let rest = _mm512_add_epi16(_mm512_mulhrs_epi16(line(b, x), v), _mm512_mulhrs_epi16(line(c, x), w));
                 _mm512_srli_epi16::<7>(_mm512_add_epi16(sum, rest))
@@ -118,13 +118,13 @@ pub(crate) fn down(lines: &[i16], offsets: &[usize], weights: &[i16], out: &mut 
         }
         (&[a, b, c, d], &[t, u, v, w]) => {
             let (t, u, v, w) = (_mm512_set1_epi16(t), _mm512_set1_epi16(u), _mm512_set1_epi16(v), _mm512_set1_epi16(w));
-            finish(out, |x| {
+            finish(ahead, out, |x| {
                 let sum = _mm512_add_epi16(_mm512_mulhrs_epi16(line(a, x), t), _mm512_mulhrs_epi16(line(b, x), u));
                 let rest = _mm512_add_epi16(_mm512_mulhrs_epi16(line(c, x), v), _mm512_mulhrs_epi16(line(d, x), w));
                 _mm512_srli_epi16::<7>(_mm512_add_epi16(_mm512_add_epi16(sum, rest), half))
             });
         }
-        _ => finish(out, |x| {
+        _ => finish(ahead, out, |x| {
             let mut sum = half;
             for (o, w) in offsets.iter().zip(weights) {
                 sum = _mm512_add_epi16(sum, _mm512_mulhrs_epi16(line(*o, x), _mm512_set1_epi16(*w)));
@@ -134,18 +134,27 @@ pub(crate) fn down(lines: &[i16], offsets: &[usize], weights: &[i16], out: &mut 
     }
 }
 
+/// Fetches the line `ahead` bytes from the start of `out` on.
+#[target_feature(enable = "avx512f")]
+fn fetch(out: &[u8], ahead: usize) {
+    // A prefetch may name any address.
+    _mm_prefetch::<_MM_HINT_T0>(out.as_ptr().wrapping_add(ahead).cast());
+}
+
 /// Words of `part` as bytes, in order again.
 #[target_feature(enable = "avx512f,avx512bw")]
 #[inline]
-fn finish(out: &mut [u8], part: impl Fn(usize) -> __m512i) {
+fn finish(ahead: usize, out: &mut [u8], part: impl Fn(usize) -> __m512i) {
     let order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
     let whole = out.len() / 64 * 64;
     for x in (0..whole).step_by(64) {
+        fetch(out, x + ahead);
         let bytes = _mm512_permutexvar_epi32(order, _mm512_packus_epi16(part(x), part(x + 32)));
         store(&mut out[x..x + 64], bytes);
     }
     let rest = out.len() - whole;
     if rest > 0 {
+        fetch(out, whole + ahead);
         let low = part(whole);
         let high = if rest > 32 { part(whole + 32) } else { low };
         store(&mut out[whole..], _mm512_permutexvar_epi32(order, _mm512_packus_epi16(low, high)));
@@ -153,19 +162,19 @@ fn finish(out: &mut [u8], part: impl Fn(usize) -> __m512i) {
 }
 
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vbmi,avx512vnni")]
-pub(crate) fn gather(rows: Strip<'_>, taps: &WindowTaps, out: &mut [u8]) {
+pub(crate) fn gather(rows: Strip<'_>, taps: &WindowTaps, ahead: usize, out: &mut [u8]) {
     match taps.quads {
-        1 => gathered::<1>(rows, taps, out),
-        2 => gathered::<2>(rows, taps, out),
-        4 => gathered::<4>(rows, taps, out),
-        8 => gathered::<8>(rows, taps, out),
-        _ => gathered::<16>(rows, taps, out),
+        1 => gathered::<1>(rows, taps, ahead, out),
+        2 => gathered::<2>(rows, taps, ahead, out),
+        4 => gathered::<4>(rows, taps, ahead, out),
+        8 => gathered::<8>(rows, taps, ahead, out),
+        _ => gathered::<16>(rows, taps, ahead, out),
     }
 }
 
 /// [`gather`] for outputs of `Q` groups of four bytes. A window's sixteen sums belong to `16 / Q` outputs; `Q` windows make sixteen outputs.
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vbmi,avx512vnni")]
-fn gathered<const Q: usize>(rows: Strip<'_>, taps: &WindowTaps, out: &mut [u8]) {
+fn gathered<const Q: usize>(rows: Strip<'_>, taps: &WindowTaps, ahead: usize, out: &mut [u8]) {
     let Strip { data, stride, width, count, ends, part, scale } = rows;
     let groups = out.len().div_ceil(16) * Q;
     assert!(taps.quads == Q && count > 0 && width >= 64 && (count - 1) * stride + width <= data.len());
@@ -173,13 +182,16 @@ fn gathered<const Q: usize>(rows: Strip<'_>, taps: &WindowTaps, out: &mut [u8]) 
     let ends = ends.map(|weight| _mm512_set1_epi32(i32::from(weight)));
     let (part, scale, zero) = (_mm_cvtsi32_si128(part as i32), _mm512_set1_ps(scale), _mm512_setzero_si512());
     // The next output row starts with the last row of this one.
-    let ahead = (count - 1) * stride;
+    let below = (count - 1) * stride;
     let mut order = [0; 16];
     for (i, lane) in order.iter_mut().enumerate() {
         *lane = (i % (16 / Q) * Q + i / (16 / Q)) as u8;
     }
     // SAFETY: `order` is sixteen bytes long.
     let order = unsafe { _mm_loadu_si128(order.as_ptr().cast()) };
+    for x in (0..out.len()).step_by(64) {
+        fetch(out, x + ahead);
+    }
     for (block, out) in out.chunks_mut(16).enumerate() {
         let mut all = zero;
         for i in 0..Q {
@@ -194,7 +206,7 @@ fn gathered<const Q: usize>(rows: Strip<'_>, taps: &WindowTaps, out: &mut [u8]) 
                 let at = data.as_ptr().wrapping_add(row * stride + base);
                 // SAFETY: row is below `count`, and 64 bytes from `base` on are in the row. A prefetch may name any address.
                 let window = unsafe {
-                    _mm_prefetch::<_MM_HINT_T0>(at.wrapping_add(ahead).cast());
+                    _mm_prefetch::<_MM_HINT_T0>(at.wrapping_add(below).cast());
                     _mm512_loadu_si512(at.cast())
                 };
                 _mm512_dpbusd_epi32(sum, _mm512_permutexvar_epi8(index, window), weight)
