@@ -44,6 +44,8 @@ async (colours, tones) => {
     const at = Math.round(hz * 8192 / 48000);
     return Math.max(...bins.slice(at - 1, at + 2));
   };
+  // From now on: how loud a tone has been at most, as `look.most`.
+  look.listens = (hz) => { look.most = -Infinity; setInterval(() => { look.most = Math.max(look.most, look.level(hz)); }, 20); return true; };
   // Whose tone sounds alone; 0: nobody's.
   look.loud = () => {
     const levels = tones.map(look.level), best = Math.max(...levels);
