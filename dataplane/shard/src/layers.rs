@@ -61,9 +61,9 @@ impl Shard {
         if !leg.started || !leg.session.is_connected() {
             return;
         }
-        let estimate = leg.session.target_bitrate();
+        let (estimate, media) = (leg.session.target_bitrate(), leg.session.media_bitrate());
         let audio = leg.slots.iter().filter(|s| s.kind == Kind::Audio && s.subscriber.source().is_some()).count();
-        let mixed = if leg.mix.is_some() { self.decide_mixed(now, index, video_budget(estimate, audio)) } else { None };
+        let mixed = if leg.mix.is_some() { self.decide_mixed(now, index, video_budget(media, audio)) } else { None };
         let (taken, mix_wants) = mixed.unwrap_or_default();
         let World { legs, sources, .. } = &mut self.world;
         let Some(leg) = legs.get_mut(index) else { return };
@@ -75,7 +75,7 @@ impl Shard {
         }
         let wants = &mut wants[..count];
         let targets = &mut self.targets;
-        allocate(Bitrate(video_budget(estimate, audio).bps().saturating_sub(taken.bps())), wants, targets);
+        allocate(Bitrate(video_budget(media, audio).bps().saturating_sub(taken.bps())), wants, targets);
         for (&slot, (target, want)) in leg.video_order.iter().zip(targets.iter().zip(&*wants)) {
             let slot = &mut leg.slots[usize::from(slot)];
             // A source whose layers are not measured yet keeps its first target: its smallest encoding.

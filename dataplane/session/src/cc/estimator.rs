@@ -31,6 +31,14 @@ const SILENCE_FACTOR: f64 = 0.8;
 const SILENCE_STEP: Duration = Duration::from_millis(500);
 /// A fall below this part of the rate is followed by a probe of where it was, as soon as the path is quiet.
 const DEEP_FALL: f64 = 0.66;
+/// A fall of the delay-based part below this part of the rate explains the loss so far: a queue overflowed. Larger: loss is examined
+/// later where both come together. Smaller: one overflow costs rate twice.
+const DEEP_CUT: f64 = 0.85;
+/// A probe that shows this much more than the estimate, though not all that it asked, is followed by another one, which asks for
+/// [`MORE_ASKED`] of what it showed, after [`AGAIN`], where jitter may have hidden the rest. Smaller: more padding on a path that is full.
+const MUCH_MORE: f64 = 1.15;
+const MORE_ASKED: f64 = 1.5;
+const AGAIN: Duration = Duration::from_millis(500);
 /// The rate before a deep fall is worth a probe for this long.
 const REMEMBER: Duration = Duration::from_secs(5);
 /// How long the path must be quiet before that probe.
@@ -376,10 +384,16 @@ impl BandwidthEstimator {
         let passing = |rate: Option<Bitrate>| rate.map(|rate| rate.scale(1.0 / (1.0 - inherent)));
         let rtt = self.rtt.unwrap_or(DEFAULT_RTT);
         let outcome = self.prober.outcome(now, self.newest_acked.before(REORDERING), inherent);
-        if usage != Usage::Over
-            && let Some(outcome) = outcome
-        {
-            self.aimd.raise(outcome.rate);
+        if let Some(outcome) = outcome {
+            if !outcome.passed && self.is_blurred() && outcome.rate > before.scale(MUCH_MORE) {
+                self.prober.request(now + AGAIN, outcome.rate.scale(MORE_ASKED));
+            }
+            if usage != Usage::Over {
+                self.aimd.raise(outcome.rate);
+            } else if self.delay.queue_ms() < LONG_QUEUE_MS {
+                // The probe's own queue, and what it found is what passes.
+                self.aimd.raise_once(now, outcome.rate);
+            }
         }
         let delivered = if usage == Usage::Over { self.overused_at(before) } else { self.throughput.long() };
         if usage == Usage::Normal && self.loss.limit().is_some() {
@@ -388,7 +402,11 @@ impl BandwidthEstimator {
             let (young, blurred) = (self.queue_is_young(), self.is_blurred());
             self.aimd.update(now, usage, Seen { delivered: passing(delivered), young, blurred }, rtt);
         }
-        match self.loss.update(now, before, self.throughput.long()) {
+        if self.target() < before.scale(DEEP_CUT) {
+            self.loss.settle(now);
+        }
+        let undrained = self.aimd.rate().min(self.loss.limit().unwrap_or(Bitrate::MAX));
+        match self.loss.update(now, undrained, passing(self.throughput.long())) {
             Verdict::Congested(rate) => self.aimd.overused(now, rate),
             Verdict::Inherent => {
                 // What earlier experiments took for the capacity may have been this loss.

@@ -20,9 +20,11 @@ const SHORTEST: Duration = Duration::from_millis(15);
 const MIN_PACKETS: u32 = 5;
 /// With jitter a cluster lasts so many times the jitter. Longer: a queue of that length at a path that is full. Shorter: jitter
 /// blurs what it shows.
-const JITTERS: u32 = 6;
+const JITTERS: u32 = 9;
 /// And up to this long.
 const LONGEST: Duration = Duration::from_millis(150);
+/// And no longer than makes a queue of this where nothing passes above the estimate.
+const MOST_QUEUE: Duration = Duration::from_millis(100);
 /// A cluster that could not be sent (nothing to fill it with) ends after this.
 const GIVE_UP: Duration = Duration::from_millis(600);
 /// Feedback for a cluster is awaited this long after its last packet.
@@ -158,7 +160,9 @@ impl Prober {
             return;
         }
         self.last_id = self.last_id.checked_add(1).unwrap_or(1);
-        let bytes = rate.bytes_in((jitter * JITTERS).clamp(SHORTEST, LONGEST));
+        let over = rate.bps().saturating_sub(estimate.bps()) as f64 / estimate.bps().max(1) as f64;
+        let harmless = MOST_QUEUE.div_f64(over.max(0.1));
+        let bytes = rate.bytes_in((jitter * JITTERS).min(harmless).clamp(SHORTEST, LONGEST));
         self.sending = Some(Sending {
             id: self.last_id,
             rate,
@@ -374,6 +378,21 @@ mod tests {
         assert!(!prober.is_busy() && prober.poll_timeout() == t(0) + NEEDLESS);
         prober.begin(t(300), (start, false), Bitrate::kbps(1200), none);
         assert_eq!(prober.rate(), Some(Bitrate::kbps(1200)));
+    }
+
+    #[test]
+    fn a_probe_at_a_path_that_is_full_fills_no_long_queue() {
+        let jitter = Duration::from_millis(30);
+        for times in [1.5, 2.0, 3.0, 6.0] {
+            let estimate = Bitrate::kbps(1000);
+            let mut prober = Prober::default();
+            prober.request(Time::ZERO, estimate.scale(times));
+            prober.begin(Time::ZERO, (estimate, false), Bitrate::MAX, jitter);
+            let sending = prober.sending.unwrap();
+            let lasts = sending.rate.time_for(sending.bytes);
+            let queue = lasts.mul_f64(times - 1.0);
+            assert!(lasts >= SHORTEST && queue <= MOST_QUEUE * 101 / 100, "{times}: {lasts:?}, a queue of {queue:?}");
+        }
     }
 
     #[test]

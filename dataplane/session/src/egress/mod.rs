@@ -11,6 +11,7 @@
 
 mod history;
 mod index;
+mod repairs;
 mod resend;
 mod slot;
 mod stats;
@@ -149,6 +150,7 @@ pub(crate) struct Egress {
     /// Whether some slot keeps sealed packets.
     keeps_sealed: bool,
     rtt: Rtt,
+    repairs: repairs::Repairs,
     pub(crate) cc: BandwidthEstimator,
 }
 
@@ -166,6 +168,7 @@ impl Egress {
             first_rtx: u16::from_be_bytes([seed[0], seed[1]]),
             keeps_sealed: false,
             rtt: Rtt::default(),
+            repairs: repairs::Repairs::default(),
             cc,
         }
     }
@@ -284,6 +287,9 @@ impl Egress {
         };
         if answer == Answer::Sent {
             self.credit -= size;
+            if slot.rtx_ssrc.is_none() {
+                self.repairs.sent(now, size, true);
+            }
         }
         answer
     }
@@ -311,6 +317,7 @@ impl Egress {
                 slot.stats.sent(plan.timestamp, plan.captured, clock, written.payload_len);
                 slot.last_payload_type = Some(plan.payload_type);
                 self.credit = (self.credit + plan.size()).min(MAX_CREDIT);
+                self.repairs.sent(now, plan.size(), false);
                 Ok((self.job(pool, now, key, written, index), Some(plan.received)))
             }
             Item::Resend { media, index, .. } => {
@@ -323,6 +330,7 @@ impl Egress {
                 let rtx = Rtx { ssrc, payload_type, sequence: slot.rtx_index as u16 };
                 let written = write::write(pool, slot, &sent.plan, Some(rtx), now)?;
                 let index = slot.take_rtx_index();
+                self.repairs.sent(now, sent.plan.size(), true);
                 Ok((self.job(pool, now, key, written, index), None))
             }
         }
@@ -456,6 +464,11 @@ impl Session {
         self.egress.cc.target()
     }
 
+    /// What of it new packets may take: what is sent again needs the rest.
+    pub fn media_bitrate(&self) -> Bitrate {
+        self.target_bitrate().scale(1.0 - self.egress.repairs.share())
+    }
+
     /// Bytes of what is kept of sent packets, so that they can be sent again: plans, and sealed packets for a peer without RTX.
     pub fn resend_footprint(&self) -> usize {
         let slots = self.egress.slots.iter().chain(&self.egress.parked);
@@ -464,7 +477,7 @@ impl Session {
 
     /// What would be sent if bandwidth were no matter: congestion control does not probe beyond it.
     pub fn set_wanted_bitrate(&mut self, wanted: Bitrate) {
-        self.egress.cc.set_wanted(wanted);
+        self.egress.cc.set_wanted(wanted.scale(1.0 / (1.0 - self.egress.repairs.share())));
     }
 }
 

@@ -20,6 +20,11 @@ const REGAIN: f64 = 0.04;
 const BLUR: Duration = Duration::from_millis(100);
 /// Growth per second away from the known capacity. Larger: overshoots further. Smaller: slow where probes cannot help.
 const GROWTH: f64 = 1.08;
+/// Growth per second below [`FAR`] of the known capacity: that much passed already. Larger: less time for feedback to say that it
+/// does no more. Smaller: what a false alarm or a cautious probe took is missing for longer.
+const RETURN: f64 = 1.25;
+/// See [`RETURN`]. Larger: a decrease is undone before the queue has drained.
+const FAR: f64 = 0.84;
 /// Growth per second before the first overuse, when nothing is known of the path and jitter blurs the probes.
 const FIRST_GROWTH: f64 = 1.5;
 /// The estimate grows at most to this times what was delivered: more was not shown to pass.
@@ -104,6 +109,14 @@ impl Aimd {
         }
     }
 
+    /// A probe found that `rate` passes, and filled a queue: as [`Aimd::raise`], and that queue costs nothing more.
+    pub fn raise_once(&mut self, now: Time, rate: Bitrate) {
+        if rate > self.rate() {
+            self.raise(rate);
+            self.last_decrease = Some(now);
+        }
+    }
+
     /// Follows the verdict of `usage`. Says whether it decreased.
     pub fn update(&mut self, now: Time, usage: Usage, seen: Seen, rtt: Duration) -> bool {
         let passed = now.since(self.last_update.unwrap_or(now)).min(Duration::from_secs(1)).as_secs_f64();
@@ -146,7 +159,9 @@ impl Aimd {
         if delivered > self.capacity.upper() {
             self.capacity = Capacity::default();
         }
-        let grown = if self.capacity.mean.is_some() {
+        let grown = if self.current < self.capacity.mean.unwrap_or(0.0) * 1e3 * FAR {
+            self.current * RETURN.powf(passed)
+        } else if self.capacity.mean.is_some() {
             let least = if seen.blurred { self.current * REGAIN } else { 0.0 };
             self.current + passed * self.additive(rtt).max(least)
         } else {
@@ -273,6 +288,34 @@ mod tests {
             aimd.update(Time::from_millis(100 + i * 50), Usage::Normal, seen(4600), RTT);
         }
         assert!(aimd.rate() > Bitrate::kbps(5000), "two seconds later: {:?}", aimd.rate());
+    }
+
+    #[test]
+    fn far_below_the_known_capacity_it_returns_soon() {
+        let mut aimd = control();
+        aimd.set(Bitrate::kbps(2000));
+        aimd.update(Time::from_millis(0), Usage::Over, Seen { young: true, ..delivered(2000) }, RTT);
+        aimd.set(Bitrate::kbps(1000));
+        let seconds = |aimd: &mut Aimd, from: u64, count: u64| {
+            for i in 0..count * 20 {
+                aimd.update(Time::from_millis(from * 1000 + i * 50), Usage::Normal, delivered(1900), RTT);
+            }
+        };
+        seconds(&mut aimd, 1, 3);
+        assert!((Bitrate::kbps(1600)..Bitrate::kbps(1760)).contains(&aimd.rate()), "{:?}", aimd.rate());
+        seconds(&mut aimd, 4, 1);
+        assert!(aimd.rate() < Bitrate::kbps(1800), "gently from there: {:?}", aimd.rate());
+    }
+
+    #[test]
+    fn what_a_probe_found_is_not_taken_back_because_the_probe_filled_a_queue() {
+        let mut aimd = control();
+        aimd.raise_once(Time::from_millis(0), Bitrate::kbps(1500));
+        assert!(!aimd.update(Time::from_millis(20), Usage::Over, Seen { young: true, ..delivered(1000) }, RTT));
+        assert_eq!(aimd.rate(), Bitrate::kbps(1500));
+        aimd.raise_once(Time::from_millis(100), Bitrate::kbps(700));
+        assert!(aimd.update(Time::from_millis(120), Usage::Over, Seen { young: true, ..delivered(1000) }, RTT));
+        assert_eq!(aimd.rate(), Bitrate::kbps(930), "one that found less changes nothing");
     }
 
     #[test]

@@ -37,6 +37,8 @@ pub struct DelayBased {
     /// Delays of the last two packets, microseconds, and the mean size of their second differences.
     last: [i64; 2],
     packet_jitter_ms: f64,
+    /// Packets so far, up to 66.
+    packets: u32,
     usage: Usage,
 }
 
@@ -47,7 +49,11 @@ impl DelayBased {
         // A queue that grows or drains evenly is no jitter, as in the trend line.
         let bend = delay.saturating_sub(self.last[0].saturating_mul(2)).saturating_add(self.last[1]);
         let bend = (bend.unsigned_abs() as f64 / 1e3 / BEND).min(MOST_JITTER_MS);
-        self.packet_jitter_ms += (bend - self.packet_jitter_ms) / 64.0;
+        // The first ones weigh as much as all before them.
+        self.packets = (self.packets + 1).min(66);
+        if self.packets > 2 {
+            self.packet_jitter_ms += (bend - self.packet_jitter_ms) / f64::from(self.packets - 2);
+        }
         self.last = [delay, self.last[0]];
         self.floor.note(acked.sent, FLOOR_WINDOW, delay);
         self.recent.note(acked.sent, RECENT / 4, delay);

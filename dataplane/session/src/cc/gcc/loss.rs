@@ -171,6 +171,15 @@ impl LossBased {
         };
     }
 
+    /// The rate was cut because a queue grew: what was lost until that shows says nothing of the new rate. An experiment goes on,
+    /// and so do the first observations: without what overflowed at the start, the rest would look like the path's own.
+    pub fn settle(&mut self, now: Time) {
+        if self.informed && matches!(self.phase, Phase::Watching) {
+            self.end_test();
+            self.ignore_until = now + SETTLE;
+        }
+    }
+
     /// Closes observations and decides. `estimate` is the rate in force, `delivered` what reaches the peer.
     pub fn update(&mut self, now: Time, estimate: Bitrate, delivered: Option<Bitrate>) -> Verdict {
         let opened = *self.opened.get_or_insert(now);
@@ -326,6 +335,22 @@ mod tests {
         run(&mut part, 0, 5, 0.02, 3e6, 3e6);
         let rate = run(&mut part, 5000, 12, 0.02, 1e6, 3e6);
         assert!((0.8e6..1.1e6).contains(&rate), "{rate}");
+    }
+
+    #[test]
+    fn what_a_queue_lost_before_the_rate_was_cut_costs_no_more_rate() {
+        for settled in [false, true] {
+            let mut part = LossBased::default();
+            run(&mut part, 0, 5, 0.0, 3e6, 3e6);
+            // The delay-based part sees the queue and cuts; meanwhile two thirds were lost, and this shows now.
+            (0..60).for_each(|i| part.packet(Time::from_millis(5000 + i * 5), i % 3 != 0));
+            if settled {
+                part.settle(Time::from_millis(5300));
+            }
+            (0..60).for_each(|i| part.packet(Time::from_millis(5300 + i * 5), i % 3 != 0));
+            let rate = run(&mut part, 5600, 5, 0.0, 1e6, 1e6);
+            assert_eq!(rate == 1e6, settled, "{rate}");
+        }
     }
 
     #[test]

@@ -43,6 +43,8 @@ pub struct Trendline {
     origin: Option<(Time, i64)>,
     smoothed_ms: f64,
     jitter_ms: f64,
+    /// Second differences in it, up to 32.
+    bends: u32,
     /// Delays of the last two groups.
     before_ms: [f64; 2],
     /// (time sent, smoothed delay), milliseconds since the origin.
@@ -77,7 +79,7 @@ impl Trendline {
 
     /// Forgets everything but the noise of the path: the peer's clock jumped.
     pub fn reset(&mut self) {
-        *self = Trendline { jitter_ms: self.jitter_ms, ..Trendline::default() };
+        *self = Trendline { jitter_ms: self.jitter_ms, bends: self.bends, ..Trendline::default() };
     }
 
     fn close(&mut self, group: Group) -> Sample {
@@ -92,7 +94,9 @@ impl Trendline {
         let [one, two] = self.before_ms;
         if self.count >= 2 {
             let bend = (delay_ms - 2.0 * one + two).abs() / BEND;
-            self.jitter_ms += (bend - self.jitter_ms) / 32.0;
+            // The first ones weigh as much as all before them.
+            self.bends = (self.bends + 1).min(32);
+            self.jitter_ms += (bend - self.jitter_ms) / f64::from(self.bends);
         }
         self.before_ms = [delay_ms, one];
         self.points[self.count as usize % WINDOW] = (sent_ms, self.smoothed_ms);
