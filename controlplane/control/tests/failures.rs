@@ -184,7 +184,7 @@ async fn a_restarted_control_plane_goes_on_with_the_same_people_tokens_and_calls
     let mut events = house.events(&host).await;
     assert_eq!(events.sync().await, ["Host", "Guest"]);
     house.act(&host, &format!("participants/{}/calls/{call}/ack", host.uuid), Value::Null).await.result();
-    // The log of the former process is gone: its ids get a full sync.
+    // An id that is none of this meeting's gets a full sync (keeping.rs: others continue).
     assert_eq!(house.events_since(&guest, Some("1234abcd-3")).await.sync().await, ["Host", "Guest"]);
 }
 
@@ -221,13 +221,14 @@ async fn a_failed_store_answers_503_loses_nobody_and_recovers() {
     let mut house = House::on(&file).await;
     house.media_up(1, false).await;
     let host = house.join("Host", Some("1234")).await;
-    house.call(&host, webrtc()).await;
+    let (call, _) = house.call(&host, webrtc()).await;
     house.told();
     let mut events = house.events(&host).await;
     events.sync().await;
     break_store(
         &file,
-        "ALTER TABLE conferences RENAME TO c2; ALTER TABLE tokens RENAME TO t2; ALTER TABLE participants RENAME TO p2",
+        "ALTER TABLE conferences RENAME TO c2; ALTER TABLE tokens RENAME TO t2; ALTER TABLE participants RENAME TO p2;
+         ALTER TABLE log RENAME TO l2; ALTER TABLE legs RENAME TO g2",
     )
     .await;
 
@@ -241,7 +242,9 @@ async fn a_failed_store_answers_503_loses_nobody_and_recovers() {
         house.get(&format!("{ROOM}/participants"), Some(&host.token)).await.result().as_array().unwrap().len(),
         1
     );
-    house.act(&host, "message", json!({"payload": "still here"})).await.result();
+    house.act(&host, "message", json!({"payload": "not kept"})).await.refused(503);
+    let size = json!({"slots": [{"mid": "1", "width": 320, "height": 180}]});
+    house.act(&host, &format!("participants/{}/calls/{call}/wishes", host.uuid), size).await.result();
     assert_eq!(house.get("/health", None).await.json["store"], "down");
     // Nobody is thrown out: the presented token itself is prolonged.
     house.pass(100).await;
@@ -252,7 +255,8 @@ async fn a_failed_store_answers_503_loses_nobody_and_recovers() {
 
     break_store(
         &file,
-        "ALTER TABLE c2 RENAME TO conferences; ALTER TABLE t2 RENAME TO tokens; ALTER TABLE p2 RENAME TO participants",
+        "ALTER TABLE c2 RENAME TO conferences; ALTER TABLE t2 RENAME TO tokens; ALTER TABLE p2 RENAME TO participants;
+         ALTER TABLE l2 RENAME TO log; ALTER TABLE g2 RENAME TO legs",
     )
     .await;
     house.act(&host, "lock", Value::Null).await.result();

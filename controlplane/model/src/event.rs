@@ -136,6 +136,14 @@ pub enum EventBody {
     },
 }
 
+impl EventBody {
+    /// Whether it only says how things are at the moment, and often: who speaks, who is on screen, that there is a picture.
+    /// Nobody needs to be told of it later, but how it is then.
+    pub const fn is_passing(&self) -> bool {
+        matches!(self, EventBody::Stage(_) | EventBody::Layout(_) | EventBody::PresentationFrame)
+    }
+}
+
 /// State of a conference that everybody may see (MGMT-19).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Status {

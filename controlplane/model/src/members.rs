@@ -51,9 +51,16 @@ impl Conference {
             return picture;
         }
         picture.extend(self.presentation_event());
-        picture.push(EventBody::Stage(self.stage_view()));
-        picture.extend(self.layout_event(viewer));
+        picture.extend(self.passing_for(viewer));
         picture
+    }
+
+    /// What is as it is only at the moment ([`EventBody::is_passing`]), as `viewer` may see it.
+    pub fn passing_for(&self, viewer: ParticipantKey) -> Vec<EventBody> {
+        if self.standing(viewer).is_none_or(|standing| !standing.admitted) {
+            return Vec::new();
+        }
+        std::iter::once(EventBody::Stage(self.stage_view())).chain(self.layout_event(viewer)).collect()
     }
 
     /// `PresentationStarted`, while somebody who may be seen presents.

@@ -2,6 +2,7 @@
 
 use super::{Clock, ConferenceInfo, Driver, Failure, Input, Newest, Reply, Request, Size};
 use crate::audit::Origin;
+use crate::events::Observed;
 use crate::store::Write;
 use crate::store::rows::SettingsRow;
 use plenum_contract as contract;
@@ -34,6 +35,11 @@ impl Pending {
         self.events.extend(effects.events);
         self.media.extend(effects.media);
         effects.outcome
+    }
+
+    /// Grows with all that must be kept before it is answered.
+    fn size(&self) -> (usize, usize, usize) {
+        (self.rows.len(), self.writes.len(), self.events.len())
     }
 
     /// A command to media that follows the changes so far.
@@ -107,10 +113,10 @@ impl Driver {
         self.begin();
         for (request, origin, answer) in asks {
             let deed = origin.and_then(|origin| self.deed(origin, &request));
-            let before = (pending.rows.len(), pending.writes.len());
+            let before = pending.size();
             let reply = self.one(request.clone(), &mut pending);
             // A row that another request touched already still counts as written by both.
-            let touched = (pending.rows.len(), pending.writes.len()) != before;
+            let touched = pending.size() != before;
             let wrote = reply.is_ok() && (touched || writes(&request));
             if let Some(deed) = deed {
                 pending.writes.extend(self.audited(deed, &reply));
@@ -119,9 +125,12 @@ impl Driver {
         }
         let spooled = self.spool(&pending.events);
         pending.writes.extend(spooled);
+        let places = super::mixing::touched(&pending.events, &pending.media);
+        let told = self.numbered(std::mem::take(&mut pending.events));
+        pending.writes.extend(self.parts(&told));
         let (rows, more) = (std::mem::take(&mut pending.rows), std::mem::take(&mut pending.writes));
         if (rows.is_empty() && more.is_empty()) || self.write(rows, more).await {
-            self.keep(pending);
+            self.keep(pending, told, places);
             for (_, answer, reply, _) in done {
                 let _ = answer.send(reply);
             }
@@ -144,19 +153,19 @@ impl Driver {
         self.accounts.rollback();
     }
 
-    fn keep(&mut self, pending: Pending) {
+    fn keep(&mut self, pending: Pending, told: Vec<Observed>, mut places: BTreeSet<ConferenceKey>) {
         self.model.commit();
         self.legs.commit();
         self.accounts.commit();
-        let mut places = super::mixing::touched(&pending.events, &pending.media);
-        self.publish(pending.events);
+        self.publish(told);
         // A call that is opened again starts in the same batch: media must have its session first.
         let (starts, changes): (Vec<_>, Vec<_>) =
             pending.media.iter().partition(|change| matches!(change, MediaChange::StartLeg(_)));
         self.media.tell(&self.model, &mut self.legs, &changes);
         let mut legs = pending.sight;
         if !pending.commands.is_empty() {
-            self.lost.sweep(self.clock.now(), &self.model);
+            let forgotten = self.lost.sweep(self.clock.now(), &self.model);
+            self.later(forgotten);
         }
         for command in pending.commands {
             let contract::Command::Session(spec) = &command else { continue };
@@ -172,23 +181,28 @@ impl Driver {
         self.tell_sight(&pending.media, legs, places);
     }
 
-    /// The store failed: what only reads is answered, a token is prolonged, everything else is refused.
+    /// The store failed: what only reads is answered, a token is prolonged, sizes of tiles are taken and written when they can be,
+    /// everything else is refused.
     fn without_store(&mut self, request: Request, wrote: bool) -> Result<Reply, Failure> {
         let request = match request {
             Request::Do { alias, by, command: Command::Refresh { .. } } => {
                 Request::Do { alias, by, command: Command::Extend }
             }
-            other if wrote => {
+            other if wrote && !matches!(other, Request::Wishes { .. }) => {
                 tracing::debug!(request = other.name(), "refused: the store cannot be written");
                 return Err(Failure::Store);
             }
             other => other,
         };
+        let sizes = matches!(request, Request::Wishes { .. });
         let mut pending = Pending::default();
         self.begin();
         let reply = self.one(request, &mut pending);
-        if pending.rows.is_empty() && pending.writes.is_empty() {
-            self.keep(pending);
+        if sizes {
+            self.unwritten.append(&mut pending.rows);
+        }
+        if pending.size() == (0, 0, 0) {
+            self.keep(pending, Vec::new(), BTreeSet::new());
             return reply;
         }
         self.rollback();
@@ -314,7 +328,9 @@ impl Driver {
         let conference = self.model.conference(key).ok_or(Refusal::NoSuchConference)?;
         let standing = conference.standing(viewer).ok_or(Refusal::InvalidToken)?;
         let picture = || conference.picture_for(viewer);
-        let stream = self.logs.follow(key, standing, last_id.as_deref(), picture, rand::random);
+        let passing = || conference.passing_for(viewer);
+        let log = (key, conference.meeting);
+        let stream = self.logs.follow(log, standing, last_id.as_deref(), picture, passing);
         // They are to learn that there is a picture of a presentation that began before they came.
         if self.settings.mixer && standing.admitted {
             self.ask_picture(key, Size::Usual);
@@ -366,9 +382,7 @@ fn writes(request: &Request) -> bool {
         Request::Conferences(_) | Request::Page { .. } | Request::Audit(_) => false,
         Request::Wishes { .. } | Request::Meetings(_) | Request::Picture { .. } => false,
         Request::Spooled { .. } => false,
-        Request::Do { command, .. } => {
-            !matches!(command, Command::Roster | Command::Status | Command::Extend | Command::Message { .. })
-        }
+        Request::Do { command, .. } => !matches!(command, Command::Roster | Command::Status | Command::Extend),
         _ => true,
     }
 }

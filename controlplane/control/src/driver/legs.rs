@@ -90,8 +90,8 @@ impl Legs {
 
     /// Keeps the sizes that the client shows.
     pub(super) fn wish(&mut self, leg: LegKey, slots: Vec<SlotWish>) {
-        if let Some(record) = self.records.get_mut(&leg) {
-            record.wishes = slots;
+        if let Some(record) = self.get(leg).cloned() {
+            self.insert(leg, LegRecord { wishes: slots, ..record });
         }
     }
 

@@ -2,8 +2,8 @@
 //!
 //! Requests come through a bounded queue ([`Handle`]) and are taken in batches: apply all, write all in one transaction,
 //! then publish events, tell media and answer. What could not be written is taken back and answered [`Failure::Store`]; a
-//! refreshed token is prolonged instead, so that a sick disk throws nobody out. What media tells is applied whether it can
-//! be written or not (it has happened) and written with the next batch that can.
+//! refreshed token is prolonged instead, so that a sick disk throws nobody out, and sizes of tiles are carried in memory. What
+//! media tells is applied whether it can be written or not (it has happened) and written with the next batch that can.
 
 mod accounts;
 mod audited;
@@ -22,6 +22,7 @@ mod request;
 mod sight;
 mod spool;
 mod stills;
+mod telling;
 
 pub use clock::Clock;
 pub use gauges::Gauges;
@@ -30,10 +31,10 @@ pub use stills::{Newest, Picture, Size};
 
 use crate::accounts::Accounts;
 use crate::audit::{Note, Origin};
-use crate::events::{Logs, Observed};
+use crate::events::Logs;
 use crate::link::{LinkEvent, MediaLink};
 use crate::serve::Settings;
-use crate::store::{Loaded, Store, StoreError, Write};
+use crate::store::{LegRecord, Loaded, Store, StoreError, Write};
 use accounts::Directories;
 use audited::Auditor;
 use legs::Legs;
@@ -41,10 +42,10 @@ use lost::Lost;
 use media::Media;
 use plenum_contract::event::EventBody as Told;
 use plenum_model::{
-    Action, ConferenceKey, Fact, LayoutName, LegKey, Limits, MediaChange, Model, Outcome, ParticipantKey, Row,
+    Action, ConferenceKey, Event, Fact, LayoutName, LegKey, Limits, Model, Outcome, ParticipantKey, Row,
 };
 use spool::Spool;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
@@ -53,7 +54,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 /// Requests that wait. Behind them the next is refused at once: a queue that is longer than this takes longer than clients
 /// wait, and would only hold memory.
 const QUEUE: usize = 4_096;
-/// Requests in one transaction.
+/// Requests, or what media tells, in one transaction.
 const BATCH: usize = 256;
 /// Writes that wait for a store that fails; beyond them, entries of the audit log and events of webhooks are lost and counted.
 const UNWRITTEN: usize = 4_096;
@@ -164,6 +165,8 @@ pub struct Driver {
     unwritten: BTreeSet<Row>,
     /// The same for what is no row of the model.
     unwritten_writes: Vec<Write>,
+    /// What happened and is not told yet.
+    untold: Vec<Event>,
 }
 
 impl Driver {
@@ -178,7 +181,7 @@ impl Driver {
         link: MediaLink,
         facts: mpsc::Receiver<LinkEvent>,
     ) -> Result<(Driver, Handle, Arc<Gauges>), StoreError> {
-        let Loaded { saved, legs: kept, unreadable } = store.load().await?;
+        let Loaded { saved, legs: kept, lost, logs, unreadable } = store.load().await?;
         let accounts = Accounts::new(store.directory().await?);
         let (conferences, participants) = (saved.conferences.len(), saved.participants.len());
         let now = clock.now();
@@ -188,7 +191,11 @@ impl Driver {
             participants: settings.limits.participants,
             calls_per_participant: settings.limits.calls_per_participant,
         };
-        let first_key = first_key(now.unix, &saved, &kept);
+        let first_key = first_key(
+            now.unix,
+            &saved,
+            kept.iter().map(|(_, record)| record).chain(lost.iter().map(|(_, _, call)| &call.record)),
+        );
         let (model, left_out) = Model::restore(limits, first_key, now, saved);
         let mut unwritten = BTreeSet::new();
         let mut legs = Legs::default();
@@ -200,6 +207,9 @@ impl Driver {
                 }
             }
         }
+        let (lost, mut unwritten_writes) = Lost::restored(now, &model, lost);
+        let (logs, over) = telling::restored(&model, logs, left_out + unreadable == 0);
+        unwritten_writes.extend(over);
         tracing::info!(conferences, participants, left_out, unreadable, "the store is read");
         let gauges = Arc::new(Gauges::default());
         gauges.store_ok.store(true, Relaxed);
@@ -211,18 +221,19 @@ impl Driver {
             clock: clock.clone(),
             model,
             legs,
-            lost: Lost::default(),
+            lost,
             media,
             store,
             accounts: Directories::new(accounts.clone()),
             auditor: Auditor::default(),
             spool,
-            logs: Logs::default(),
+            logs,
             gauges: gauges.clone(),
             inputs: queue,
             facts,
             unwritten,
-            unwritten_writes: Vec::new(),
+            unwritten_writes,
+            untold: Vec::new(),
         };
         Ok((driver, Handle { inputs, clock, accounts, spooled }, gauges))
     }
@@ -231,7 +242,7 @@ impl Driver {
     pub async fn run(mut self) {
         let mut ticks = tokio::time::interval(TICK);
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        let mut batch = Vec::with_capacity(BATCH);
+        let (mut batch, mut facts) = (Vec::with_capacity(BATCH), Vec::with_capacity(BATCH));
         let mut media_open = true;
         loop {
             self.count();
@@ -246,10 +257,11 @@ impl Driver {
                         return;
                     }
                 }
-                fact = self.facts.recv(), if media_open => match fact {
-                    Some(fact) => self.told(fact).await,
-                    None => media_open = false,
-                },
+                count = self.facts.recv_many(&mut facts, BATCH), if media_open => {
+                    media_open = count > 0;
+                    facts.drain(..).for_each(|fact| self.told(fact));
+                    self.write_what_happened().await;
+                }
                 _ = ticks.tick() => self.tick().await,
             }
         }
@@ -261,54 +273,12 @@ impl Driver {
         self.happened(Action::Tick);
         let used = self.accounts.used(self.clock.now().ms);
         self.later(used);
-        self.lost.sweep(self.clock.now(), &self.model);
+        let forgotten = self.lost.sweep(self.clock.now(), &self.model);
+        self.later(forgotten);
         let unasked = self.media.stills.sweep(self.clock.now().ms);
         self.tell_sight(&[], [], unasked.into_iter().collect());
         self.write_what_happened().await;
         self.survey();
-    }
-
-    /// Something that is so, whether it can be written or not.
-    fn happened(&mut self, action: Action) {
-        let effects = self.model.apply(self.clock.now(), action);
-        self.unwritten.extend(effects.rows);
-        let spooled = self.spool(&effects.events);
-        self.later(spooled);
-        let places = mixing::touched(&effects.events, &effects.media);
-        self.publish(effects.events);
-        self.media.tell(&self.model, &mut self.legs, &effects.media);
-        self.tell_sight(&effects.media, [], places);
-    }
-
-    /// Tells media what the mixes of these conferences are to be, and what the legs of changed participants and `others` are to see.
-    fn tell_sight(
-        &mut self,
-        changes: &[MediaChange],
-        others: impl IntoIterator<Item = LegKey>,
-        places: BTreeSet<ConferenceKey>,
-    ) {
-        let mut legs: BTreeSet<LegKey> = others.into_iter().collect();
-        for change in changes {
-            let MediaChange::Participant(_, key) = *change else { continue };
-            let place = self.model.conference_of(key).and_then(|place| self.model.conference(place));
-            legs.extend(place.and_then(|c| c.member(key)).into_iter().flat_map(|m| &m.calls).map(|call| call.leg));
-        }
-        let (now, unix_ms) = (self.clock.now().ms, self.unix_ms());
-        for place in &places {
-            let presenter = self.model.conference(*place).and_then(|conference| conference.presenter);
-            let ask = self.settings.mixer && self.logs.readers_of(*place) > 0;
-            self.media.stills.present(now, *place, presenter, ask);
-        }
-        self.media.tell_mixes(&self.model, &self.legs, (now, unix_ms), &places, &mut legs);
-        if !legs.is_empty() {
-            self.media.tell_sight(&self.model, &mut self.legs, unix_ms, &legs);
-        }
-    }
-
-    async fn write_what_happened(&mut self) {
-        if !self.unwritten.is_empty() || !self.unwritten_writes.is_empty() {
-            self.write(BTreeSet::new(), Vec::new()).await;
-        }
     }
 
     /// Writes `rows`, `more` and what was left unwritten. `false` = nothing was written.
@@ -320,16 +290,21 @@ impl Driver {
         }
         let written = match persist::writes(&self.model, &self.legs, &all) {
             Ok(mut writes) => {
-                writes.extend(self.unwritten_writes.iter().cloned());
+                let before = writes.len();
+                writes.append(&mut self.unwritten_writes);
+                let waited = before..writes.len();
                 writes.extend(more);
-                self.store.commit(&writes).await
+                let written = self.store.commit(&writes).await;
+                if written.is_err() {
+                    self.unwritten_writes.extend(writes.drain(waited));
+                }
+                written
             }
             Err(error) => Err(error.into()),
         };
         match written {
             Ok(()) => {
                 self.unwritten.clear();
-                self.unwritten_writes.clear();
                 self.spool_written();
                 if !self.gauges.store_ok.swap(true, Relaxed) {
                     tracing::info!("the store can be written again");
@@ -361,25 +336,8 @@ impl Driver {
         }
     }
 
-    /// Appends what happened, conference by conference.
-    fn publish(&mut self, events: Vec<plenum_model::Event>) {
-        let mut by_conference: BTreeMap<ConferenceKey, Vec<_>> = BTreeMap::new();
-        for event in events {
-            by_conference.entry(event.conference).or_default().push((event.audience, event.body));
-        }
-        let mut happened = Vec::with_capacity(by_conference.len());
-        for (key, events) in by_conference {
-            let entries = self.logs.append(key, events, rand::random);
-            happened.push(Observed { conference: key, entries });
-            if self.model.conference(key).is_none_or(|conference| conference.members.is_empty()) {
-                self.logs.close(key);
-            }
-        }
-        self.logs.show(happened);
-    }
-
     /// Media says something.
-    async fn told(&mut self, event: LinkEvent) {
+    fn told(&mut self, event: LinkEvent) {
         match event {
             LinkEvent::Up { hello, same_boot, snapshot } => self.media_up(hello, same_boot, &snapshot),
             LinkEvent::Down => {
@@ -401,7 +359,6 @@ impl Driver {
             }
             LinkEvent::Event(body) => self.media_event(body),
         }
-        self.write_what_happened().await;
     }
 
     fn media_up(
@@ -423,7 +380,8 @@ impl Driver {
             if self.media.seen {
                 Gauges::count(&self.gauges.media_restarts);
             }
-            self.lost.remember(self.clock.now(), &self.model, &self.legs);
+            let lost = self.lost.remember(self.clock.now(), &self.model, &self.legs);
+            self.later(lost);
             self.happened(Action::Fact(Fact::EveryLegEnded { reason: "media restarted".into() }));
             self.media.forget();
         }
@@ -509,10 +467,10 @@ impl Driver {
 
 /// Keys above everything that was ever used: from the wall clock, so that a key whose row is gone meanwhile is not given
 /// again to something else while media still knows it; and above all rows, should the clock have been turned back.
-fn first_key(unix: u64, saved: &plenum_model::Saved, legs: &[(LegKey, crate::store::LegRecord)]) -> u64 {
-    let conferences = saved.conferences.iter().map(|conference| conference.key.0);
+fn first_key<'a>(unix: u64, saved: &plenum_model::Saved, legs: impl Iterator<Item = &'a LegRecord>) -> u64 {
+    let conferences = saved.conferences.iter().map(|conference| conference.key.0.max(conference.meeting));
     let participants = saved.participants.iter().map(|(_, participant)| participant.key.0);
-    let legs = legs.iter().map(|(leg, record)| leg.0.max(record.first_track + crate::calls::TRACKS_PER_LEG));
+    let legs = legs.map(|record| record.spec.key.0.max(record.first_track + crate::calls::TRACKS_PER_LEG));
     let used = conferences.chain(participants).chain(legs).max().unwrap_or(0);
     (unix << 20).max(used + 1)
 }

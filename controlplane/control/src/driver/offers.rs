@@ -216,9 +216,11 @@ impl Driver {
         let known =
             |wish: &SlotWish| record.spec.media.iter().any(|media| media.mid == wish.mid && media.slot.is_some());
         let slots: Vec<SlotWish> = slots.into_iter().filter(known).collect();
-        // What a page shows is no state that must be kept before it is answered: it is written when something else is.
+        if record.wishes == slots {
+            return Ok(Reply::Done);
+        }
         self.legs.wish(leg, slots);
-        self.unwritten.insert(Row::Leg(leg, call));
+        pending.rows.insert(Row::Leg(leg, call));
         pending.sight.insert(leg);
         Ok(Reply::Done)
     }

@@ -1,13 +1,19 @@
 //! The event log: numbered per conference, kept for a while, followed by any number of readers.
 //!
-//! The driver appends; readers follow a bounded broadcast ring, so that one that is slow never holds up anybody and costs no
-//! memory of its own: it is told that it lagged and has to begin again. A reader that comes back with the id of the last
-//! entry it saw gets what it missed when the ring still has it, else everything anew. Ids are `<epoch>-<number>`; the epoch
-//! is random for each log, so an id of a former process or meeting is never mistaken for one of this.
+//! The driver numbers what happened ([`Logs::number`]), writes it down, and then publishes it; readers follow a bounded broadcast
+//! ring, so that one that is slow never holds up anybody and costs no memory of its own: it is told that it lagged and has to
+//! begin again. A reader that comes back with the id of the last entry it saw gets what it missed when that is still kept, also
+//! after a restart, else everything anew. Ids are `<meeting>-<number>`: the number of a meeting is never used again, so an id of
+//! a former meeting is never mistaken for one of this.
+//!
+//! What is passing ([`EventBody::is_passing`]) and what is for observers alone has no number of its own and is not kept: a reader
+//! that comes back is told how things are.
 
 mod observer;
+mod reader;
 
 pub use observer::{Observed, Observer, Seen};
+pub use reader::{Next, Subscription};
 
 use axum::body::Bytes;
 use observer::Feed;
@@ -17,8 +23,8 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, OnceLock};
 use tokio::sync::broadcast;
 
-/// Entries that a reader who comes back can be given. A conference of 50 makes some tens a second at its liveliest: this is
-/// several seconds. More costs memory in every conference that runs.
+/// Entries that a reader who comes back can be given, in memory and in the store. A conference of 50 makes some tens a second at
+/// its liveliest: this is several seconds. More costs memory in every conference that runs.
 pub const KEPT: usize = 512;
 /// Batches of the driver that a reader may be behind. A batch is what happened at one time, however much: muting a thousand
 /// guests is one.
@@ -27,10 +33,14 @@ pub const BEHIND: usize = 256;
 /// How many forms of an entry are kept: API dialects by kinds of streams.
 pub const FORMS: usize = 6;
 
+/// A process numbers from the next multiple of this on. What a former one told and could not write down (its store failed, or
+/// the power went) has a number below, that is never given again.
+const PROCESS: u64 = 1 << 20;
+
 /// One entry.
 #[derive(Debug)]
 pub struct Entry {
-    /// 1, 2, 3 …; entries that exist for one reader only have the number of the last common one.
+    /// Grows by one with each entry that lasts; others have the number of the last one that does.
     pub number: u64,
     /// For whom.
     pub audience: Audience,
@@ -44,22 +54,53 @@ impl Entry {
         Entry { number, audience, body, rendered: Default::default() }
     }
 
+    /// Whether a reader who comes back is to be told of it.
+    pub fn lasts(&self) -> bool {
+        lasts(self.audience, &self.body)
+    }
+
     /// The messages of this entry in one of [`FORMS`], made once however many readers there are.
     pub fn rendered(&self, form: usize, make: impl FnOnce() -> Vec<Bytes>) -> &Arc<[Bytes]> {
         self.rendered[form].get_or_init(|| make().into())
     }
 }
 
-#[derive(Debug)]
-struct Log {
-    epoch: u32,
-    last: u64,
-    kept: VecDeque<Arc<Entry>>,
-    readers: broadcast::Sender<Chunk>,
+fn lasts(audience: Audience, body: &EventBody) -> bool {
+    audience != Audience::Observers && !body.is_passing()
 }
 
 /// Entries of one batch in one conference.
 pub type Chunk = Arc<[Arc<Entry>]>;
+
+/// A part of a log as it is written down: entries that last, in a row.
+#[derive(Clone, Debug)]
+pub struct Part {
+    /// Number of the entry before the first.
+    pub after: u64,
+    /// In their order; the last one's number names the part.
+    pub entries: Vec<Arc<Entry>>,
+}
+
+impl Part {
+    /// Number of its last entry.
+    pub fn last(&self) -> u64 {
+        self.entries.last().map_or(self.after, |entry| entry.number)
+    }
+}
+
+#[derive(Debug)]
+struct Log {
+    /// Number of the meeting: part of every id.
+    meeting: u64,
+    /// Number of the last entry that lasts.
+    last: u64,
+    /// Number of the next one.
+    next: u64,
+    /// Number of the entry before the first that is kept.
+    floor: u64,
+    kept: VecDeque<Arc<Entry>>,
+    readers: broadcast::Sender<Chunk>,
+}
 
 /// The logs of all conferences that have somebody in them.
 #[derive(Debug, Default)]
@@ -71,27 +112,45 @@ pub struct Logs {
 }
 
 impl Logs {
-    /// Appends what happened at one time in one conference. `epoch` gives the random number of a new log.
-    pub fn append(
-        &mut self,
+    /// Numbers what happened at one time in one conference. Nobody is told yet, and the numbers are free until
+    /// [`Logs::publish`]: what cannot be kept may be dropped instead.
+    pub fn number(
+        &self,
         conference: ConferenceKey,
         events: impl IntoIterator<Item = (Audience, EventBody)>,
-        epoch: impl FnOnce() -> u32,
-    ) -> Chunk {
-        let log = self.log(conference, epoch);
-        let before = log.last;
-        let mut entry = |(audience, body)| {
-            log.last += 1;
-            Arc::new(Entry::new(log.last, audience, body))
+    ) -> Observed {
+        let (mut last, mut next) = self.logs.get(&conference).map_or((0, 1), |log| (log.last, log.next));
+        let entry = |(audience, body)| {
+            if lasts(audience, &body) {
+                (last, next) = (next, next + 1);
+            }
+            Arc::new(Entry::new(last, audience, body))
         };
-        let chunk: Chunk = events.into_iter().map(&mut entry).collect();
-        log.kept.extend(chunk.iter().cloned());
-        log.kept.drain(..log.kept.len().saturating_sub(KEPT));
-        let appended = log.last - before;
+        Observed { conference, entries: events.into_iter().map(entry).collect() }
+    }
+
+    /// What is to be written down of numbered entries before they are published: the newest [`KEPT`] that last.
+    pub fn part(&self, happened: &Observed) -> Option<Part> {
+        let lasting = happened.entries.iter().filter(|entry| entry.lasts());
+        let mut entries: Vec<Arc<Entry>> = lasting.cloned().collect();
+        let mut after = self.logs.get(&happened.conference).map_or(0, |log| log.last);
+        let surplus = entries.len().saturating_sub(KEPT);
+        after = entries.drain(..surplus).next_back().map_or(after, |entry| entry.number);
+        (!entries.is_empty()).then_some(Part { after, entries })
+    }
+
+    /// Tells the readers. `meeting` is the number of a log that begins with this.
+    pub fn publish(&mut self, happened: &Observed, meeting: u64) {
+        let log = self.log(happened.conference, meeting);
+        log.kept.extend(happened.entries.iter().filter(|entry| entry.lasts()).cloned());
+        if let Some(entry) = log.kept.back() {
+            (log.last, log.next) = (entry.number, log.next.max(entry.number + 1));
+        }
+        let surplus = log.kept.len().saturating_sub(KEPT);
+        log.floor = log.kept.drain(..surplus).next_back().map_or(log.floor, |entry| entry.number);
         // Nobody reads: that is no error.
-        let _ = log.readers.send(chunk.clone());
-        self.appended += appended;
-        chunk
+        let _ = log.readers.send(happened.entries.clone());
+        self.appended += happened.entries.len() as u64;
     }
 
     /// Shows what happened at one time, in all conferences, to those who watch all.
@@ -104,45 +163,63 @@ impl Logs {
         self.observers.follow(pictures)
     }
 
-    fn log(&mut self, conference: ConferenceKey, epoch: impl FnOnce() -> u32) -> &mut Log {
-        self.logs.entry(conference).or_insert_with(|| Log {
-            epoch: epoch(),
-            last: 0,
-            kept: VecDeque::new(),
-            readers: broadcast::channel(BEHIND).0,
-        })
+    /// The log that a former process left of a meeting that goes on: its parts, the oldest first. `whole` says that the meeting
+    /// is as it was then: if not, nobody can go on from what they know. A part that does not follow the one before it cuts off
+    /// what is older.
+    pub fn restore(&mut self, conference: ConferenceKey, meeting: u64, parts: Vec<Part>, whole: bool) {
+        let (mut kept, mut floor, mut last) = (VecDeque::new(), 0, 0);
+        for part in parts {
+            if part.after != last {
+                kept.clear();
+                floor = part.after;
+            }
+            last = part.last();
+            kept.extend(part.entries);
+        }
+        let begin = (last / PROCESS + 1) * PROCESS;
+        if !whole {
+            kept.clear();
+            (floor, last) = (begin, begin);
+        }
+        let surplus = kept.len().saturating_sub(KEPT);
+        floor = kept.drain(..surplus).next_back().map_or(floor, |entry: Arc<Entry>| entry.number);
+        let readers = broadcast::channel(BEHIND).0;
+        self.logs.insert(conference, Log { meeting, last, next: begin + 1, floor, kept, readers });
     }
 
-    /// Follows a conference. `picture` is what a reader must be told who knows nothing.
+    fn log(&mut self, conference: ConferenceKey, meeting: u64) -> &mut Log {
+        let readers = || broadcast::channel(BEHIND).0;
+        let new = || Log { meeting, last: 0, next: 1, floor: 0, kept: VecDeque::new(), readers: readers() };
+        self.logs.entry(conference).or_insert_with(new)
+    }
+
+    /// The meeting that a conference's log is of, and the number up to which its entries are no longer kept.
+    pub fn of(&self, conference: ConferenceKey) -> Option<(u64, u64)> {
+        self.logs.get(&conference).map(|log| (log.meeting, log.floor))
+    }
+
+    /// Follows a conference. `picture` is what a reader must be told who knows nothing, `passing` the part of it that a reader
+    /// must be told who knows the log.
     pub fn follow(
         &mut self,
-        conference: ConferenceKey,
+        (conference, meeting): (ConferenceKey, u64),
         standing: Standing,
         last_id: Option<&str>,
         picture: impl FnOnce() -> Vec<EventBody>,
-        epoch: impl FnOnce() -> u32,
+        passing: impl FnOnce() -> Vec<EventBody>,
     ) -> Subscription {
-        let log = self.log(conference, epoch);
-        let (missed, fresh) = match log.missed(standing.viewer, last_id) {
+        let log = self.log(conference, meeting);
+        let (mut waiting, fresh) = match log.missed(standing.viewer, last_id) {
             Some(missed) => (missed, false),
-            None => {
-                let number = log.last;
-                let entry = |body| Arc::new(Entry::new(number, Audience::One(standing.viewer), body));
-                (picture().into_iter().map(entry).collect(), true)
-            }
+            None => (VecDeque::new(), true),
         };
-        Subscription {
-            standing,
-            epoch: log.epoch,
-            waiting: missed,
-            fresh,
-            readers: log.readers.subscribe(),
-            over: false,
-            moved: false,
-        }
+        let now = if fresh { picture() } else { passing() };
+        let number = log.last;
+        waiting.extend(now.into_iter().map(|body| Arc::new(Entry::new(number, Audience::One(standing.viewer), body))));
+        Subscription::new(standing, log.meeting, waiting, fresh, log.readers.subscribe())
     }
 
-    /// Drops the log of a conference that is over; its readers come to their end.
+    /// Drops the log of a meeting that is over; its readers come to their end.
     pub fn close(&mut self, conference: ConferenceKey) {
         self.logs.remove(&conference);
     }
@@ -161,111 +238,23 @@ impl Logs {
 impl Log {
     /// What came after `last_id`; `None` when that cannot be said, or when the reader's rights changed meanwhile.
     fn missed(&self, viewer: ParticipantKey, last_id: Option<&str>) -> Option<VecDeque<Arc<Entry>>> {
-        let (epoch, number) = last_id?.split_once('-')?;
+        let (meeting, number) = last_id?.split_once('-')?;
         let number: u64 = number.parse().ok()?;
-        let first_kept = self.kept.front().map_or(self.last + 1, |entry| entry.number);
-        if u32::from_str_radix(epoch, 16).ok()? != self.epoch || number > self.last || number + 1 < first_kept {
+        if u64::from_str_radix(meeting, 16).ok()? != self.meeting {
             return None;
         }
-        let missed: VecDeque<_> = self.kept.iter().filter(|entry| entry.number > number).cloned().collect();
+        // Only what was written down can be gone on from.
+        let from = match self.kept.binary_search_by_key(&number, |entry| entry.number) {
+            Ok(at) => at + 1,
+            Err(_) if number == self.floor => 0,
+            Err(_) => return None,
+        };
+        let missed: VecDeque<_> = self.kept.range(from..).cloned().collect();
         let changed = |entry: &Arc<Entry>| {
             entry.audience == Audience::One(viewer)
                 && matches!(entry.body, EventBody::Standing(_) | EventBody::Roster(_))
         };
         (!missed.iter().any(changed)).then_some(missed)
-    }
-}
-
-/// What a reader gets next.
-#[derive(Debug)]
-pub enum Next {
-    /// An entry that it may see.
-    Entry(Arc<Entry>),
-    /// It was too slow: entries are lost to it, it has to begin again.
-    Lagged,
-    /// The reader was moved to another conference: the log of that one is to be followed from now on.
-    Moved(ParticipantKey),
-    /// The meeting, or the reader's part in it, is over.
-    Over,
-}
-
-/// A reader's place in a log.
-#[derive(Debug)]
-pub struct Subscription {
-    standing: Standing,
-    epoch: u32,
-    waiting: VecDeque<Arc<Entry>>,
-    /// While the first picture is being told.
-    fresh: bool,
-    readers: broadcast::Receiver<Chunk>,
-    over: bool,
-    moved: bool,
-}
-
-impl Subscription {
-    /// The next entry that the reader may see. Safe to drop while it waits.
-    pub async fn next(&mut self) -> Next {
-        loop {
-            if self.moved {
-                return Next::Moved(self.standing.viewer);
-            }
-            if self.over {
-                return Next::Over;
-            }
-            let Some(entry) = self.waiting.pop_front() else {
-                self.fresh = false;
-                match self.readers.recv().await {
-                    Ok(chunk) => self.waiting.extend(chunk.iter().cloned()),
-                    Err(broadcast::error::RecvError::Lagged(_)) => {
-                        self.over = true;
-                        return Next::Lagged;
-                    }
-                    Err(broadcast::error::RecvError::Closed) => return Next::Over,
-                }
-                continue;
-            };
-            if let Some(entry) = self.admit(entry) {
-                return Next::Entry(entry);
-            }
-        }
-    }
-
-    /// An entry that is there already; `None` = one would have to wait.
-    pub fn next_ready(&mut self) -> Option<Arc<Entry>> {
-        while !self.over && !self.moved {
-            let Some(entry) = self.waiting.pop_front() else {
-                let chunk = self.readers.try_recv().ok()?;
-                self.fresh = false;
-                self.waiting.extend(chunk.iter().cloned());
-                continue;
-            };
-            if let Some(entry) = self.admit(entry) {
-                return Some(entry);
-            }
-        }
-        None
-    }
-
-    /// The id that a reader comes back with after `entry`. While the first picture is being told there is none: a reader
-    /// that breaks off in the middle of it has to be told all of it again.
-    pub fn id(&self, entry: &Entry) -> Option<String> {
-        (!self.fresh || self.waiting.is_empty()).then(|| format!("{:x}-{}", self.epoch, entry.number))
-    }
-
-    fn admit(&mut self, entry: Arc<Entry>) -> Option<Arc<Entry>> {
-        if !self.standing.sees(entry.audience) {
-            return None;
-        }
-        match &entry.body {
-            EventBody::Standing(standing) => {
-                self.standing = *standing;
-                return None;
-            }
-            EventBody::Disconnected { .. } => self.over = true,
-            EventBody::Moved { .. } => self.moved = true,
-            _ => {}
-        }
-        Some(entry)
     }
 }
 
@@ -275,6 +264,7 @@ mod tests {
     use plenum_model::event::Status;
 
     const ROOM: ConferenceKey = ConferenceKey(1);
+    const MEETING: u64 = 0xab;
 
     fn status(locked: bool) -> EventBody {
         EventBody::Status(Status {
@@ -291,12 +281,20 @@ mod tests {
         Standing { viewer: ParticipantKey(5), host: false, admitted }
     }
 
-    fn append(logs: &mut Logs, audience: Audience, body: EventBody) {
-        logs.append(ROOM, [(audience, body)], || 0xab);
+    fn append_all(logs: &mut Logs, events: impl IntoIterator<Item = (Audience, EventBody)>) -> Option<Part> {
+        let happened = logs.number(ROOM, events);
+        let part = logs.part(&happened);
+        logs.publish(&happened, MEETING);
+        part
+    }
+
+    fn append(logs: &mut Logs, audience: Audience, body: EventBody) -> Option<Part> {
+        append_all(logs, [(audience, body)])
     }
 
     fn follow(logs: &mut Logs, standing: Standing, last: Option<&str>) -> Subscription {
-        logs.follow(ROOM, standing, last, || vec![EventBody::Roster(Vec::new()), status(false)], || 0xab)
+        let picture = || vec![EventBody::Roster(Vec::new()), status(false)];
+        logs.follow((ROOM, MEETING), standing, last, picture, Vec::new)
     }
 
     fn bodies(subscription: &mut Subscription) -> Vec<(Option<String>, EventBody)> {
@@ -305,6 +303,12 @@ mod tests {
             Some((subscription.id(&entry), entry.body.clone()))
         })
         .collect()
+    }
+
+    fn is_anew(logs: &mut Logs, id: &str) -> bool {
+        bodies(&mut follow(logs, guest(true), Some(id)))
+            .first()
+            .is_some_and(|(_, body)| *body == EventBody::Roster(vec![]))
     }
 
     #[test]
@@ -332,11 +336,29 @@ mod tests {
         for _ in 0..KEPT + 10 {
             append(&mut logs, Audience::Admitted, status(true));
         }
-        let roster = |subscription: &mut Subscription| bodies(subscription)[0].1 == EventBody::Roster(Vec::new());
         for id in ["ab-9", "ac-520", "ab-99999", "", "x", "ab-", "-1", "ab-18446744073709551615"] {
-            assert!(roster(&mut follow(&mut logs, guest(true), Some(id))), "{id}");
+            assert!(is_anew(&mut logs, id), "{id}");
         }
-        assert!(!roster(&mut follow(&mut logs, guest(true), Some("ab-10"))));
+        assert!(!is_anew(&mut logs, "ab-10"));
+    }
+
+    #[test]
+    fn what_passes_pushes_nothing_out_and_who_comes_back_is_told_how_it_is_now() {
+        let mut logs = Logs::default();
+        append(&mut logs, Audience::Admitted, status(true));
+        let mut reader = follow(&mut logs, guest(true), None);
+        bodies(&mut reader);
+        let stage = |speaks| EventBody::Stage(vec![(plenum_model::ParticipantId([7; 16]), speaks)]);
+        let speaking = (0..2 * KEPT).map(|n| (Audience::Admitted, stage(n % 2 == 0)));
+        assert!(append_all(&mut logs, speaking).is_none(), "it is not written down");
+        append(&mut logs, Audience::Observers, EventBody::MeetingEnded);
+        append(&mut logs, Audience::Admitted, status(false));
+        let told = bodies(&mut reader);
+        assert_eq!((told.len(), told[0].0.as_deref()), (2 * KEPT + 1, Some("ab-1")));
+        let now = || vec![stage(true)];
+        let mut again = logs.follow((ROOM, MEETING), guest(true), Some("ab-1"), Vec::new, now);
+        let at = |body| (Some("ab-2".to_owned()), body);
+        assert_eq!(bodies(&mut again), [at(status(false)), at(stage(true))]);
     }
 
     #[test]
@@ -349,8 +371,7 @@ mod tests {
         append(&mut logs, Audience::One(ParticipantKey(5)), EventBody::Standing(guest(true)));
         append(&mut logs, Audience::Admitted, status(false));
         assert_eq!(bodies(&mut reader).len(), 1);
-        let mut again = follow(&mut logs, guest(true), Some("ab-1"));
-        assert_eq!(bodies(&mut again)[0].1, EventBody::Roster(Vec::new()));
+        assert!(is_anew(&mut logs, "ab-1"));
     }
 
     #[test]
@@ -358,9 +379,53 @@ mod tests {
         let mut logs = Logs::default();
         let mut reader = follow(&mut logs, guest(true), None);
         bodies(&mut reader);
-        logs.append(ROOM, (0..10_000).map(|n| (Audience::Admitted, status(n % 2 == 0))), || 0xab);
+        let part = append_all(&mut logs, (0..10_000).map(|n| (Audience::Admitted, status(n % 2 == 0)))).unwrap();
         assert_eq!(bodies(&mut reader).len(), 10_000);
         assert_eq!(logs.logs[&ROOM].kept.len(), KEPT);
+        assert_eq!((part.after, part.last(), part.entries.len()), (10_000 - KEPT as u64, 10_000, KEPT));
+    }
+
+    #[test]
+    fn a_log_that_comes_back_goes_on_where_it_was_and_never_numbers_twice() {
+        let mut logs = Logs::default();
+        let mut parts = Vec::new();
+        for _ in 0..5 {
+            parts.extend(append(&mut logs, Audience::Admitted, status(true)));
+        }
+        // What the store could not take was told all the same: the next process does not know of it.
+        let lost = append(&mut logs, Audience::Admitted, status(false));
+        assert_eq!(lost.unwrap().last(), 6);
+
+        let mut logs = Logs::default();
+        logs.restore(ROOM, MEETING, parts.clone(), true);
+        assert_eq!(bodies(&mut follow(&mut logs, guest(true), Some("ab-3"))).len(), 2);
+        let next = append(&mut logs, Audience::Admitted, status(false)).unwrap();
+        assert_eq!((next.after, next.last()), (5, PROCESS + 1));
+        parts.push(next);
+        for (id, missed) in [("ab-5", 1), ("ab-0", 6), ("ab-1048577", 0)] {
+            assert!(!is_anew(&mut logs, id));
+            assert_eq!(bodies(&mut follow(&mut logs, guest(true), Some(id))).len(), missed, "{id}");
+        }
+        for id in ["ab-6", "ab-7", "ab-1048576", "ab-1048578"] {
+            assert!(is_anew(&mut logs, id), "{id} was never written down");
+        }
+
+        let mut logs = Logs::default();
+        logs.restore(ROOM, MEETING, parts.clone(), true);
+        assert_eq!(bodies(&mut follow(&mut logs, guest(true), Some("ab-4"))).len(), 2, "across two restarts");
+        let next = append(&mut logs, Audience::Admitted, status(false)).unwrap();
+        assert_eq!(next.last(), 2 * PROCESS + 1);
+
+        // A hole cuts off what is before it; a meeting that is not what it was is told anew.
+        let holed: Vec<Part> = parts.iter().filter(|part| part.last() != 2).cloned().collect();
+        let mut logs = Logs::default();
+        logs.restore(ROOM, MEETING, holed, true);
+        assert!(is_anew(&mut logs, "ab-1") && !is_anew(&mut logs, "ab-2"));
+        let mut logs = Logs::default();
+        logs.restore(ROOM, MEETING, parts, false);
+        assert!(is_anew(&mut logs, "ab-5") && is_anew(&mut logs, "ab-1048577"));
+        append(&mut logs, Audience::Admitted, status(false));
+        assert!(is_anew(&mut logs, "ab-1048577"));
     }
 
     #[tokio::test]

@@ -1,23 +1,32 @@
-//! What outlives the process: conferences, participants with their calls, tokens (as hashes), media connections, accounts and keys.
+//! What outlives the process: conferences, participants with their calls, tokens (as hashes), media connections, event logs,
+//! accounts and keys.
 //!
 //! SQLite in WAL mode with one connection, owned by the driver. Rows are whole values: a key and a JSON body ([`rows`]), so
 //! that a field can be added without a migration. One batch of the driver is one transaction; WAL with `synchronous =
 //! NORMAL` loses nothing when the process is killed (a power cut may lose the last transactions, never the consistency).
 //! The store decides nothing.
 
+pub mod log;
 pub mod rows;
+mod writes;
+
+pub use writes::Write;
 
 use crate::accounts::Directory;
-use crate::audit::{Class, Found, Note, PAGE, Query, WINDOW};
+use crate::audit::{Found, PAGE, Query, WINDOW};
+use crate::events::Part;
 use crate::hooks::Spooled;
+use futures_util::TryStreamExt;
 use plenum_contract::SessionSpec;
 use plenum_contract::spec::SlotWish;
-use plenum_model::{LegKey, ParticipantKey, Saved, TokenHash};
+use plenum_model::{CallId, LegKey, ParticipantKey, Purpose, Saved, TokenHash};
 use serde::{Deserialize, Serialize};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqliteSynchronous};
-use sqlx::{Connection, Row, Sqlite, query, query_scalar};
+use sqlx::{Connection, Row, query, query_scalar};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+use writes::statement;
 
 /// Schema steps; `PRAGMA user_version` says how many are done. A step that was released is never changed.
 const MIGRATIONS: &[&str] = &[
@@ -38,6 +47,10 @@ const MIGRATIONS: &[&str] = &[
     "CREATE TABLE hooks (id TEXT PRIMARY KEY, body TEXT NOT NULL) STRICT, WITHOUT ROWID;
      CREATE TABLE spool (id INTEGER PRIMARY KEY AUTOINCREMENT, hook TEXT NOT NULL, body TEXT NOT NULL) STRICT;
      CREATE INDEX spool_by_hook ON spool (hook, id);",
+    "CREATE TABLE log (meeting INTEGER NOT NULL, last INTEGER NOT NULL, after INTEGER NOT NULL, body TEXT NOT NULL,
+       PRIMARY KEY (meeting, last)) STRICT;
+     CREATE TABLE lost (participant INTEGER NOT NULL, purpose TEXT NOT NULL, body TEXT NOT NULL,
+       PRIMARY KEY (participant, purpose)) STRICT;",
 ];
 
 /// How long a write waits for another process that has the store open. Longer would hold up everybody's requests.
@@ -75,33 +88,19 @@ pub struct LegRecord {
     pub mix: Option<bool>,
 }
 
-/// One change. `None` deletes.
-#[derive(Clone, Debug)]
-pub enum Write {
-    /// A conference.
-    Conference(i64, Option<String>),
-    /// A participant, with the conference; deleting takes the tokens along.
-    Participant(i64, i64, Option<String>),
-    /// A token: conference and participant.
-    Token([u8; 32], Option<(i64, i64)>),
-    /// A leg.
-    Leg(i64, Option<String>),
-    /// An account, by name.
-    Account(String, Option<String>),
-    /// An API key, by id.
-    Key(String, Option<String>),
-    /// An entry of the audit log.
-    Audit(Box<Note>),
-    /// Only so many of these entries stay, the newest.
-    TrimAudit(Class, u32),
-    /// A webhook, by id; deleting takes its spool along.
-    Hook(String, Option<String>),
-    /// An event for a webhook.
-    Spool(String, String),
-    /// A webhook has everything up to this id.
-    Delivered(String, u64),
-    /// Only so many events of a webhook stay, the newest.
-    TrimSpool(String, u32),
+/// A call that ended with its media plane and may come back.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LostCall {
+    /// Its outside name.
+    pub id: CallId,
+    /// Whether it carried pictures.
+    pub video: bool,
+    /// Whether its camera could be steered from afar.
+    pub fecc: bool,
+    /// Whether the client had acknowledged it: it does not do so again.
+    pub started: bool,
+    /// Its media connection.
+    pub record: LegRecord,
 }
 
 /// What a start finds.
@@ -111,6 +110,10 @@ pub struct Loaded {
     pub saved: Saved,
     /// Media connections.
     pub legs: Vec<(LegKey, LegRecord)>,
+    /// Calls that may come back.
+    pub lost: Vec<(ParticipantKey, Purpose, LostCall)>,
+    /// Logs by the number of their meeting: their parts, the oldest first. What is before a part that cannot be read is left out.
+    pub logs: BTreeMap<u64, Vec<Part>>,
     /// Rows that could not be read; they are named in the log and left as they are.
     pub unreadable: usize,
 }
@@ -273,7 +276,36 @@ impl Store {
                 Err(_) => bad("leg", key, &mut loaded.unreadable),
             }
         }
+        for row in query("SELECT participant, purpose, body FROM lost").fetch_all(&mut self.connection).await? {
+            let (key, purpose, body): (i64, String, String) = (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
+            match rows::purpose(&purpose).zip(rows::lost_call(&body)) {
+                Some((purpose, call)) => loaded.lost.push((ParticipantKey(key.cast_unsigned()), purpose, call)),
+                // Its client sets it up anew.
+                None => tracing::error!(key, "a lost call of the store cannot be read and is left out"),
+            }
+        }
+        self.load_logs(&mut loaded).await?;
         Ok(loaded)
+    }
+
+    async fn load_logs(&mut self, loaded: &mut Loaded) -> Result<(), StoreError> {
+        let sql = "SELECT meeting, last, after, body FROM log ORDER BY meeting, last";
+        let mut rows = query(sql).fetch(&mut self.connection);
+        while let Some(row) = rows.try_next().await? {
+            let numbers: (i64, i64, i64) = (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
+            let body: String = row.try_get(3)?;
+            let (meeting, last, after) =
+                (numbers.0.cast_unsigned(), numbers.1.cast_unsigned(), numbers.2.cast_unsigned());
+            let parts = loaded.logs.entry(meeting).or_default();
+            match log::part(after, last, &body) {
+                Some(part) => parts.push(part),
+                None => {
+                    tracing::error!(meeting, last, "a part of an event log cannot be read: what is older is left out");
+                    *parts = vec![Part { after: last, entries: Vec::new() }];
+                }
+            }
+        }
+        Ok(())
     }
 
     /// A value of the installation.
@@ -369,61 +401,6 @@ impl Store {
 fn is_read_only(error: &sqlx::Error) -> bool {
     let code = error.as_database_error().and_then(|error| error.code()?.parse::<u32>().ok());
     code.is_some_and(|code| code & 0xff == 8)
-}
-
-fn statement(write: &Write) -> sqlx::query::Query<'_, Sqlite, sqlx::sqlite::SqliteArguments> {
-    match write {
-        Write::Conference(key, Some(body)) => {
-            query("INSERT OR REPLACE INTO conferences (key, body) VALUES (?, ?)").bind(*key).bind(body)
-        }
-        Write::Conference(key, None) => query("DELETE FROM conferences WHERE key = ?").bind(*key),
-        Write::Participant(key, conference, Some(body)) => {
-            let sql = "INSERT OR REPLACE INTO participants (key, conference, body) VALUES (?, ?, ?)";
-            query(sql).bind(*key).bind(*conference).bind(body)
-        }
-        Write::Participant(key, _, None) => query("DELETE FROM participants WHERE key = ?").bind(*key),
-        Write::Token(hash, Some((conference, participant))) => {
-            let sql = "INSERT OR REPLACE INTO tokens (hash, conference, participant) VALUES (?, ?, ?)";
-            query(sql).bind(&hash[..]).bind(*conference).bind(*participant)
-        }
-        Write::Token(hash, None) => query("DELETE FROM tokens WHERE hash = ?").bind(&hash[..]),
-        Write::Leg(key, Some(body)) => {
-            query("INSERT OR REPLACE INTO legs (key, body) VALUES (?, ?)").bind(*key).bind(body)
-        }
-        Write::Leg(key, None) => query("DELETE FROM legs WHERE key = ?").bind(*key),
-        Write::Account(name, Some(body)) => {
-            query("INSERT OR REPLACE INTO accounts (name, body) VALUES (?, ?)").bind(name).bind(body)
-        }
-        Write::Account(name, None) => query("DELETE FROM accounts WHERE name = ?").bind(name),
-        Write::Key(id, Some(body)) => query("INSERT OR REPLACE INTO keys (id, body) VALUES (?, ?)").bind(id).bind(body),
-        Write::Key(id, None) => query("DELETE FROM keys WHERE id = ?").bind(id),
-        Write::Audit(note) => {
-            let Note { class, entry } = &**note;
-            let sql = "INSERT INTO audit (class, at, who, action, conference, body) VALUES (?, ?, ?, ?, ?, ?)";
-            // Strings and numbers always have a JSON form.
-            let body = serde_json::to_string(entry).unwrap_or_default();
-            let row = query(sql).bind(*class as i64).bind(entry.at.cast_signed()).bind(&entry.who).bind(&entry.action);
-            row.bind(entry.conference.as_deref().unwrap_or_default()).bind(body)
-        }
-        Write::Hook(id, Some(body)) => {
-            query("INSERT OR REPLACE INTO hooks (id, body) VALUES (?, ?)").bind(id).bind(body)
-        }
-        Write::Hook(id, None) => query("DELETE FROM hooks WHERE id = ?").bind(id),
-        Write::Spool(hook, body) => query("INSERT INTO spool (hook, body) VALUES (?, ?)").bind(hook).bind(body),
-        Write::Delivered(hook, last) => {
-            query("DELETE FROM spool WHERE hook = ? AND id <= ?").bind(hook).bind(last.cast_signed())
-        }
-        Write::TrimSpool(hook, keep) => {
-            let sql = "DELETE FROM spool WHERE hook = ?1 AND id <= \
-                       (SELECT id FROM spool WHERE hook = ?1 ORDER BY id DESC LIMIT 1 OFFSET ?2)";
-            query(sql).bind(hook).bind(i64::from(*keep))
-        }
-        Write::TrimAudit(class, keep) => {
-            let sql = "DELETE FROM audit WHERE class = ?1 AND id <= \
-                       (SELECT id FROM audit WHERE class = ?1 ORDER BY id DESC LIMIT 1 OFFSET ?2)";
-            query(sql).bind(*class as i64).bind(i64::from(*keep))
-        }
-    }
 }
 
 #[cfg(test)]

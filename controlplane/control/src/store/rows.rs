@@ -1,6 +1,7 @@
 //! The kept form of the model's values. The model knows no serialisation; these twins do, with defaults for fields that an
 //! older store does not have.
 
+use super::{LegRecord, LostCall};
 use plenum_model::layout::{LayoutAudience, LayoutEntry, LayoutName};
 use plenum_model::{
     Call, CallId, Conference, ConferenceId, ConferenceKey, DialMedia, Dialled, KeepAlive, Kind, LegKey, Participant,
@@ -325,28 +326,29 @@ struct DialledRow {
 
 /// Twin of an enum of the model, with names that are kept.
 macro_rules! twin {
-    ($row:ident, $model:ident, $($name:ident)+) => {
+    ($shown:vis $row:ident, $model:ident, $($name:ident)+) => {
         #[derive(Serialize, Deserialize)]
         #[serde(rename_all = "snake_case")]
-        enum $row { $($name),+ }
+        $shown enum $row { $($name),+ }
 
         impl $row {
-            fn of(value: $model) -> $row {
+            $shown fn of(value: $model) -> $row {
                 match value { $($model::$name => $row::$name),+ }
             }
 
-            fn model(&self) -> $model {
+            $shown fn model(&self) -> $model {
                 match self { $($row::$name => $model::$name),+ }
             }
         }
     };
 }
+pub(super) use twin;
 
-twin!(ProtocolRow, Protocol, Api WebRtc Sip H323 MsSip Phone Rtmp Rtsp Auto);
+twin!(pub(super) ProtocolRow, Protocol, Api WebRtc Sip H323 MsSip Phone Rtmp Rtsp Auto);
 twin!(DialMediaRow, DialMedia, Video VideoOnly Audio);
 twin!(KeepAliveRow, KeepAlive, Yes IfMultiple Never);
-twin!(StateRow, ServiceState, Connecting WaitingRoom Conference);
-twin!(PurposeRow, Purpose, Main PresentationSend PresentationReceive);
+twin!(pub(super) StateRow, ServiceState, Connecting WaitingRoom Conference);
+twin!(pub(super) PurposeRow, Purpose, Main PresentationSend PresentationReceive);
 
 impl DialledRow {
     fn of(how: &Dialled) -> DialledRow {
@@ -388,6 +390,45 @@ struct CallRow {
     fecc: bool,
     started: bool,
     connected: bool,
+}
+
+/// The kept name of a purpose.
+pub const fn purpose_name(purpose: Purpose) -> &'static str {
+    match purpose {
+        Purpose::Main => "main",
+        Purpose::PresentationSend => "presentation_send",
+        Purpose::PresentationReceive => "presentation_receive",
+    }
+}
+
+/// The purpose of this name.
+pub fn purpose(name: &str) -> Option<Purpose> {
+    let all = [Purpose::Main, Purpose::PresentationSend, Purpose::PresentationReceive];
+    all.into_iter().find(|purpose| purpose_name(*purpose) == name)
+}
+
+#[derive(Serialize, Deserialize)]
+struct LostRow {
+    id: String,
+    video: bool,
+    fecc: bool,
+    started: bool,
+    record: LegRecord,
+}
+
+/// A call that may come back.
+///
+/// # Errors
+/// Never for values that the driver holds.
+pub fn lost_body(call: &LostCall) -> Result<String, serde_json::Error> {
+    let LostCall { id, video, fecc, started, record } = call.clone();
+    serde_json::to_string(&LostRow { id: id.to_string(), video, fecc, started, record })
+}
+
+/// The call of a row; `None` when it cannot be read.
+pub fn lost_call(body: &str) -> Option<LostCall> {
+    let LostRow { id, video, fecc, started, record } = serde_json::from_str(body).ok()?;
+    Some(LostCall { id: CallId::parse(&id)?, video, fecc, started, record })
 }
 
 /// A participant with their calls.
