@@ -51,6 +51,21 @@ impl Codec {
         }
     }
 
+    /// Whether the mixer decodes it.
+    pub const fn is_decoded(self) -> bool {
+        !matches!(self, Codec::H265 | Codec::TelephoneEvent)
+    }
+
+    /// The profile ([`crate::spec::CodecSpec::profile`]) in which the mixer makes it; `None` when it does not.
+    pub const fn encoded(self) -> Option<u32> {
+        match self {
+            Codec::Opus | Codec::Pcmu | Codec::Pcma | Codec::G722 | Codec::Vp8 => Some(0),
+            // Constrained Baseline in packetization mode 1.
+            Codec::H264 => Some(0x42_e001),
+            Codec::Red | Codec::TelephoneEvent | Codec::Vp9 | Codec::H265 | Codec::Av1 => None,
+        }
+    }
+
     /// The encoding name of SDP's `a=rtpmap`.
     pub const fn rtpmap_name(self) -> &'static str {
         match self {

@@ -137,6 +137,7 @@ impl Shard {
             seat_wants: Vec::new(),
             told_seats: None,
             told_bitrate: 0,
+            spare: 0,
             subscription: 0,
             mix: None,
             first: Vec::new(),

@@ -5,6 +5,7 @@ use crate::Shard;
 use crate::slab::Slab;
 use crate::world::{LegIndex, Slot, Source, World};
 use core::time::Duration;
+use plenum_contract::mix::MAX_RUNGS;
 use plenum_contract::{EventBody, Kind, VideoLayer};
 use plenum_packet::{Bitrate, Pool, Time};
 use plenum_route::keyframe::{Ask, Cause};
@@ -35,7 +36,7 @@ impl Shard {
         let mut changed = std::mem::take(&mut self.changed);
         for (index, source) in self.world.sources.iter_mut() {
             source.track.expire(now, pool);
-            if source.track.kind() == plenum_route::Kind::Video {
+            if source.track.kind() == plenum_route::Kind::Video && !source.is_transcoded() {
                 source.track.layers(now, &mut source.layers);
             }
             let active = source.track.is_active(now);
@@ -44,6 +45,8 @@ impl Shard {
                 changed.push(index);
             }
         }
+        self.world.offer_transcoded(if self.mixer.is_short() { 1 } else { MAX_RUNGS });
+        self.settle_other_formats();
         for index in changed.drain(..) {
             let Some(source) = self.world.sources.get(index) else { continue };
             let (leg, track, active) = (source.leg, source.key, source.active);
@@ -75,7 +78,14 @@ impl Shard {
         }
         let wants = &mut wants[..count];
         let targets = &mut self.targets;
-        allocate(Bitrate(video_budget(media, audio).bps().saturating_sub(taken.bps())), wants, targets);
+        let budget = Bitrate(video_budget(media, audio).bps().saturating_sub(taken.bps()));
+        let used = allocate(budget, wants, targets);
+        let made = |slot: &u16| leg.slots[usize::from(*slot)].subscriber.source().and_then(|s| sources.get(s));
+        let small = |(slot, target): &(&u16, &Option<Layer>)| {
+            target.is_some_and(|t| t.encoding == 0) && made(slot).is_some_and(Source::is_transcoded)
+        };
+        let count = leg.video_order.iter().zip(&*targets).filter(small).count() as u64;
+        leg.spare = budget.bps().saturating_sub(used.bps()) / count.max(1);
         for (&slot, (target, want)) in leg.video_order.iter().zip(targets.iter().zip(&*wants)) {
             let slot = &mut leg.slots[usize::from(slot)];
             // A source whose layers are not measured yet keeps its first target: its smallest encoding.
@@ -147,7 +157,7 @@ const NOTHING: Want<'static> =
 
 fn want_of<'a>(slot: &Slot, sources: &'a Slab<Source>, now: Time) -> Want<'a> {
     let source = slot.subscriber.source().and_then(|s| sources.get(s));
-    if source.is_some_and(|s| s.made.is_some()) {
+    if source.is_some_and(|s| s.made.is_some() && !s.is_transcoded()) {
         // Its rung is chosen already.
         return Want { width: 1, height: 1, ..NOTHING };
     }

@@ -95,6 +95,7 @@ impl Shard {
             formats: formats(),
             track: Track::new(kind, encodings(spec.rids.len())),
             parser: Parser::default(),
+            told_format: None,
             subscribers: Vec::new(),
             active: false,
             layers: Vec::new(),

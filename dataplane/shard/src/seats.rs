@@ -66,14 +66,14 @@ impl Shard {
     }
 
     /// Fills the slots of one leg.
-    fn fill_leg(&mut self, conference: ConferenceIndex, index: LegIndex, viewer: ParticipantKey, lineup: &LineUp) {
+    fn fill_leg(&mut self, place: ConferenceIndex, index: LegIndex, viewer: ParticipantKey, lineup: &LineUp) {
         if self.world.legs.get(index).is_some_and(|leg| leg.mix.is_some())
-            && self.fill_mixed(conference, index, viewer, lineup)
+            && self.fill_mixed(place, index, viewer, lineup)
         {
             return;
         }
         let World { conferences, legs, .. } = &mut self.world;
-        let (Some(conference), Some(leg)) = (conferences.get(conference), legs.get_mut(index)) else { return };
+        let (Some(conference), Some(leg)) = (conferences.get(place), legs.get_mut(index)) else { return };
         let flows = leg.started && leg.session.is_connected();
         leg.seat_wants.clear();
         for slot in leg.slots.iter().filter(|s| s.kind == Kind::Video && !s.presentation && !s.off) {
@@ -108,7 +108,7 @@ impl Shard {
         }
         let mut changed = false;
         for (slot, (holder, kind, presentation)) in wanted.into_iter().enumerate() {
-            let source = holder.and_then(|p| self.world.source_of(p, kind, presentation));
+            let source = holder.and_then(|p| self.source_for(place, index, slot, (p, kind, presentation)));
             changed |= self.world.assign(index, slot as u16, source);
         }
         if changed {

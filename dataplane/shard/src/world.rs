@@ -72,6 +72,8 @@ pub(crate) struct Leg {
     pub(crate) told_seats: Option<ToldSeats>,
     /// Estimate that was told last, bits a second.
     pub(crate) told_bitrate: u64,
+    /// What its layers leave of its estimate for each picture that is made for it in another codec, bits a second.
+    pub(crate) spare: u64,
     /// Revision of the subscription in force.
     pub(crate) subscription: u64,
     /// The scene that it gets instead of what others send.
@@ -127,6 +129,8 @@ pub(crate) struct Source {
     pub(crate) formats: Vec<Format>,
     pub(crate) track: Track,
     pub(crate) parser: crate::inspect::Parser,
+    /// Format of what it sent when seats were filled last.
+    pub(crate) told_format: Option<Format>,
     /// Slots that it fills: leg, and index in [`Leg::slots`].
     pub(crate) subscribers: Vec<(LegIndex, u16)>,
     pub(crate) active: bool,

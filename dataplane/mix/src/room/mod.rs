@@ -2,6 +2,7 @@
 //!
 //! ```text
 //!  packets ─► VideoBuffer ─► decoder ─► Scene of each Screen ─► encoder of each rung ─► packets
+//!          │                     └► Tracks: alone, as it comes ─► encoder of each rung ─► packets
 //!          └► Voice (buffer, decoder) ─► Sound ─► encoder of each output ─────────────► packets
 //! ```
 //!
@@ -10,33 +11,38 @@
 //! too late, work is left out in the order of [`shed`], sound never. No I/O, no clock, no thread: time comes in. What it keeps is bounded by
 //! constants: scenes, members, outputs, decoders.
 
+mod encoding;
+mod intake;
 mod screen;
 mod seating;
 pub mod shed;
 mod source;
 mod stills;
 mod sync;
+mod tracks;
 
 use crate::canvas::Canvas;
 use crate::scene::SeatState;
-use crate::sound::{FRAME, MAX_VOICES, Sound, SoundSettings};
+use crate::sound::{MAX_VOICES, Sound, SoundSettings};
 use crate::text::Fonts;
-use plenum_contract::mix::{MAX_MEMBERS, MAX_SCENES};
+use encoding::Work;
+use plenum_contract::mix::{MAX_MEMBERS, MAX_SCENES, MAX_TRANSCODES};
 use plenum_contract::{
     ConferenceKey, Feed, FeedKind, FromMix, MemberPicture, MixMember, MixOutput, MixPacket, MixSpec, ParticipantKey,
-    ToMix,
+    ToMix, TranscodeSpec,
 };
 use plenum_kernels::Kernels;
 use plenum_packet::Time;
 use plenum_wire::rtp;
-use screen::{Screen, Work};
+use screen::Screen;
 use shed::Shedder;
 use source::Source;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 use stills::Stills;
-use sync::{Pace, Report, Stream};
+use sync::{Pace, Report};
+use tracks::{Thrift, Tracks};
 
 /// Largest payload of a picture's packet: with the header below what the contract says, and with all that a shard adds below an Ethernet frame.
 pub const MAX_PAYLOAD: usize = 1160;
@@ -168,7 +174,10 @@ pub struct Room {
     reports: BTreeMap<Feed, Report>,
     /// What was asked for, with its size.
     wanted: BTreeMap<Feed, (u16, u16)>,
+    /// Pictures that stand in a tile: these are shown in step with their sound. Others are made into tracks as they come.
+    tiled: BTreeSet<Feed>,
     screens: Vec<Screen>,
+    tracks: Tracks,
     sound: Sound,
     stills: Stills,
     /// The logo of the spec, decoded.
@@ -196,7 +205,9 @@ impl Room {
             sources: BTreeMap::new(),
             reports: BTreeMap::new(),
             wanted: BTreeMap::new(),
+            tiled: BTreeSet::new(),
             screens: Vec::new(),
+            tracks: Tracks::default(),
             sound,
             stills: Stills::default(),
             logo: Logo::default(),
@@ -235,13 +246,15 @@ impl Room {
                 self.need(output, bitrate);
             }
             ToMix::Unneeded { conference, output } if conference == own => self.unneeded(now, output),
-            ToMix::KeyFrame { conference, output } if conference == own => {
-                if let MixOutput::Video { scene, codec, rung } = output
-                    && let Some(screen) = self.screen(scene)
-                {
-                    screen.key_frame(codec, rung);
+            ToMix::KeyFrame { conference, output } if conference == own => match output {
+                MixOutput::Video { scene, codec, rung } => {
+                    if let Some(screen) = self.screen(scene) {
+                        screen.key_frame(codec, rung);
+                    }
                 }
-            }
+                MixOutput::Track { feed, codec, rung } => self.tracks.key_frame(feed, codec, rung),
+                MixOutput::Audio { .. } => {}
+            },
             _ => {}
         }
     }
@@ -253,6 +266,7 @@ impl Room {
         }
         spec.members.truncate(MAX_MEMBERS);
         spec.scenes.truncate(MAX_SCENES);
+        spec.transcodes.truncate(MAX_TRANSCODES);
         for scene in &mut spec.scenes {
             (scene.width, scene.height) = screen::within(scene.width, scene.height);
         }
@@ -285,6 +299,11 @@ impl Room {
             // A screen on which nothing happens may send nothing for long.
             source.refresh();
         }
+        self.tracks.apply(&spec);
+        self.sound.retain_singles(|codec, participant| {
+            let source = Feed { participant, kind: FeedKind::Audio };
+            spec.transcodes.contains(&TranscodeSpec { source, codec })
+        });
         self.spec = spec;
         self.put_in_order();
     }
@@ -312,7 +331,14 @@ impl Room {
         match output {
             MixOutput::Audio { codec, without } => self.sound.need(codec, without, bitrate),
             MixOutput::Video { scene, codec, rung } => self.screen(scene).is_some_and(|s| s.need(codec, rung, bitrate)),
-            MixOutput::Track { .. } => false,
+            MixOutput::Track { feed, codec, rung } => {
+                let what = TranscodeSpec { source: feed, codec };
+                if feed.kind == FeedKind::Audio {
+                    let allowed = rung == 0 && self.spec.transcodes.contains(&what);
+                    return allowed && self.sound.need_single(codec, feed.participant, bitrate);
+                }
+                self.tracks.need(&self.spec, what, rung, bitrate)
+            }
         }
     }
 
@@ -326,7 +352,10 @@ impl Room {
                     screen.unneeded(codec, rung);
                 }
             }
-            MixOutput::Track { .. } => {}
+            MixOutput::Track { feed, codec, .. } if feed.kind == FeedKind::Audio => {
+                self.sound.unneeded_single(codec, feed.participant, now.nanos());
+            }
+            MixOutput::Track { feed, codec, rung } => self.tracks.unneeded(feed, codec, rung),
         }
     }
 
@@ -382,7 +411,9 @@ impl Room {
 
     /// Whether nobody needs anything.
     fn is_idle(&self) -> bool {
-        !self.sound.is_needed() && !self.screens.iter().any(Screen::is_seen) && self.stills.wanted().is_none()
+        let alone = self.tracks.is_needed() || self.sound.singles().next().is_some();
+        let watched = self.screens.iter().any(Screen::is_seen) || self.stills.wanted().is_some();
+        !alone && !self.sound.is_needed() && !watched
     }
 
     /// Seats people, and wants what that takes.
@@ -421,6 +452,10 @@ impl Room {
                 let output = MixOutput::Audio { codec, without };
                 outlet.tell(FromMix::Packet { conference, output, captured: at.nanos(), rtp: packet });
             });
+            self.sound.singles_of(&mut |codec, participant, captured, packet| {
+                let output = MixOutput::Track { feed: Feed { participant, kind: FeedKind::Audio }, codec, rung: 0 };
+                outlet.tell(FromMix::Packet { conference, output, captured, rtp: packet });
+            });
             self.keep_in_step(at);
             self.next_sound += SOUND_EVERY;
         }
@@ -429,27 +464,32 @@ impl Room {
     /// Decodes what is due, draws it, and asks for key frames.
     fn decode(&mut self, now: Time, outlet: &mut dyn Outlet) {
         // Half a frame earlier is nearer to its time than the next frame.
-        let ahead = self.interval().as_nanos() as u64 / 2;
+        let half = self.interval().as_nanos() as u64 / 2;
+        let (conference, at) = (self.spec.conference, now.nanos());
+        let thrift = Thrift { kernels: self.settings.kernels, level: self.shedder.level() };
         for (feed, source) in &mut self.sources {
+            // What stands in no tile need not wait for its sound: whoever receives it does that.
+            let ahead = if self.tiled.contains(feed) { half } else { u64::MAX };
             let camera = feed.kind == FeedKind::Camera;
             let pace = self.people.get(&feed.participant).and_then(|p| p.pace.picture).filter(|_| camera);
             let id = feed.participant.0 | if camera { 0 } else { PRESENTATION_BIT };
-            let (screens, stills) = (&mut self.screens, &mut self.stills);
-            let (kernels, behind) = (self.settings.kernels, self.shedder.level() > 0);
-            source.decode(now, pace, ahead, |picture| {
+            let (screens, tracks, stills) = (&mut self.screens, &mut self.tracks, &mut self.stills);
+            source.decode(now, pace, ahead, |picture, sent| {
                 for screen in screens.iter_mut() {
                     screen.draw(id, picture);
                 }
                 if !camera {
-                    stills.picture(now, feed.participant, kernels, behind, picture);
+                    stills.picture(now, feed.participant, thrift.kernels, thrift.level > 0, picture);
                 }
+                tracks.picture(at, *feed, picture, sent, thrift, &mut |output, packet| {
+                    outlet.tell(FromMix::Packet { conference, output, captured: sent.captured, rtp: packet });
+                });
             });
             for (height, jpeg) in self.stills.take() {
-                let (conference, presenter) = (self.spec.conference, feed.participant);
-                outlet.tell(FromMix::Still { conference, presenter, height, jpeg: &jpeg });
+                outlet.tell(FromMix::Still { conference, presenter: feed.participant, height, jpeg: &jpeg });
             }
-            if source.wants_key(now) {
-                outlet.tell(FromMix::KeyFrame { conference: self.spec.conference, feed: *feed });
+            if source.wants_key(now) | tracks.wants_key(at, *feed) {
+                outlet.tell(FromMix::KeyFrame { conference, feed: *feed });
             }
         }
     }
@@ -513,107 +553,5 @@ impl Room {
             }
         }
         self.order = order;
-    }
-
-    /// Who is heard: the loudest, as the shard says; before it says anything, those who came first.
-    fn listen(&mut self, now: u64) {
-        let heard = |key: &ParticipantKey| self.people.get(key).is_some_and(|p| p.member.heard);
-        let first = self.spec.members.iter().map(|m| m.participant);
-        let count = usize::from(self.spec.loudest).min(MAX_VOICES);
-        let loudest: Vec<ParticipantKey> = match &self.speakers {
-            Some((_, loudest)) => loudest.iter().copied().filter(heard).take(count).collect(),
-            None => first.filter(heard).take(count).collect(),
-        };
-        for (key, until) in &mut self.hearing {
-            if !loudest.contains(key) {
-                until.get_or_insert(now + KEEP_VOICE);
-            }
-        }
-        for key in &loudest {
-            self.hearing.insert(*key, None);
-        }
-        self.hearing.retain(|_, until| until.is_none_or(|until| now < until));
-        // The loudest come first when there are too many: those who wait go, the oldest first.
-        while self.hearing.len() > MAX_VOICES {
-            let Some(oldest) = self.hearing.iter().filter_map(|(k, u)| u.map(|u| (u, *k))).min() else { break };
-            self.hearing.remove(&oldest.1);
-        }
-        let gone: Vec<ParticipantKey> = self.sound.voices().filter(|key| !self.hearing.contains_key(key)).collect();
-        for key in gone {
-            self.sound.remove(key);
-        }
-        let gains: Vec<_> = self.sound.voices().map(|key| (key, self.gain(key))).collect();
-        for (key, gain) in gains {
-            self.sound.set_gain(key, gain);
-        }
-    }
-
-    /// Says what is wanted, as far as that changed.
-    fn want(&mut self, outlet: &mut dyn Outlet) {
-        let mut pictures: BTreeMap<Feed, (u16, u16)> = BTreeMap::new();
-        for (id, size) in self.screens.iter().filter(|s| s.is_seen()).flat_map(Screen::tiles) {
-            let participant = ParticipantKey(id & !PRESENTATION_BIT);
-            let kind = if id & PRESENTATION_BIT == 0 { FeedKind::Camera } else { FeedKind::Presentation };
-            let shows = self.people.get(&participant).is_some_and(|p| p.member.shown == MemberPicture::Camera);
-            if kind == FeedKind::Presentation || shows {
-                let largest = pictures.entry(Feed { participant, kind }).or_default();
-                *largest = (largest.0.max(size.0), largest.1.max(size.1));
-            }
-        }
-        if let Some((participant, size)) = self.stills.wanted() {
-            let largest = pictures.entry(Feed { participant, kind: FeedKind::Presentation }).or_default();
-            *largest = (largest.0.max(size.0), largest.1.max(size.1));
-        }
-        while pictures.len() > MAX_SOURCES {
-            let smallest =
-                pictures.iter().min_by_key(|(_, (w, h))| u32::from(*w) * u32::from(*h)).map(|(feed, _)| *feed);
-            smallest.and_then(|feed| pictures.remove(&feed));
-        }
-        let needed = self.sound.is_needed();
-        let voices = self.hearing.keys().filter(|_| needed);
-        let mut wanted = pictures;
-        wanted.extend(voices.map(|key| (Feed { participant: *key, kind: FeedKind::Audio }, (0, 0))));
-        let conference = self.spec.conference;
-        for (feed, (width, height)) in &wanted {
-            if self.wanted.get(feed) == Some(&(*width, *height)) {
-                continue;
-            }
-            if feed.kind != FeedKind::Audio && !self.sources.contains_key(feed) {
-                self.sources.insert(*feed, Source::new());
-            }
-            outlet.tell(FromMix::Want { conference, feed: *feed, width: *width, height: *height });
-        }
-        for feed in self.wanted.keys().filter(|feed| !wanted.contains_key(feed)) {
-            self.sources.remove(feed);
-            self.reports.remove(feed);
-            outlet.tell(FromMix::Unwant { conference, feed: *feed });
-        }
-        self.wanted = wanted;
-    }
-
-    /// Lip sync of everybody who is seen and heard; `at` is when the last 20 ms of sound began.
-    fn keep_in_step(&mut self, at: Time) {
-        let frame = FRAME as u64 * 1_000_000 / 48;
-        for (key, person) in &mut self.people {
-            let feed = |kind| Feed { participant: *key, kind };
-            let camera = self.sources.get(&feed(FeedKind::Camera)).and_then(Source::buffer);
-            let picture = camera.and_then(|(buffer, encoding)| {
-                let report = self.reports.get(&feed(FeedKind::Camera)).filter(|r| r.encoding == encoding)?;
-                let zero = report.zero(buffer.extend(report.rtp), source::CLOCK)?;
-                Some(Stream { zero, fastest: buffer.fastest()?, shown: buffer.pace()? })
-            });
-            let Some(voice) = self.sound.voice(*key) else {
-                person.pace = sync::pace(None, picture);
-                continue;
-            };
-            let clock = voice.clock();
-            let sound = self.reports.get(&feed(FeedKind::Audio)).and_then(|report| {
-                let zero = report.zero(voice.buffer().extend(report.rtp), clock)?;
-                let media = voice.playing()?.saturating_sub(frame);
-                Some(Stream { zero, fastest: voice.buffer().fastest()?, shown: at.nanos() as i64 - media as i64 })
-            });
-            person.pace = sync::pace(sound, picture);
-            voice.buffer().set_least(person.pace.sound_least);
-        }
     }
 }

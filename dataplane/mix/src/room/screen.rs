@@ -3,22 +3,17 @@
 //! A scene that nobody looks at costs nothing. Each rung is an encoder with its own packet numbers; all share the room's clock. A picture that has
 //! not changed is encoded five times a second only. What is left out when time is short is told by a level ([`super::shed`]).
 
+use super::encoding::{Encoding, Scratch, Stamp, Work};
 use super::seating::{Order, Seating};
-use super::source::engine;
-use super::{Logo, MAX_PAYLOAD, Members, PRESENTATION_BIT, RoomSettings};
+use super::{Logo, Members, PRESENTATION_BIT, RoomSettings};
 use crate::layout::Layout;
 use crate::scene::{Banner, Edge, Presenting, Scene, SceneSettings, Seat, SeatState};
 use plenum_contract::{Codec, FromMix, MemberPicture, MixOutput, ParticipantKey, PresentationPlace, SceneSpec};
-use plenum_engines::{EncoderSettings, VideoEncoder, video_encoder};
-use plenum_kernels::{I420Buf, Kernels, Placement, ScalePlan};
-use plenum_wire::payload::pack::{FrameTags, Packer};
-use plenum_wire::rtp;
+use plenum_kernels::Placement;
 use std::sync::Arc;
 
 /// A picture that has not changed is encoded again after this many nanoseconds: it sharpens, and who joins is not kept waiting.
 const STILL: u64 = 200_000_000;
-/// Shortest time between two key frames of a rung.
-const KEY_AGAIN: u64 = 300_000_000;
 /// Sides of pictures, in pixels.
 const SIDES: (u16, u16) = (64, 3840);
 
@@ -34,38 +29,14 @@ fn layout(name: &str, people: usize) -> Layout {
     Layout::named(name, people).or_else(default).expect("there are layouts")
 }
 
-/// A rung in one codec.
-struct Output {
-    codec: Codec,
-    rung: u8,
-    needed: bool,
-    bitrate: u32,
-    encoder: Option<Encoder>,
-    packer: Packer,
-    sequence: u16,
-    key: bool,
-    /// When a frame and a key frame were made last.
-    made: Option<u64>,
-    keyed: Option<u64>,
-}
-
-struct Encoder {
-    engine: Box<dyn VideoEncoder>,
-    size: (u16, u16),
-    fps: u32,
-    /// Luma and chroma plans to the rung's size, and the picture; `None` when it is the scene's own size.
-    scaled: Option<(ScalePlan, ScalePlan, I420Buf)>,
-}
-
 /// A scene. See the module.
 pub(super) struct Screen {
     spec: SceneSpec,
     scene: Scene,
     seating: Seating,
-    outputs: Vec<Output>,
+    outputs: Vec<Encoding>,
     told: (String, Vec<Option<ParticipantKey>>),
-    unit: Vec<u8>,
-    packet: Vec<u8>,
+    scratch: Scratch,
 }
 
 impl Screen {
@@ -76,8 +47,7 @@ impl Screen {
             seating: Seating::default(),
             outputs: Vec::new(),
             told: Default::default(),
-            unit: Vec::new(),
-            packet: Vec::new(),
+            scratch: Scratch::default(),
         }
     }
 
@@ -88,9 +58,7 @@ impl Screen {
     /// Another look, another size; pictures stay.
     pub(super) fn set(&mut self, spec: &SceneSpec) {
         self.spec = spec.clone();
-        for output in &mut self.outputs {
-            output.key = true;
-        }
+        self.outputs.iter_mut().for_each(Encoding::ask_key);
     }
 
     /// Whether somebody looks at it.
@@ -106,44 +74,26 @@ impl Screen {
         let at = match self.outputs.iter().position(|o| (o.codec, o.rung) == (codec, rung)) {
             Some(at) => at,
             None => {
-                let format = engine(codec).map(|(_, format)| format);
-                let Some(packer) = format.and_then(|format| Packer::new(format, MAX_PAYLOAD, 0)) else { return false };
-                let (encoder, sequence) = (None, 0);
-                self.outputs.push(Output {
-                    codec,
-                    rung,
-                    needed: false,
-                    bitrate,
-                    encoder,
-                    packer,
-                    sequence,
-                    key: true,
-                    made: None,
-                    keyed: None,
-                });
+                let Some(encoding) = Encoding::new(codec, rung) else { return false };
+                self.outputs.push(encoding);
                 self.outputs.len() - 1
             }
         };
-        let output = &mut self.outputs[at];
-        output.key |= !output.needed;
-        (output.needed, output.bitrate) = (true, bitrate);
-        if let Some(encoder) = output.encoder.as_mut().filter(|_| bitrate > 0) {
-            encoder.engine.set_rate(bitrate, encoder.fps);
-        }
+        self.outputs[at].need(bitrate);
         true
     }
 
     /// Nobody needs a rung any more: its encoder goes, its numbers stay.
     pub(super) fn unneeded(&mut self, codec: Codec, rung: u8) {
         for output in self.outputs.iter_mut().filter(|o| (o.codec, o.rung) == (codec, rung)) {
-            (output.needed, output.encoder) = (false, None);
+            output.unneeded();
         }
     }
 
     /// Somebody needs a key frame of a rung.
     pub(super) fn key_frame(&mut self, codec: Codec, rung: u8) {
         for output in self.outputs.iter_mut().filter(|o| (o.codec, o.rung) == (codec, rung)) {
-            output.key = true;
+            output.ask_key();
         }
     }
 
@@ -238,117 +188,16 @@ impl Screen {
             let codec = self.outputs[at].codec;
             let smaller = self.outputs.iter().any(|o| o.needed && o.codec == codec && o.rung < self.outputs[at].rung);
             let output = &mut self.outputs[at];
-            let still = !changed && !output.key && output.made.is_some_and(|made| now.saturating_sub(made) < STILL);
+            let still = !changed && !output.wants_key() && output.made().is_some_and(|m| now.saturating_sub(m) < STILL);
             if !output.needed || still || (work.smallest_only && smaller) {
                 continue;
             }
             let Some(rung) = self.spec.rung(output.rung) else { continue };
-            let mut size = (rung.width, rung.height);
-            if work.half_size {
-                size = ((size.0 / 2).max(32) & !1, (size.1 / 2).max(32) & !1);
-            }
-            self.unit.clear();
-            let Some(tags) = output.encode(picture, size, (now, timestamp), work, &mut self.unit) else { continue };
-            let (packet, sequence) = (&mut self.packet, &mut output.sequence);
             let name = MixOutput::Video { scene: self.spec.id, codec, rung: output.rung };
-            // A unit that cannot be packed is our own encoder's and does not come: the next one is a key frame.
-            let packed = output.packer.pack(&self.unit, tags, &mut |piece| {
-                let fields = rtp::Fields { marker: piece.last, sequence: *sequence, timestamp, ..Default::default() };
-                packet.clear();
-                packet.resize(rtp::FIXED_LEN, 0);
-                if rtp::write_header(packet, &fields).is_ok() {
-                    packet.extend_from_slice(piece.head);
-                    packet.extend_from_slice(piece.body);
-                    emit(name, packet);
-                    *sequence = sequence.wrapping_add(1);
-                }
-            });
-            output.key |= packed.is_err();
+            let (size, stamp) = ((rung.width, rung.height), Stamp { now, timestamp, ssrc: 0 });
+            output.make(&picture.view(), size, stamp, work, &mut self.scratch, &mut |packet| emit(name, packet));
         }
     }
-}
-
-/// How much is done.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Work {
-    pub(super) kernels: Kernels,
-    /// Frames a second.
-    pub(super) fps: u32,
-    pub(super) smallest_only: bool,
-    pub(super) half_size: bool,
-}
-
-impl Output {
-    /// Encodes the picture in the rung's size; `None` when nothing came of it.
-    fn encode(
-        &mut self,
-        picture: &I420Buf,
-        size: (u16, u16),
-        (now, timestamp): (u64, u32),
-        work: &Work,
-        unit: &mut Vec<u8>,
-    ) -> Option<FrameTags> {
-        let source = (picture.width(), picture.height());
-        let fits =
-            |e: &Encoder| e.size == size && e.scaled.as_ref().map_or(source == wide(size), |s| s.0.src() == source);
-        if !self.encoder.as_ref().is_some_and(fits) {
-            self.encoder = Encoder::new(self.codec, source, size, self.bitrate, work);
-        }
-        let encoder = self.encoder.as_mut()?;
-        if encoder.fps != work.fps {
-            encoder.fps = work.fps;
-            encoder.engine.set_rate(rate(self.bitrate, size, work.fps), work.fps);
-        }
-        let key = self.key && self.keyed.is_none_or(|at| now.saturating_sub(at) >= KEY_AGAIN);
-        let encoded = match &mut encoder.scaled {
-            None => encoder.engine.encode(&picture.view(), timestamp, key, unit),
-            Some((luma, chroma, small)) => {
-                let (from, to) = (picture.view(), small.view_mut());
-                luma.run(from.y, to.y)
-                    .and_then(|()| chroma.run(from.u, to.u))
-                    .and_then(|()| chroma.run(from.v, to.v))
-                    .ok()?;
-                encoder.engine.encode(&small.view(), timestamp, key, unit)
-            }
-        };
-        let encoded = encoded.ok().filter(|e| !e.dropped && !unit.is_empty())?;
-        self.made = Some(now);
-        if encoded.key {
-            (self.key, self.keyed) = (false, Some(now));
-        }
-        Some(FrameTags { key: encoded.key, temporal: None, sync: encoded.sync, discardable: !encoded.reference, size })
-    }
-}
-
-impl Encoder {
-    fn new(codec: Codec, source: (usize, usize), size: (u16, u16), bitrate: u32, work: &Work) -> Option<Encoder> {
-        let (width, height) = wide(size);
-        let mut settings = EncoderSettings::new(width, height, work.fps, rate(bitrate, size, work.fps));
-        settings.speed = if width * height >= 1280 * 720 { 3 } else { 2 };
-        let engine = video_encoder(engine(codec)?.0, &settings).ok()?;
-        let half = |(w, h): (usize, usize)| (w.div_ceil(2), h.div_ceil(2));
-        let scaled = if source == (width, height) {
-            None
-        } else {
-            let luma = ScalePlan::new(work.kernels, source, (width, height)).ok()?;
-            let chroma = ScalePlan::new(work.kernels, half(source), half((width, height))).ok()?;
-            Some((luma, chroma, I420Buf::new(width, height).ok()?))
-        };
-        Some(Encoder { engine, size, fps: work.fps, scaled })
-    }
-}
-
-fn wide(size: (u16, u16)) -> (usize, usize) {
-    (usize::from(size.0), usize::from(size.1))
-}
-
-/// The bitrate that was asked for, or what such pictures take.
-fn rate(bitrate: u32, size: (u16, u16), fps: u32) -> u32 {
-    if bitrate > 0 {
-        return bitrate;
-    }
-    let pixels = u64::from(size.0) * u64::from(size.1) * u64::from(fps);
-    (pixels * 7 / 100).clamp(100_000, 8_000_000) as u32
 }
 
 /// Places that are tied to somebody, who is in them when they are visible and stand in none before it. None when nobody is tied.

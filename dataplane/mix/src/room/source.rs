@@ -25,6 +25,17 @@ pub(super) fn engine(codec: Codec) -> Option<(VideoCodec, payload::Codec)> {
     })
 }
 
+/// What a decoded picture was sent as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Sent {
+    /// Codec, encoding and SSRC: timestamps of others have nothing in common with these.
+    pub(super) stream: (Codec, u8, u32),
+    /// Its RTP timestamp.
+    pub(super) timestamp: u32,
+    /// When it would have come, had it come as fast as any: nanoseconds of the monotonic clock.
+    pub(super) captured: u64,
+}
+
 /// A stream being decoded.
 struct Stream {
     codec: Codec,
@@ -88,18 +99,25 @@ impl Source {
 
     /// Decodes what is due and hands each picture to `draw`. Pictures are shown `offset` nanoseconds after their media time, or at the stream's own
     /// pace; `ahead` nanoseconds earlier they are decoded.
-    pub(super) fn decode(&mut self, now: Time, offset: Option<i64>, ahead: u64, mut draw: impl FnMut(&I420<'_>)) {
+    pub(super) fn decode(&mut self, now: Time, offset: Option<i64>, ahead: u64, mut draw: impl FnMut(&I420<'_>, Sent)) {
         let Some(stream) = &mut self.stream else { return };
         let Some(offset) = offset.or_else(|| stream.buffer.pace()) else { return };
         let offset = offset.saturating_sub_unsigned(ahead);
+        let fastest = stream.buffer.fastest().unwrap_or(offset);
         let due = |timestamp| Time((media_time(timestamp, CLOCK) as i64).saturating_add(offset).max(0) as u64);
         // A tick decodes a few frames at most: a burst is spread over the next ones.
         for _ in 0..MOST_FRAMES {
-            let Some(Frame { unit, .. }) = stream.buffer.next(now, due) else { break };
+            let Some(Frame { unit, timestamp, .. }) = stream.buffer.next(now, due) else { break };
+            let captured = (media_time(timestamp, CLOCK) as i64).saturating_add(fastest).max(0) as u64;
+            let sent = Sent {
+                stream: (stream.codec, stream.encoding, stream.ssrc),
+                timestamp: timestamp as u32,
+                captured: captured.min(now.nanos()),
+            };
             match stream.decoder.decode(unit) {
                 Ok(Some(picture)) => {
                     self.seen = Some(now);
-                    draw(&picture);
+                    draw(&picture, sent);
                 }
                 Ok(None) => {}
                 Err(_) => stream.buffer.broken(),

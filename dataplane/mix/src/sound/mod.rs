@@ -5,17 +5,19 @@
 //! [`KEEP_ENCODER`]. Who is no longer among the loudest fades out. All state is per voice and per output, both bounded.
 
 mod gain;
+mod single;
 pub mod stretch;
 mod voice;
-//
 
 pub use gain::Leveller;
+pub use single::{EmitSingle, MAX_SINGLES};
 pub use voice::{FRAME, Voice, engine};
 
 use plenum_contract::{Codec, ParticipantKey};
 use plenum_engines::{AudioEncoder, AudioSettings, audio_encoder};
 use plenum_kernels::{Kernels, Rate, Resampler};
 use plenum_wire::rtp;
+use single::Singles;
 
 /// How long the encoder of an output lives that nobody needs: a speaker who pauses comes back to the same one.
 pub const KEEP_ENCODER: u64 = 5_000_000_000;
@@ -73,6 +75,7 @@ pub struct Sound {
     settings: SoundSettings,
     speakers: Vec<Speaker>,
     outputs: Vec<Output>,
+    singles: Singles,
     /// Frames since the beginning: sequence numbers and timestamps of every output.
     frames: u64,
     noise: u32,
@@ -90,6 +93,7 @@ impl Sound {
             settings,
             speakers: Vec::new(),
             outputs: Vec::new(),
+            singles: Singles::default(),
             frames: 0,
             noise: 0x9e37_79b9,
             sum: vec![0; FRAME],
@@ -112,7 +116,8 @@ impl Sound {
         let at = match self.speakers.iter().position(|s| s.key == key) {
             Some(at) => at,
             None => {
-                let room = self.speakers.len() < MAX_VOICES;
+                let alone = self.singles().any(|single| single == key);
+                let room = self.speakers.len() < MAX_VOICES + if alone { MAX_SINGLES } else { 0 };
                 let Some(voice) = Some(()).filter(|()| room).and_then(|()| Voice::new(self.kernels, codec, clock))
                 else {
                     return false;
@@ -186,15 +191,49 @@ impl Sound {
         }
     }
 
+    /// Somebody needs this voice alone in `codec`; whether it can be made.
+    pub fn need_single(&mut self, codec: Codec, key: ParticipantKey, bitrate: u32) -> bool {
+        self.singles.need(self.kernels, codec, key, bitrate)
+    }
+
+    /// Nobody needs it any more.
+    pub fn unneeded_single(&mut self, codec: Codec, key: ParticipantKey, now: u64) {
+        self.singles.unneeded(codec, key, now);
+    }
+
+    /// Lets single voices go that may not be made any more.
+    pub fn retain_singles(&mut self, stays: impl Fn(Codec, ParticipantKey) -> bool) {
+        self.singles.list.retain(|s| stays(s.codec, s.key));
+    }
+
+    /// Whose voice is needed alone.
+    pub fn singles(&self) -> impl Iterator<Item = ParticipantKey> + '_ {
+        self.singles.list.iter().filter(|s| s.idle.is_none()).map(|s| s.key)
+    }
+
+    /// Hands out a packet for each single voice that is needed, of the 20 ms that were just mixed.
+    pub fn singles_of(&mut self, emit: &mut EmitSingle<'_>) {
+        let Sound { singles, noise, sum, pcm, kernels, frames, settings, .. } = self;
+        let lay = |sum: &mut [i32]| {
+            if settings.comfort_noise {
+                lay_noise(noise, sum);
+            }
+        };
+        singles.encode(*kernels, frames.saturating_sub(1), lay, (sum, pcm), emit);
+    }
+
     /// Mixes 20 ms and hands out a packet for each output that is needed.
     pub fn mix(&mut self, now: u64, emit: &mut Emit<'_>) {
         self.outputs.retain(|o| o.idle.is_none_or(|since| now.saturating_sub(since) < KEEP_ENCODER));
+        self.singles.begin(now);
         self.sum.fill(0);
         if self.settings.comfort_noise {
-            self.lay_noise();
+            lay_noise(&mut self.noise, &mut self.sum);
         }
         for speaker in &mut self.speakers {
+            let delay = speaker.voice.delay(now).unwrap_or(0).max(0);
             speaker.sounds = speaker.voice.pull(now, &mut speaker.frame);
+            self.singles.hear(speaker.key, &speaker.frame, now.saturating_sub(delay as u64));
             let level = if self.settings.level { speaker.leveller.gain(&speaker.frame) } else { 1.0 };
             let (from, to) = (speaker.gain.0, speaker.gain.1 * level);
             speaker.gain.0 = to;
@@ -254,11 +293,11 @@ impl Sound {
     pub fn voices(&self) -> impl Iterator<Item = ParticipantKey> + '_ {
         self.speakers.iter().map(|s| s.key)
     }
+}
 
-    fn lay_noise(&mut self) {
-        for sample in &mut self.sum {
-            self.noise = self.noise.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-            *sample = (((self.noise >> 16) * (2 * NOISE + 1)) >> 16) as i32 - NOISE as i32;
-        }
+fn lay_noise(noise: &mut u32, sum: &mut [i32]) {
+    for sample in sum {
+        *noise = noise.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        *sample = (((*noise >> 16) * (2 * NOISE + 1)) >> 16) as i32 - NOISE as i32;
     }
 }

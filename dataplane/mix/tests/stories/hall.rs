@@ -4,7 +4,7 @@
 use crate::world::{Ear, MS, Microphone, Network, random};
 use plenum_contract::{
     Codec, ConferenceKey, Feed, FeedKind, FromMix, MemberPicture, MixMember, MixOutput, MixPacket, MixSpec,
-    ParticipantKey, SceneSpec, ToMix,
+    ParticipantKey, SceneSpec, ToMix, TranscodeSpec,
 };
 use plenum_engines::{EncoderSettings, Limits, VideoCodec, VideoDecoder, VideoEncoder, video_decoder, video_encoder};
 use plenum_kernels::{Colour, I420Buf, Rect};
@@ -159,6 +159,9 @@ pub(crate) struct Guest {
     sequence: u16,
 }
 
+/// Sequence number, timestamp and captured time of a packet of sound.
+pub(crate) type Said = (u16, u32, u64);
+
 /// Somebody who watches an output.
 pub(crate) struct Watcher {
     buffer: VideoBuffer,
@@ -169,6 +172,8 @@ pub(crate) struct Watcher {
     /// In 1024ths of width and height; the middle at first.
     pub(crate) probe: (usize, usize),
     pub(crate) keys: usize,
+    /// RTP timestamp, captured time in nanoseconds and SSRC of each packet.
+    pub(crate) stamps: Vec<(u32, u64, u32)>,
 }
 
 impl Watcher {
@@ -176,12 +181,13 @@ impl Watcher {
         let (engine, format) = engines(codec);
         let decoder = video_decoder(engine, Limits::default()).expect("a decoder");
         let buffer = VideoBuffer::new(format).expect("a buffer");
-        Watcher { buffer, decoder, picture: None, frames: Vec::new(), probe: (512, 512), keys: 0 }
+        Watcher { buffer, decoder, picture: None, frames: Vec::new(), probe: (512, 512), keys: 0, stamps: Vec::new() }
     }
 
     fn packet(&mut self, now: u64, captured: u64, packet: &[u8]) {
         assert!(packet.len() <= 1200, "the contract's limit");
         let header = rtp::parse(packet).expect("our own packet");
+        self.stamps.push((header.timestamp, captured, header.ssrc));
         self.buffer.insert(&VideoPacket {
             sequence: header.sequence,
             timestamp: header.timestamp,
@@ -249,6 +255,10 @@ pub(crate) struct Hall {
     pub(crate) guests: BTreeMap<u64, Guest>,
     pub(crate) watchers: BTreeMap<(u16, Codec, u8), Watcher>,
     pub(crate) ears: BTreeMap<Option<ParticipantKey>, Ear>,
+    /// Those who see a member alone in another codec: guest, camera or screen, codec, rung.
+    pub(crate) tracks: BTreeMap<(u64, FeedKind, Codec, u8), Watcher>,
+    /// Those who hear a member alone in another codec, with sequence number, timestamp and captured time of each packet.
+    pub(crate) voices: BTreeMap<(u64, Codec), (Ear, Vec<Said>)>,
     /// Captured time of each packet of sound in milliseconds.
     pub(crate) heard: Vec<u64>,
     pub(crate) wanted: BTreeMap<Feed, (u16, u16)>,
@@ -302,6 +312,8 @@ impl Hall {
             guests: BTreeMap::new(),
             watchers: BTreeMap::new(),
             ears: BTreeMap::new(),
+            tracks: BTreeMap::new(),
+            voices: BTreeMap::new(),
             heard: Vec::new(),
             wanted: BTreeMap::new(),
             key_frames: Vec::new(),
@@ -350,6 +362,20 @@ impl Hall {
         let output = MixOutput::Audio { codec: Codec::Opus, without: without.map(p) };
         self.room.handle(Time(self.now), ToMix::Need { conference: CONFERENCE, output, bitrate: 0 });
         self.ears.insert(without.map(p), Ear::new(Codec::Opus));
+    }
+
+    /// Somebody is forwarded to who cannot decode what guest `n` sends, and gets it in `codec`. Whether the room makes it.
+    pub(crate) fn transcode(&mut self, n: u64, kind: FeedKind, codec: Codec, rung: u8) -> bool {
+        let what = TranscodeSpec { source: feed(n, kind), codec };
+        if !self.spec.transcodes.contains(&what) {
+            self.spec.transcodes.push(what);
+            self.apply();
+        }
+        match kind {
+            FeedKind::Audio => drop(self.voices.insert((n, codec), (Ear::new(codec), Vec::new()))),
+            _ => drop(self.tracks.insert((n, kind, codec, rung), Watcher::new(codec))),
+        }
+        self.room.need(MixOutput::Track { feed: feed(n, kind), codec, rung }, 0)
     }
 
     /// Only these speak.
@@ -456,7 +482,7 @@ impl Hall {
 
     fn tick(&mut self) {
         let now = self.now;
-        let Hall { room, watchers, ears, heard, wanted, key_frames, seats, guests, stills, .. } = self;
+        let Hall { room, watchers, ears, tracks, voices, heard, wanted, key_frames, seats, guests, stills, .. } = self;
         room.tick(Time(now), &mut |message: FromMix<'_>| match message {
             FromMix::Packet { output: MixOutput::Video { scene, codec, rung }, captured, rtp, .. } => {
                 watchers.get_mut(&(scene, codec, rung)).expect("an output that is needed").packet(now, captured, rtp);
@@ -465,7 +491,17 @@ impl Hall {
                 heard.push(captured / MS);
                 ears.get_mut(&without).expect("an output that is needed").hear(&rtp[rtp::FIXED_LEN..]);
             }
-            FromMix::Packet { output: MixOutput::Track { .. }, .. } => panic!("nobody asked for one"),
+            FromMix::Packet { output: MixOutput::Track { feed, codec, rung }, captured, rtp, .. } => {
+                let n = feed.participant.0;
+                if feed.kind != FeedKind::Audio {
+                    let watcher = tracks.get_mut(&(n, feed.kind, codec, rung)).expect("an output that is needed");
+                    return watcher.packet(now, captured, rtp);
+                }
+                let header = rtp::parse(rtp).expect("our own packet");
+                let (ear, stamps) = voices.get_mut(&(n, codec)).expect("an output that is needed");
+                ear.hear(&rtp[rtp::FIXED_LEN..]);
+                stamps.push((header.sequence, header.timestamp, captured));
+            }
             FromMix::Want { feed, width, height, .. } => {
                 wanted.insert(feed, (width, height));
             }

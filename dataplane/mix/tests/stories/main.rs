@@ -5,4 +5,5 @@ mod hostile;
 mod room;
 mod show;
 mod sound;
+mod tracks;
 mod world;

@@ -2,7 +2,9 @@
 
 use crate::hall::{CONFERENCE, Camera, Hall, colour, feed, header, hum, p, scene};
 use crate::world::{MS, random};
-use plenum_contract::{Codec, Feed, FeedKind, FromMix, MemberPicture, MixOutput, MixPacket, PresentationPlace, ToMix};
+use plenum_contract::{
+    Codec, Feed, FeedKind, FromMix, MemberPicture, MixOutput, MixPacket, PresentationPlace, ToMix, TranscodeSpec,
+};
 use plenum_packet::Time;
 
 /// The middle of the main tile of 1:7, and of its small tiles, in 1024ths.
@@ -180,7 +182,7 @@ fn who_is_alone_sees_the_holding_picture_until_somebody_comes() {
 }
 
 /// The payloads of an AV1 temporal unit (AOMedia's RTP format, section 4.4): each OBU without its size, in as many fragments as it takes.
-fn av1_payloads(mut unit: &[u8], new_sequence: bool) -> Vec<Vec<u8>> {
+pub(crate) fn av1_payloads(mut unit: &[u8], new_sequence: bool) -> Vec<Vec<u8>> {
     let mut payloads = Vec::new();
     while !unit.is_empty() {
         assert_eq!(unit[0] & 0x06, 0x02, "an OBU with its size and without extension");
@@ -437,21 +439,26 @@ fn whatever_is_said_in_whatever_order_the_room_stays_whole() {
     can_be_sent(&hall.room);
     let (mut state, all) = (7, [Codec::Vp8, Codec::H264, Codec::Opus, Codec::Pcmu, Codec::Av1, Codec::G722]);
     let mut said = 0;
+    let feed_of = |n, kind| Feed { participant: p(n), kind };
     for _ in 0..500 {
         let mut dice = |sides: u64| random(&mut state) % sides;
         let (conference, participant, codec) = (CONFERENCE, p(dice(6)), all[dice(6) as usize]);
         let kind = [FeedKind::Audio, FeedKind::Camera, FeedKind::Presentation][dice(3) as usize];
         let feed = Feed { participant, kind };
-        let output = if dice(2) == 0 {
-            MixOutput::Audio { codec, without: Some(participant).filter(|_| dice(2) == 0) }
-        } else {
-            MixOutput::Video { scene: dice(3) as u16, codec, rung: dice(3) as u8 }
+        let output = match dice(3) {
+            0 => MixOutput::Audio { codec, without: Some(participant).filter(|_| dice(2) == 0) },
+            1 => MixOutput::Video { scene: dice(3) as u16, codec, rung: dice(3) as u8 },
+            _ => MixOutput::Track { feed, codec, rung: dice(4) as u8 },
         };
         let message = match dice(8) {
             0 => {
                 let mut spec = hall.spec.clone();
                 spec.members.truncate(dice(4) as usize);
                 spec.presenter = Some(participant);
+                let all = [FeedKind::Audio, FeedKind::Camera]
+                    .into_iter()
+                    .flat_map(|kind| (1..4).map(move |n| feed_of(n, kind)));
+                spec.transcodes = all.map(|source| TranscodeSpec { source, codec }).collect();
                 (spec.fps, spec.loudest) = (dice(256) as u8, dice(256) as u8);
                 let layout = ["1:33", "25:0", "", "onePlusN", "2:21"][dice(5) as usize];
                 spec.scenes =

@@ -1,5 +1,6 @@
 //! Mixes of conferences: what control wants is told to the mixer, feeds that the mixer wants are copied to it ([`feeds`]), and what
-//! it makes are tracks that belong to no leg, with which the slots of mixed legs are filled ([`outputs`]).
+//! it makes are tracks that belong to no leg, with which the slots of mixed legs are filled ([`outputs`]), and single slots of those who cannot
+//! decode a member's original ([`tracks`]).
 //!
 //! The shard speaks in records ([`plenum_contract::record`]) that somebody else carries: no I/O is here. A mixer keeps nothing: one
 //! that comes anew is told everything again. What it says is not trusted: it may only ask for what members send, and send what
@@ -7,14 +8,16 @@
 
 mod feeds;
 mod outputs;
+mod tracks;
 
 use crate::Shard;
 use crate::world::{ConferenceIndex, ToldSeats, TrackIndex};
 use core::time::Duration;
-use plenum_contract::mix::{MAX_MEMBERS, MAX_SCENES};
+use plenum_contract::mix::{MAX_MEMBERS, MAX_SCENES, MAX_TRANSCODES};
 use plenum_contract::record::MAX_SPEAKERS;
 use plenum_contract::{
     ConferenceKey, Feed, FromMix, MixOutput, MixSpec, ParticipantKey, PresentationPlace, SceneSpec, Still, ToMix,
+    TranscodeSpec,
 };
 use plenum_packet::{DropReason, Pool, Time};
 use plenum_route::keyframe::Cause;
@@ -93,6 +96,11 @@ pub(crate) struct Mixer {
 }
 
 impl Mixer {
+    /// Whether it makes the smallest encodings alone.
+    pub(crate) fn is_short(&self) -> bool {
+        self.shed >= 2
+    }
+
     /// Queues a record, when there is a mixer.
     fn tell(&mut self, value: &ToMix<'_>) {
         if self.up && value.write(&mut self.records).is_ok() {
@@ -133,13 +141,19 @@ impl Shard {
         }
         spec.scenes.truncate(MAX_SCENES);
         spec.members.truncate(MAX_MEMBERS);
+        spec.transcodes.truncate(MAX_TRANSCODES);
         self.mixer.tell(&ToMix::Spec(spec.clone()));
         let scenes: Vec<u16> = spec.scenes.iter().map(|s| s.id).collect();
+        let transcodes = spec.transcodes.clone();
         match &mut conference.mix {
             Some(mix) => mix.spec = spec,
             None => conference.mix = Some(Box::new(Mix::new(spec))),
         }
-        self.retire(pool, index, |track| !matches!(track.made, Made::Video { scene, .. } if !scenes.contains(&scene)));
+        self.retire(pool, index, |track| match track.made {
+            Made::Video { scene, .. } => scenes.contains(&scene),
+            Made::Track { feed, codec } => transcodes.contains(&TranscodeSpec { source: feed, codec }),
+            Made::Audio { .. } => true,
+        });
         self.settle(index);
         Ok(())
     }

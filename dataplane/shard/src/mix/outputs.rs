@@ -4,13 +4,13 @@
 //! holds them. A mixed leg's first picture slot gets the scene, its first sound slot the mix without themself; a presentation
 //! slot is filled as for everybody.
 
-use super::{MixTrack, Need};
+use super::{MixTrack, Need, tracks};
 use crate::Shard;
 use crate::inspect::{Parser, View};
 use crate::world::{ConferenceIndex, Leg, LegIndex, NO_LEG, Slot, Source, TrackIndex};
 use core::time::Duration;
 use plenum_contract::mix::MAX_RUNGS;
-use plenum_contract::{Codec, ConferenceKey, Kind, MixOutput, ParticipantKey, SceneSpec, ToMix, TrackKey};
+use plenum_contract::{Codec, ConferenceKey, Feed, Kind, MixOutput, ParticipantKey, SceneSpec, ToMix, TrackKey};
 use plenum_packet::{Bitrate, DropReason, HEADROOM, Pool, Time};
 use plenum_route::layers::RISE_MARGIN;
 use plenum_route::{Arrival, Codec as Routed, Format, Kind as RouteKind, Layer, Track};
@@ -27,8 +27,6 @@ const SOUND: u32 = 48_000;
 const MAX_PAYLOAD: usize = 1200;
 /// What the mixer says to be captured earlier than this before now is not believed: a room shows nothing that late.
 const OLDEST: Duration = Duration::from_secs(2);
-/// H.264 Constrained Baseline in packetization mode 1, as [`plenum_contract::spec::CodecSpec::profile`] has it.
-const H264_PROFILE: u32 = 0x42_e001;
 
 /// What a mix track carries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,6 +35,8 @@ pub(crate) enum Made {
     Video { scene: u16, codec: Codec },
     /// A mix of sound.
     Audio { codec: Codec, without: Option<ParticipantKey> },
+    /// A member's stream in another codec.
+    Track { feed: Feed, codec: Codec },
 }
 
 impl Made {
@@ -44,25 +44,27 @@ impl Made {
         match self {
             Made::Video { scene, codec } => MixOutput::Video { scene, codec, rung },
             Made::Audio { codec, without } => MixOutput::Audio { codec, without },
+            Made::Track { feed, codec } => MixOutput::Track { feed, codec, rung },
         }
     }
 
     fn codec(self) -> Codec {
         match self {
-            Made::Video { codec, .. } | Made::Audio { codec, .. } => codec,
+            Made::Video { codec, .. } | Made::Audio { codec, .. } | Made::Track { codec, .. } => codec,
         }
     }
 }
 
 /// The payload formats that the mixer makes.
-fn format(codec: Codec) -> Option<Format> {
-    let (codec, profile, clock) = match codec {
-        Codec::Vp8 => (Routed::Vp8, 0, 90_000),
-        Codec::H264 => (Routed::H264, H264_PROFILE, 90_000),
-        Codec::Opus => (Routed::Opus, 0, 48_000),
-        Codec::G722 => (Routed::G722, 0, 8_000),
-        Codec::Pcmu => (Routed::Pcmu, 0, 8_000),
-        Codec::Pcma => (Routed::Pcma, 0, 8_000),
+pub(super) fn format(codec: Codec) -> Option<Format> {
+    let profile = codec.encoded()?;
+    let (codec, clock) = match codec {
+        Codec::Vp8 => (Routed::Vp8, 90_000),
+        Codec::H264 => (Routed::H264, 90_000),
+        Codec::Opus => (Routed::Opus, 48_000),
+        Codec::G722 => (Routed::G722, 8_000),
+        Codec::Pcmu => (Routed::Pcmu, 8_000),
+        Codec::Pcma => (Routed::Pcma, 8_000),
         _ => return None,
     };
     Some(Format { codec, profile, clock })
@@ -115,7 +117,10 @@ impl Shard {
             let Some(slot) = self.world.legs.get(index).and_then(|l| l.slots.get(at)) else { break };
             let source = match slot.presentation {
                 _ if slot.off || !flows => None,
-                true => presenter.and_then(|p| self.world.source_of(p, slot.kind, true)),
+                true => {
+                    let kind = slot.kind;
+                    presenter.and_then(|p| self.source_for(conference, index, at, (p, kind, true)))
+                }
                 false => {
                     let made = match (picture, sound) {
                         (Some((first, Some(codec))), _) if first == at => Some(Made::Video { scene, codec }),
@@ -137,16 +142,16 @@ impl Shard {
     }
 
     /// The track of an output, made when it is not there.
-    fn track_of(&mut self, conference: ConferenceIndex, made: Made) -> Option<TrackIndex> {
+    pub(super) fn track_of(&mut self, conference: ConferenceIndex, made: Made) -> Option<TrackIndex> {
         let entry = self.world.conferences.get_mut(conference)?;
         let mix = entry.mix.as_mut()?;
         if let Some(track) = mix.tracks.iter().find(|t| t.made == made) {
             return Some(track.source);
         }
         let format = format(made.codec())?;
-        let (kind, encodings) = match made {
-            Made::Video { .. } => (RouteKind::Video, usize::from(MAX_RUNGS)),
-            Made::Audio { .. } => (RouteKind::Audio, 1),
+        let (kind, encodings) = match made.codec().kind() {
+            Kind::Video => (RouteKind::Video, usize::from(MAX_RUNGS)),
+            _ => (RouteKind::Audio, 1),
         };
         let source = self.world.sources.insert(Source {
             key: TrackKey(u64::MAX),
@@ -156,6 +161,7 @@ impl Shard {
             formats: vec![format],
             track: Track::new(kind, encodings),
             parser: Parser::default(),
+            told_format: None,
             subscribers: Vec::new(),
             active: false,
             layers: Vec::new(),
@@ -188,7 +194,7 @@ impl Shard {
         let (made, encoding) = match output {
             MixOutput::Video { scene, codec, rung } => (Made::Video { scene, codec }, rung),
             MixOutput::Audio { codec, without } => (Made::Audio { codec, without }, 0),
-            MixOutput::Track { .. } => return Err(DropReason::NotSelected),
+            MixOutput::Track { feed, codec, rung } => (Made::Track { feed, codec }, rung),
         };
         let conference = self.world.conference(conference).and_then(|c| self.world.conferences.get(c));
         let tracks = conference.and_then(|c| c.mix.as_ref()).map(|mix| &mix.tracks);
@@ -244,7 +250,7 @@ impl Shard {
         let scene = conference.mix.as_ref()?.spec.scenes.iter().find(|s| s.id == scene)?;
         let (current, may_rise) = (slot.subscriber.target().map(|l| l.encoding), slot.subscriber.may_rise(now));
         let hidden = slot.wish.width == 0 || slot.wish.height == 0;
-        let top = if self.mixer.shed >= 2 { 0 } else { top_rung(scene, slot) };
+        let top = if self.mixer.is_short() { 0 } else { top_rung(scene, slot) };
         let presented = leg.slots.iter().any(|s| s.presentation && s.subscriber.source().is_some());
         let budget = if presented { Bitrate(budget.bps() / 2) } else { budget };
         let rung = (!hidden).then(|| rung_for(scene, top, budget, current.filter(|_| !may_rise), current));
@@ -280,12 +286,14 @@ impl Shard {
                 let holders = source.subscribers.iter().filter_map(|(leg, slot)| {
                     let leg = self.world.legs.get(*leg)?;
                     let target = leg.slots.get(usize::from(*slot))?.subscriber.target()?;
-                    (target.encoding == rung).then(|| leg.session.target_bitrate())
+                    (target.encoding == rung).then(|| (leg.session.target_bitrate(), leg.spare))
                 });
-                let Some(least) = holders.min() else { continue };
+                let holders = holders.reduce(|a, b| (a.0.min(b.0), a.1.min(b.1)));
+                let Some((least, spare)) = holders else { continue };
                 let output = track.made.output(rung);
                 let bitrate = match track.made {
-                    Made::Audio { .. } => SOUND,
+                    _ if track.made.codec().kind() == Kind::Audio => SOUND,
+                    Made::Track { .. } | Made::Audio { .. } => tracks::rate(&source.layers, rung, spare),
                     Made::Video { scene, .. } => match mix.spec.scenes.iter().find(|s| s.id == scene) {
                         Some(scene) => rate_of(scene, rung, least),
                         None => continue,
@@ -402,7 +410,7 @@ mod tests {
                 codec,
                 clock: format(codec).unwrap().clock,
                 rtx: None,
-                profile: if codec == Codec::H264 { H264_PROFILE } else { 0 },
+                profile: codec.encoded().unwrap(),
                 nack: true,
                 pli: true,
                 fir: false,
