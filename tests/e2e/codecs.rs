@@ -120,9 +120,9 @@ fn redundant_sound_passes_to_who_has_it() {
 }
 
 #[test]
-fn who_cannot_decode_what_is_sent_is_told_so() {
+fn who_cannot_decode_what_is_sent_is_told_so_where_nothing_transcodes_it() {
     let _alone = crate::alone();
-    let appliance = Appliance::start(&[]);
+    let appliance = Appliance::start(&["--mixer=off"]);
     let mut browser = Browser::start(&[]);
     let small = "width=640&height=360";
     let alice = join(&mut browser, &appliance, "Alice", small);

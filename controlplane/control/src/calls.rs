@@ -158,16 +158,70 @@ pub fn usable_codecs<'a>(
     all.copied().filter(|codec| free(*codec) || legs.clone().all(|leg| decodes(leg, *codec))).collect()
 }
 
-/// Whether everybody decodes what everybody sends once `new` is there. A sender uses the first payload type of its answer,
-/// as browsers do; nothing is transcoded, so whoever would see black is told why instead. `true` beside a leg: it gets the mix,
-/// and need not decode what others send.
+/// The codecs of a conference's next answer where tracks are transcoded: all of `set`. Pictures that every leg of `legs` decodes come first, because
+/// what is sent is the first of them, and a picture that everybody decodes need not be transcoded. Sound stays as it is: transcoding it costs
+/// little, and nobody should sound worse for somebody else's sake.
+pub fn ordered_codecs<'a>(set: &[Codec], legs: impl Iterator<Item = &'a SessionSpec> + Clone) -> Vec<Codec> {
+    let usable = usable_codecs(set, &[], legs);
+    let mut codecs = set.to_vec();
+    codecs.sort_by_key(|codec| codec.kind() == Kind::Video && !usable.contains(codec));
+    codecs
+}
+
+/// `set`, and behind it the codecs of sound that are not forwarded but transcoded: for phones that have nothing else.
+pub fn with_phones(set: &[Codec]) -> Vec<Codec> {
+    let phones = [Codec::G722, Codec::Pcmu, Codec::Pcma].into_iter().filter(|codec| !set.contains(codec));
+    set.iter().copied().chain(phones).collect()
+}
+
+/// What `from` sends that a slot of `to` cannot take.
+#[derive(Clone, Copy, Debug)]
+pub struct Lack<'a> {
+    /// The m-line that it is sent on.
+    pub media: &'a MediaSpec,
+    /// As what it is sent.
+    pub codec: &'a CodecSpec,
+    slot: &'a MediaSpec,
+}
+
+impl Lack<'_> {
+    /// The codec that it can be made in for the slot: the receiver's first that the mixer makes.
+    pub fn substitute(&self) -> Option<Codec> {
+        let made = |c: &&CodecSpec| c.codec.encoded() == Some(c.profile);
+        let codec = self.slot.codecs.iter().find(made)?.codec;
+        self.codec.codec.is_decoded().then_some(codec)
+    }
+}
+
+/// Everything that `from` sends and `to` lacks. A sender uses the first payload type of its answer, as browsers do.
+pub fn lacking<'a>(from: &'a SessionSpec, to: &'a SessionSpec) -> impl Iterator<Item = Lack<'a>> {
+    // Redundancy is cut off towards who does not have it.
+    let first = |m: &'a MediaSpec| m.codecs.iter().find(|c| !matches!(c.codec, Codec::Red | Codec::TelephoneEvent));
+    let sent = from.media.iter().filter(|m| m.source.is_some()).filter_map(move |m| Some((m, first(m)?)));
+    sent.flat_map(move |(media, codec)| {
+        let slots = to
+            .media
+            .iter()
+            .filter(move |m| m.slot.is_some() && (m.kind, m.presentation) == (media.kind, media.presentation));
+        let takes = |slot: &MediaSpec| slot.codecs.iter().any(|c| (c.codec, c.profile) == (codec.codec, codec.profile));
+        slots.filter(move |slot| !takes(slot)).map(move |slot| Lack { media, codec, slot })
+    })
+}
+
+/// Whether everybody decodes what everybody sends once `new` is there, or gets it in a codec that they decode where there is a `mixer`.
+/// Whoever would see black is told why instead. `true` beside a leg: it gets the mix, and need not decode what others send.
 ///
 /// # Errors
 /// [`CallError::CannotDecode`], [`CallError::NotDecoded`].
 pub fn check_decodable<'a>(
     (new, mixed): (&SessionSpec, bool),
     others: impl Iterator<Item = (&'a SessionSpec, bool)>,
+    mixer: bool,
 ) -> Result<(), CallError> {
+    let undecoded = |from: &SessionSpec, to: &SessionSpec| {
+        let mut lacks = lacking(from, to);
+        lacks.find(|lack| !mixer || lack.substitute().is_none()).map(|lack| lack.codec.codec)
+    };
     for (other, other_mixed) in others {
         if !mixed && let Some(codec) = undecoded(other, new) {
             return Err(CallError::CannotDecode(codec.rtpmap_name()));
@@ -177,19 +231,6 @@ pub fn check_decodable<'a>(
         }
     }
     Ok(())
-}
-
-/// A codec that `from` sends and that some slot of `to` cannot take, profile included.
-fn undecoded(from: &SessionSpec, to: &SessionSpec) -> Option<Codec> {
-    let sent = from.media.iter().filter(|m| m.source.is_some()).filter_map(|m| {
-        // Redundancy is cut off towards who does not have it.
-        m.codecs.iter().find(|c| !matches!(c.codec, Codec::Red | Codec::TelephoneEvent))
-    });
-    let taken = |codec: &CodecSpec| {
-        let mut slots = to.media.iter().filter(|m| m.slot.is_some() && m.kind == codec.codec.kind());
-        slots.all(|m| m.codecs.iter().any(|c| (c.codec, c.profile) == (codec.codec, codec.profile)))
-    };
-    sent.into_iter().find(|codec| !taken(codec)).map(|codec| codec.codec)
 }
 
 fn build(offer: &str, previous: Option<&SessionSpec>, context: &AnswerContext<'_>) -> Result<Answer, CallError> {
@@ -500,19 +541,21 @@ mod tests {
         let both = with(&[Codec::Opus, Codec::Vp8, Codec::H264]);
         let (vp8, h264) = (with(&[Codec::Opus, Codec::Vp8]), with(&[Codec::Opus, Codec::H264]));
         let check = |new: &SessionSpec, others: &[&SessionSpec]| {
-            check_decodable((new, false), others.iter().map(|other| (*other, false)))
+            check_decodable((new, false), others.iter().map(|other| (*other, false)), false)
         };
+        let check_mixed =
+            |new: (&SessionSpec, bool), other: (&SessionSpec, bool)| check_decodable(new, [other].into_iter(), false);
         assert_eq!(check(&both, &[&vp8, &both]), Ok(()));
         // Who is there prefers VP8 and sends it, though H.264 was negotiated as well.
         assert_eq!(check(&h264, &[&both]), Err(CallError::CannotDecode("VP8")));
         assert_eq!(check(&both, &[&h264]), Err(CallError::NotDecoded("VP8")));
         // The mix is made for them.
-        assert_eq!(check_decodable((&h264, true), [(&vp8, false)].into_iter()), Err(CallError::NotDecoded("H264")));
+        assert_eq!(check_mixed((&h264, true), (&vp8, false)), Err(CallError::NotDecoded("H264")));
         let mut viewer = h264.clone();
         viewer.media.iter_mut().for_each(|m| m.source = None);
-        assert_eq!(check_decodable((&viewer, true), [(&vp8, false)].into_iter()), Ok(()));
-        assert_eq!(check_decodable((&vp8, false), [(&viewer, true)].into_iter()), Ok(()));
-        assert_eq!(check_decodable((&vp8, false), [(&viewer, false)].into_iter()), Err(CallError::NotDecoded("VP8")));
+        assert_eq!(check_mixed((&viewer, true), (&vp8, false)), Ok(()));
+        assert_eq!(check_mixed((&vp8, false), (&viewer, true)), Ok(()));
+        assert_eq!(check_mixed((&vp8, false), (&viewer, false)), Err(CallError::NotDecoded("VP8")));
         // A leg without receiving m-lines, a screen, sees nothing and need not decode anything.
         let mut screen = h264.clone();
         screen.media.iter_mut().for_each(|m| m.slot = None);
@@ -521,5 +564,36 @@ mod tests {
         let mut other = h264.clone();
         other.media[1].codecs.iter_mut().for_each(|c| c.profile += 1);
         assert_eq!(check(&h264, &[&other]), Err(CallError::CannotDecode("H264")));
+        // With a mixer it is made for them, unless the mixer does not decode or make it.
+        let with_mixer =
+            |new: &SessionSpec, other: &SessionSpec| check_decodable((new, false), [(other, false)].into_iter(), true);
+        assert_eq!((with_mixer(&h264, &vp8), with_mixer(&vp8, &h264)), (Ok(()), Ok(())));
+        let mut strange = h264.clone();
+        strange.media[1].codecs.iter_mut().for_each(|c| c.profile = 9);
+        assert_eq!(with_mixer(&h264, &strange), Err(CallError::NotDecoded("H264")), "a profile that nobody makes");
+        let named = |codec| {
+            let mut spec = vp8.clone();
+            spec.media[1].codecs.iter_mut().for_each(|c| c.codec = codec);
+            spec
+        };
+        let (h265, av1) = (named(Codec::H265), named(Codec::Av1));
+        assert_eq!(with_mixer(&h265, &vp8), Err(CallError::CannotDecode("VP8")), "H.265 is not made");
+        assert_eq!(with_mixer(&vp8, &av1), Err(CallError::NotDecoded("VP8")), "nor is AV1");
+        let mut sender = av1.clone();
+        sender.media.iter_mut().for_each(|m| m.slot = None);
+        assert_eq!(with_mixer(&sender, &vp8), Ok(()), "AV1 is decoded");
+    }
+
+    #[test]
+    fn where_tracks_are_transcoded_all_codecs_are_offered_and_those_that_everybody_has_come_first() {
+        let shard = shard();
+        let with = |codecs: &[Codec]| answer(SIMPLE, &AnswerContext { codecs, ..context(&shard) }).unwrap().spec;
+        let h264 = with(&[Codec::Opus, Codec::H264]);
+        let order = ordered_codecs(CODECS, [h264.clone()].iter());
+        assert_eq!(order, [Codec::Opus, Codec::Red, Codec::H264, Codec::Vp8]);
+        let vp8 = with(&[Codec::Opus, Codec::Vp8]);
+        assert_eq!(ordered_codecs(CODECS, [h264, vp8].iter()), CODECS, "nobody pleases everybody");
+        let all = with_phones(&[Codec::Pcmu, Codec::Opus]);
+        assert_eq!(all, [Codec::Pcmu, Codec::Opus, Codec::G722, Codec::Pcma]);
     }
 }

@@ -5,7 +5,7 @@ mod house;
 
 use house::{House, OFFER, Person, pin_room};
 use plenum::serve::Settings;
-use plenum_contract::{Command, EventBody, MemberPicture, MixSpec, SubscriptionSpec};
+use plenum_contract::{Codec, Command, EventBody, FeedKind, MemberPicture, MixSpec, SubscriptionSpec};
 use serde_json::{Value, json};
 
 async fn with_mixer() -> House {
@@ -197,23 +197,84 @@ async fn without_a_mixer_media_is_told_of_no_mix() {
     assert_eq!(told(&mut house), (None, vec![]));
 }
 
+/// The offer of a client that does not have these codecs.
+fn lacking(codecs: &[&str]) -> String {
+    codecs.iter().fold(OFFER.to_owned(), |sdp, codec| sdp.replace(codec, "other/90000"))
+}
+
+fn ask(sdp: &str, media: &str) -> Value {
+    json!({"call_type": "WEBRTC", "sdp": sdp, "media": media})
+}
+
 #[tokio::test]
 async fn who_gets_the_mix_need_not_decode_what_the_others_send() {
     let mut house = with_mixer().await;
     let (host, guest) = two(&mut house).await;
-    let lacking =
-        |codecs: &[&str]| codecs.iter().fold(OFFER.to_owned(), |sdp, codec| sdp.replace(codec, "other/90000"));
     let publisher = lacking(&["H264/90000"]);
     let viewer = lacking(&["VP8/90000"]).replace("a=sendrecv", "a=recvonly").replace("a=sendonly", "a=recvonly");
-    let ask = |sdp: &str, media: &str| json!({"call_type": "WEBRTC", "sdp": sdp, "media": media});
     house.call(&host, ask(&publisher, "forward")).await;
-    let path = format!("participants/{}/calls", guest.uuid);
-    let reason = house.act(&guest, &path, ask(&viewer, "forward")).await.refused(400);
-    assert!(reason.contains("codec"), "{reason}");
     let (_, answer) = house.call(&guest, ask(&viewer, "mix")).await;
     assert!(answer.contains("H264/90000") && !answer.contains("VP8/90000"), "{}", answer);
+    assert!(told(&mut house).0.expect("a mix").transcodes.is_empty(), "the picture is in the mix");
     // And they do not hold up whoever comes next.
     let third = house.join("T", Some("99")).await;
     let (_, answer) = house.call(&third, ask(&publisher, "forward")).await;
     assert!(answer.contains("VP8/90000"), "{}", answer);
+}
+
+#[tokio::test]
+async fn who_is_forwarded_to_and_lacks_a_codec_gets_it_in_one_they_have() {
+    let mut house = with_mixer().await;
+    let (host, guest) = two(&mut house).await;
+    house.call(&host, ask(&lacking(&["H264/90000"]), "forward")).await;
+    let (call, answer) = house.call(&guest, ask(&lacking(&["VP8/90000"]), "forward")).await;
+    assert!(answer.contains("H264/90000") && !answer.contains("VP8/90000"), "{}", answer);
+    let (mix, sight) = told(&mut house);
+    let mix = mix.expect("a mix");
+    let [host_key, guest_key] = [&mix.members[0], &mix.members[1]].map(|m| m.participant);
+    let made = |mix: &MixSpec| mix.transcodes.iter().map(|t| (t.source.participant, t.source.kind, t.codec)).collect();
+    let wanted: Vec<_> = [(host_key, FeedKind::Camera, Codec::H264), (guest_key, FeedKind::Camera, Codec::Vp8)].into();
+    assert_eq!((mix.scenes.len(), made(&mix)), (0, wanted));
+    assert!(sight.iter().all(|s| s.mix.is_none()), "nobody gets the mix");
+    // Whoever decodes both sends what was preferred, and gets the originals.
+    let third = house.join("T", Some("99")).await;
+    let (_, answer) = house.call(&third, ask(OFFER, "forward")).await;
+    assert!(answer.find("VP8/90000") < answer.find("H264/90000"), "{}", answer);
+    let mix = told(&mut house).0.expect("a change");
+    let third_key = mix.members[2].participant;
+    let wanted: Vec<_> = [
+        (host_key, FeedKind::Camera, Codec::H264),
+        (guest_key, FeedKind::Camera, Codec::Vp8),
+        (third_key, FeedKind::Camera, Codec::H264),
+    ]
+    .into();
+    assert_eq!(made(&mix), wanted);
+    // It ends with whoever needed it.
+    house.act(&guest, &format!("participants/{}/calls/{call}/disconnect", guest.uuid), json!({})).await.result();
+    assert!(house.told().iter().any(|command| matches!(command, Command::RemoveMix(_))));
+}
+
+#[tokio::test]
+async fn a_phone_that_has_g711_alone_is_let_in_and_nobody_else_sounds_worse_for_it() {
+    let mut house = with_mixer().await;
+    let (host, guest) = two(&mut house).await;
+    let phone = lacking(&["opus/48000/2", "red/48000/2", "G722/8000"]);
+    let (_, answer) = house.call(&guest, ask(&phone, "forward")).await;
+    assert!(answer.contains("PCMU/8000") && !answer.contains("opus"), "{}", answer);
+    let (_, answer) = house.call(&host, ask(OFFER, "forward")).await;
+    assert!(answer.contains("opus/48000/2") && !answer.contains("PCMU"), "{}", answer);
+    let mix = told(&mut house).0.expect("a mix");
+    let made: Vec<_> = mix.transcodes.iter().map(|t| (t.source.kind, t.codec)).collect();
+    assert_eq!(made, [(FeedKind::Audio, Codec::Pcmu), (FeedKind::Audio, Codec::Opus)]);
+}
+
+#[tokio::test]
+async fn without_a_mixer_who_lacks_a_codec_is_told_why() {
+    let mut house = House::with(pin_room(), Settings::default()).await;
+    house.media_up(1, false).await;
+    let (host, guest) = two(&mut house).await;
+    house.call(&host, ask(&lacking(&["H264/90000"]), "forward")).await;
+    let path = format!("participants/{}/calls", guest.uuid);
+    let reason = house.act(&guest, &path, ask(&lacking(&["VP8/90000"]), "forward")).await.refused(400);
+    assert!(reason.contains("codec"), "{reason}");
 }

@@ -6,6 +6,7 @@
 
 use super::legs::Legs;
 use super::media::Media;
+use super::transcoding;
 use crate::store::LegRecord;
 use plenum_contract as contract;
 use plenum_contract::mix::{MAX_MEMBERS, MAX_SCENES};
@@ -20,6 +21,8 @@ const SIZE: (u16, u16) = (1280, 720);
 #[derive(Debug, Default)]
 pub(super) struct Mixes {
     told: BTreeMap<ConferenceKey, MixSpec>,
+    /// Legs that get the mix because too much would have to be transcoded for them.
+    beyond: BTreeMap<ConferenceKey, BTreeSet<LegKey>>,
 }
 
 /// Conferences that something happened in.
@@ -50,7 +53,9 @@ pub(super) fn gets_mix(spec: &SessionSpec, choice: Option<bool>) -> bool {
 impl Mixes {
     /// The scene of a leg, if it gets the mix: as media was last told.
     pub(super) fn scene_of(&self, conference: &Conference, member: &Participant, record: &LegRecord) -> Option<u16> {
-        let told = self.told.get(&conference.key).filter(|_| wants(record))?;
+        let leg = LegKey(record.spec.key.0);
+        let beyond = self.beyond.get(&conference.key).is_some_and(|legs| legs.contains(&leg));
+        let told = self.told.get(&conference.key).filter(|_| beyond || wants(record))?;
         let wanted = scene(conference, member, record);
         seen(&told.scenes, &wanted)
     }
@@ -58,11 +63,13 @@ impl Mixes {
     /// A conference ended, and its mix with it.
     pub(super) fn remove(&mut self, key: ConferenceKey) {
         self.told.remove(&key);
+        self.beyond.remove(&key);
     }
 
     /// Another media plane knows of no mix.
     pub(super) fn forget(&mut self) {
         self.told.clear();
+        self.beyond.clear();
     }
 
     /// What media is to be told of a conference's mix, if that is news.
@@ -75,18 +82,22 @@ impl Mixes {
         stills: &[u16],
     ) -> Option<Command> {
         let before = self.told.get(&key);
-        let wanted = model.conference(key).and_then(|conference| spec(conference, legs, before, stills));
+        let plan = model.conference(key).map(|conference| transcoding::plan(conference, legs)).unwrap_or_default();
+        let wanted = model.conference(key).and_then(|conference| spec(conference, legs, before, (&plan, stills)));
+        let same = self.beyond.get(&key).unwrap_or(&BTreeSet::new()) == &plan.mixed;
         let Some(mut wanted) = wanted else {
+            self.beyond.remove(&key);
             self.told.remove(&key)?;
             return Some(Command::RemoveMix(contract::ConferenceKey(key.0)));
         };
         wanted.revision = before.map_or(0, |told| told.revision);
-        if before == Some(&wanted) {
+        if before == Some(&wanted) && same {
             return None;
         }
         // Newer than what a former process told.
         wanted.revision = unix_ms.max(wanted.revision + 1);
         self.told.insert(key, wanted.clone());
+        self.beyond.insert(key, plan.mixed);
         Some(Command::Mix(wanted))
     }
 }
@@ -116,12 +127,21 @@ impl Media {
     }
 }
 
-/// The whole mix; `None` when nobody gets it, nor asks for pictures of the presentation in heights of `stills`. Scenes keep the ids that they have in `before`.
-fn spec(conference: &Conference, legs: &Legs, before: Option<&MixSpec>, stills: &[u16]) -> Option<MixSpec> {
+/// The whole mix; `None` when nobody gets it, nor lacks a codec, nor asks for pictures of the presentation in heights of `stills`. Scenes keep the ids that
+/// they have in `before`.
+fn spec(
+    conference: &Conference,
+    legs: &Legs,
+    before: Option<&MixSpec>,
+    (plan, stills): (&transcoding::Plan, &[u16]),
+) -> Option<MixSpec> {
     let mut wanted: Vec<SceneSpec> = Vec::new();
     for member in conference.members.values().filter(|member| member.state == ServiceState::Conference) {
         let main = member.calls.iter().filter(|call| call.purpose == Purpose::Main);
-        for record in main.filter_map(|call| legs.get(call.leg)).filter(|record| wants(record)) {
+        for record in main
+            .filter_map(|call| legs.get(call.leg))
+            .filter(|record| wants(record) || plan.mixed.contains(&LegKey(record.spec.key.0)))
+        {
             wanted.push(scene(conference, member, record));
         }
     }
@@ -134,7 +154,7 @@ fn spec(conference: &Conference, legs: &Legs, before: Option<&MixSpec>, stills: 
         ids[at] = Some(scene.id);
     }
     let present = conference.members.values().filter(|member| member.state == ServiceState::Conference);
-    (!wanted.is_empty() || !stills.is_empty()).then(|| MixSpec {
+    (!wanted.is_empty() || !plan.tracks.is_empty() || !stills.is_empty()).then(|| MixSpec {
         conference: contract::ConferenceKey(conference.key.0),
         revision: 0,
         scenes,
@@ -142,7 +162,7 @@ fn spec(conference: &Conference, legs: &Legs, before: Option<&MixSpec>, stills: 
         presenter: conference.presenter.map(|key| contract::ParticipantKey(key.0)),
         loudest: 3,
         fps: 30,
-        transcodes: vec![],
+        transcodes: plan.tracks.iter().copied().collect(),
         stills: stills.to_vec(),
         level: false,
         logo: None,

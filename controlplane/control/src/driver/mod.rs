@@ -23,6 +23,7 @@ mod sight;
 mod spool;
 mod stills;
 mod telling;
+mod transcoding;
 
 pub use clock::Clock;
 pub use gauges::Gauges;

@@ -4,6 +4,7 @@
 //! understood there, ends first with a reason; the client sets it up again, as the same participant with the same token.
 
 use super::Driver;
+use crate::calls;
 use plenum_contract::{Codec, Kind, SessionSpec};
 use plenum_model::{Command, ConferenceKey, LegKey, MemberCommand, ParticipantId};
 
@@ -22,9 +23,15 @@ impl Driver {
         let home = self.media.home(&self.legs, there);
         let others: Vec<&SessionSpec> =
             there.legs().filter_map(|leg| self.legs.get(leg)).map(|record| &record.spec).collect();
+        let mixer = self.media.mixer;
+        let fits = |spec: &SessionSpec| match mixer {
+            // What somebody lacks is made for them.
+            true => calls::check_decodable((spec, false), others.iter().map(|other| (*other, false)), true).is_ok(),
+            false => others.iter().all(|other| understand(spec, other)),
+        };
         let stays = |leg: &LegKey| {
             let Some(spec) = self.legs.get(*leg).map(|record| &record.spec) else { return true };
-            home.is_some_and(|home| home != spec.shard) || !others.iter().all(|other| understand(spec, other))
+            home.is_some_and(|home| home != spec.shard) || !fits(spec)
         };
         mine.into_iter().filter(stays).collect()
     }

@@ -159,7 +159,11 @@ impl Driver {
         let others = conference.legs().filter(|other| *other != leg.key).filter_map(|other| self.legs.get(other));
         let others: Vec<_> = others.map(|record| (&record.spec, mixer && wants(record))).collect();
         let forwarded = others.iter().filter(|(_, mixed)| !mixed).map(|(spec, _)| *spec);
-        let codecs = calls::usable_codecs(&self.settings.codecs, &[], forwarded);
+        let codecs = match mixer {
+            true => calls::ordered_codecs(&self.settings.codecs, forwarded),
+            false => calls::usable_codecs(&self.settings.codecs, &[], forwarded),
+        };
+        let wider = calls::with_phones(&codecs);
         let choice = self.legs.get(leg.key).map_or(offer.mix, |record| record.mix);
         let context = AnswerContext {
             leg: contract::LegKey(leg.key.0),
@@ -181,10 +185,10 @@ impl Driver {
             None => calls::answer(&offer.sdp, context),
             Some(previous) => calls::update(&offer.sdp, previous, context),
         };
-        // Who gets the mix need not decode what the others do.
+        // Phones may have none of the conference's codecs of sound: theirs is made for them.
         let (context, first) = match answer(&context) {
-            Err(CallError::NothingInCommon(_)) if mixer && choice != Some(false) => {
-                let context = AnswerContext { codecs: &self.settings.codecs, ..context };
+            Err(CallError::NothingInCommon(_)) if mixer => {
+                let context = AnswerContext { codecs: &wider, ..context };
                 let answer = answer(&context);
                 (context, answer)
             }
@@ -192,7 +196,7 @@ impl Driver {
         };
         let mut made = first?;
         let mixed = mixer && gets_mix(&made.spec, choice);
-        calls::check_decodable((&made.spec, mixed), others.into_iter())?;
+        calls::check_decodable((&made.spec, mixed), others.into_iter(), mixer)?;
         if mixed {
             // The same seed: nothing but the streams' names differs.
             made = answer(&AnswerContext { in_step: true, ..context })?;
