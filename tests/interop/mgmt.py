@@ -19,14 +19,14 @@ def arguments():
     parser.add_argument("--media", choices=["mix", "forward"], help="what to ask for")
     parser.add_argument("--codec", help="the only picture codec to offer")
     parser.add_argument("--until", nargs=5, type=float, metavar=("X", "Y", "R", "G", "B"),
-                        help="leave when 30 pictures and 30 sounds came and this point (shares of the picture) has this colour")
+                        help="leave when 10 pictures and 30 sounds came and this point (shares of the picture) has this colour")
     return parser.parse_args()
 
 
 def satisfied(until, counts):
     """Whether what --until names was seen and heard."""
     far = sum(abs(a - b) for a, b in zip(counts.get("colour", []), until[2:]))
-    return counts["video"] >= 30 and counts["audio"] >= 30 and "colour" in counts and far < 120
+    return counts["video"] >= 10 and counts["audio"] >= 30 and "colour" in counts and far < 120
 
 
 class Session:
