@@ -5,6 +5,8 @@
 use std::sync::OnceLock;
 
 use crate::scale::scalar;
+#[cfg(target_arch = "x86_64")]
+use crate::table::PAIRED;
 use crate::table::{Far, Table, table};
 #[cfg(target_arch = "x86_64")]
 use crate::x86::{avx2, avx512};
@@ -126,7 +128,8 @@ static SCALAR: Table =
 #[cfg(target_arch = "x86_64")]
 static AVX2: Table = table!([8, 4], 16, Far::Turned(avx2::sums, avx2::columns), crate::x86::avx2, crate::x86::simple2);
 #[cfg(target_arch = "x86_64")]
-static AVX512: Table = table!([32, 16], 64, Far::Gathered(avx512::gather), crate::x86::avx512, crate::x86::simple512);
+static AVX512: Table =
+    table!([32, 32], PAIRED, Far::Gathered(avx512::gather), crate::x86::avx512, crate::x86::simple512);
 #[cfg(target_arch = "aarch64")]
 static NEON: Table =
     table!([8, 4], 16, Far::Turned(crate::neon::sums, crate::neon::columns), crate::neon, crate::plain);

@@ -48,6 +48,9 @@ impl<T: Plain> std::ops::DerefMut for Aligned<T> {
     }
 }
 
+/// The length of windows whose outputs' positions and weights lie in pairs: for each window 64 for the first two of up to 32 outputs, then 64 for the others.
+pub(crate) const PAIRED: usize = 64;
+
 /// Taps of outputs that read two or four neighbouring bytes; weights are Q7 and sum to 128 (0 for padding outputs).
 #[derive(Debug)]
 pub(crate) struct ByteTaps {
@@ -57,11 +60,11 @@ pub(crate) struct ByteTaps {
     pub(crate) group: usize,
     /// Bytes in a window.
     pub(crate) window: usize,
-    /// Outputs, padding included: a multiple of 32.
+    /// Outputs, padding included: a multiple of 32; with windows of [`PAIRED`] bytes, what is written in steps of `group`, 32 at a time.
     pub(crate) outputs: usize,
     /// Where each group's window starts.
     pub(crate) base: Aligned<u32>,
-    /// Positions of each output, within the window.
+    /// Positions of each output, within the window; see [`PAIRED`].
     pub(crate) index: Aligned<u8>,
     /// Weights of each output; 128 is split over two positions.
     pub(crate) weight: Aligned<i8>,
@@ -172,7 +175,7 @@ pub(crate) const PAD: usize = 64;
 
 // SAFETY: of every function type here: the processor must have the level that the table belongs to.
 
-/// Rows through [`ByteTaps`] into their lines of the ring: bytes in, Q7 words out. A level may order the words within 32 as its `down` wants them.
+/// Rows through [`ByteTaps`] into their lines of the ring: bytes in, Q7 words out.
 pub(crate) type Across = unsafe fn(rows: Rows<'_>, taps: &ByteTaps, ring: Ring<'_>);
 /// Lines at `offsets` weighted in Q15 and summed: Q7 words in, bytes out. At least two lines; of two, the second's weight counts alone.
 /// The memory `ahead` bytes beyond `out` is fetched for the next call.
@@ -217,7 +220,7 @@ pub(crate) struct Block<'a> {
 
 /// The kernels of one level.
 pub(crate) struct Table {
-    /// Outputs that share a window: with two taps each, with four.
+    /// Outputs that share a window: with two taps each, with four. With windows of [`PAIRED`] bytes, as many as fit, up to 32.
     pub(crate) groups: [usize; 2],
     pub(crate) window: usize,
     pub(crate) across: Across,

@@ -4,7 +4,7 @@
 //! `2 × ratio - 2` up to 2:1, and `ratio` beyond.
 //! Weights are differences of a rounded running sum, so that they add up to one exactly; pixels beyond the edge count for the edge pixel.
 
-use crate::table::{Aligned, ByteTaps};
+use crate::table::{Aligned, ByteTaps, PAIRED};
 
 /// Lengths of a window and of a source pixel, both in units of 1 / (2 × dst) of a source pixel.
 pub(super) fn window(src: usize, dst: usize) -> (i64, i64) {
@@ -64,41 +64,54 @@ impl Axis {
     pub(super) fn byte_taps(&self, src: usize, groups: [usize; 2], window: usize) -> ByteTaps {
         let near = src <= 2 * self.first.len();
         let (each, group) = if near && self.longest() <= 2 { (2, groups[0]) } else { (4, groups[1]) };
+        let group = if window == PAIRED { self.fitting(window) } else { group };
         let outputs = self.first.len();
-        let padded = outputs.next_multiple_of(32);
+        let (entries, padded) = if window == PAIRED {
+            let groups = outputs.div_ceil(group);
+            (groups * 32, (groups - 1) * group + 32)
+        } else {
+            (outputs.next_multiple_of(32), outputs.next_multiple_of(32))
+        };
         let mut taps = ByteTaps {
             each,
             group,
             window,
             outputs: padded,
-            base: Aligned::zeros(padded / group),
-            index: Aligned::zeros(padded * each),
-            weight: Aligned::zeros(padded * each),
+            base: Aligned::zeros(outputs.next_multiple_of(32).div_ceil(group)),
+            index: Aligned::zeros(entries * each),
+            weight: Aligned::zeros(entries * each),
         };
         for i in 0..outputs {
             let base = (self.first[i - i % group] as usize).min(src.saturating_sub(window));
             taps.base[i / group] = base as u32;
             let (first, weights) = self.at(i);
-            let place = if group == 32 { i - i % 32 + interleaved(i % 32) } else { i };
-            let (index, weight) = (&mut taps.index[each * place..][..each], &mut taps.weight[each * place..][..each]);
-            index.fill((first - base) as u8);
-            if weights == [128] {
-                // 128 does not fit a signed byte: the pixel counts twice.
-                weight[..2].fill(64);
-                continue;
-            }
-            for (k, value) in weights.iter().enumerate() {
-                index[k] = (first + k - base) as u8;
-                weight[k] = *value as i8;
+            // 128 does not fit a signed byte: the pixel counts twice.
+            let one = [64; 2];
+            let (step, weights) = if weights == [128] { (0, &one[..]) } else { (1, weights) };
+            for k in 0..each {
+                let at = if window == PAIRED {
+                    i / group * 32 * each + k / 2 * 64 + i % group * 2 + k % 2
+                } else {
+                    each * i + k
+                };
+                let (position, weight) = weights.get(k).map_or((first, 0), |weight| (first + k * step, *weight));
+                (taps.index[at], taps.weight[at]) = ((position - base) as u8, weight as i8);
             }
         }
         taps
     }
-}
 
-/// Where the i-th of 32 outputs lies after two vectors of sixteen were packed lane by lane: what AVX-512 does to groups of sixteen.
-fn interleaved(i: usize) -> usize {
-    i % 16 / 4 * 8 + i / 16 * 4 + i % 4
+    /// The most outputs, up to 32, of which any so many from a multiple of them on share a window.
+    fn fitting(&self, window: usize) -> usize {
+        let end = |i: usize| (self.first[i] + self.start[i + 1] - self.start[i]) as usize;
+        let fits = |group: usize| {
+            (0..self.first.len()).step_by(group).all(|i| {
+                let last = (i + group).min(self.first.len()) - 1;
+                end(last) - self.first[i] as usize <= window
+            })
+        };
+        (1..=32).rev().find(|group| fits(*group)).unwrap_or(1)
+    }
 }
 
 #[cfg(test)]

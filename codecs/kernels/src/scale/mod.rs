@@ -25,11 +25,8 @@ use wide::Wide;
 /// Ratio across up to which four taps suffice.
 const NARROW: usize = 3;
 
-/// Ratio beyond which the picture is halved first: a pixel of a window stays 8 parts long, and the taps of a row fit [`TAPS`].
+/// Ratio beyond which the picture is halved first: a pixel of a window stays 8 parts long, and the taps of a row fit a small array.
 const HALVE_BEYOND: usize = 32;
-
-/// Room for the taps of an output row: 32:1 touches at most 34 source rows.
-const TAPS: usize = 36;
 
 /// How a plane of one size becomes a plane of another. Holds tables and scratch: a few times a row's bytes, up to a third of the source beyond 32:1.
 #[derive(Debug)]
@@ -133,7 +130,12 @@ fn quarter(kernels: Kernels, src: Plane<'_>, dst: &mut PlaneMut<'_>) {
 #[derive(Debug)]
 struct Narrow {
     taps: ByteTaps,
-    down: Axis,
+    /// For each output row, how many source rows it needs done, and where its taps end in `offsets` and `factors`.
+    rows: Vec<(usize, usize)>,
+    /// Where in the ring an output row's lines start, two at least.
+    offsets: Vec<usize>,
+    /// What each counts, in Q15; of two the second's alone.
+    factors: Vec<i16>,
     /// Lines of `line` words; their number is a power of two.
     ring: Aligned<i16>,
     line: usize,
@@ -143,35 +145,38 @@ struct Narrow {
 impl Narrow {
     fn new(kernels: Kernels, src: (usize, usize), dst: (usize, usize)) -> Narrow {
         let down = Axis::new(src.1, dst.1, 1 << 15);
-        let rows = (down.longest() + BATCH - 1).next_power_of_two();
-        let line = dst.0.next_multiple_of(PAD);
+        let lines = (down.longest() + BATCH - 1).next_power_of_two();
         let across = Axis::new(src.0, dst.0, 1 << 7);
         let taps = across.byte_taps(src.0, kernels.table.groups, kernels.table.window);
-        Narrow { taps, down, ring: Aligned::zeros(rows * line), line, mask: rows - 1 }
+        let (line, mask) = (dst.0.max(taps.outputs).next_multiple_of(PAD), lines - 1);
+        let (mut rows, mut offsets, mut factors) = (Vec::with_capacity(dst.1), Vec::new(), Vec::new());
+        for y in 0..dst.1 {
+            let (first, weights) = down.at(y);
+            let offset = |row: usize| (row & mask) * line;
+            offsets.extend((first..first + weights.len()).map(offset));
+            factors.extend(weights.iter().map(|weight| *weight as i16));
+            if weights.len() == 1 {
+                offsets.push(offset(first));
+                factors.push(0);
+            }
+            rows.push((first + weights.len(), offsets.len()));
+        }
+        Narrow { taps, rows, offsets, factors, ring: Aligned::zeros(lines * line), line, mask }
     }
 
     fn run(&mut self, kernels: Kernels, src: Plane<'_>, dst: &mut PlaneMut<'_>) {
-        let Narrow { taps: across, down, ring, line, mask } = self;
-        let (mut next, ahead) = (0, dst.stride());
-        let (mut offsets, mut factors) = ([0; TAPS], [0; TAPS]);
-        for y in 0..dst.height() {
-            let (first, weights) = down.at(y);
-            while next < first + weights.len() {
+        let Narrow { taps, rows, offsets, factors, ring, line, mask } = self;
+        let (mut next, mut start, ahead) = (0, 0, dst.stride());
+        for (y, (needed, end)) in rows.iter().enumerate() {
+            while next < *needed {
                 let count = BATCH.min(src.height() - next);
-                let ring = Ring { words: ring, line: *line, mask: *mask };
-                filter(kernels, src, next, count, across, ring);
+                filter(kernels, src, next, count, taps, Ring { words: ring, line: *line, mask: *mask });
                 next += count;
             }
-            for (i, weight) in weights.iter().enumerate() {
-                offsets[i] = ((first + i) & *mask) * *line;
-                factors[i] = *weight as i16;
-            }
-            if weights.len() == 1 {
-                (offsets[1], factors[1]) = (offsets[0], 0);
-            }
-            let taps = weights.len().max(2);
+            let range = start..*end;
+            start = *end;
             // SAFETY: the processor has the level of `kernels`.
-            unsafe { (kernels.table.down)(ring, &offsets[..taps], &factors[..taps], ahead, dst.row_mut(y)) };
+            unsafe { (kernels.table.down)(ring, &offsets[range.clone()], &factors[range], ahead, dst.row_mut(y)) };
         }
     }
 }

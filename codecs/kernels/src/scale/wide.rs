@@ -4,7 +4,7 @@
 //! differ in the way: AVX-512 gathers and sums both directions at once from source to output, others sum down and then turn blocks of rows.
 
 use super::boxes::Boxes;
-use super::{TAPS, scalar};
+use super::scalar;
 use crate::level::Kernels;
 use crate::table::{Aligned, BLOCK, Block, Columns, Far, Gather, PAD, PairTaps, Strip, Sums, WindowTaps};
 use crate::view::{Plane, PlaneMut};
@@ -14,6 +14,9 @@ const ACROSS: u32 = 5;
 
 /// Parts of a pixel at most, down: two whole pixels stay within 16 bits.
 const DOWN: u32 = 6;
+
+/// Room for the taps of an output row: 32:1 touches at most 34 source rows.
+const TAPS: usize = 36;
 
 /// How planes of one size become planes of another.
 #[derive(Debug)]

@@ -82,30 +82,27 @@ pub(crate) fn down(lines: &[i16], offsets: &[usize], weights: &[i16], ahead: usi
         // SAFETY: x + 16 is at most `padded`, and `padded` words from each offset on are in `lines`.
         unsafe { _mm256_loadu_si256(lines.as_ptr().add(offset + x).cast()) }
     };
-    let half = _mm256_set1_epi16(64);
     match (offsets, weights) {
         (&[a, b], &[_, w]) => {
             let w = _mm256_set1_epi16(w);
             finish(ahead, out, |x| {
                 let (a, b) = (line(a, x), line(b, x));
-                let sum = _mm256_add_epi16(a, _mm256_mulhrs_epi16(_mm256_sub_epi16(b, a), w));
-                _mm256_srli_epi16::<7>(_mm256_add_epi16(sum, half))
+                _mm256_add_epi16(a, _mm256_mulhrs_epi16(_mm256_sub_epi16(b, a), w))
             });
         }
         (&[a, b, c], &[u, v, w]) => {
             let (u, v, w) = (_mm256_set1_epi16(u), _mm256_set1_epi16(v), _mm256_set1_epi16(w));
             finish(ahead, out, |x| {
-                let sum = _mm256_add_epi16(half, _mm256_mulhrs_epi16(line(a, x), u));
-                let rest = _mm256_add_epi16(_mm256_mulhrs_epi16(line(b, x), v), _mm256_mulhrs_epi16(line(c, x), w));
-                _mm256_srli_epi16::<7>(_mm256_add_epi16(sum, rest))
+                let sum = _mm256_add_epi16(_mm256_mulhrs_epi16(line(a, x), u), _mm256_mulhrs_epi16(line(b, x), v));
+                _mm256_add_epi16(sum, _mm256_mulhrs_epi16(line(c, x), w))
             });
         }
         _ => finish(ahead, out, |x| {
-            let mut sum = half;
+            let mut sum = _mm256_setzero_si256();
             for (o, w) in offsets.iter().zip(weights) {
                 sum = _mm256_add_epi16(sum, _mm256_mulhrs_epi16(line(*o, x), _mm256_set1_epi16(*w)));
             }
-            _mm256_srli_epi16::<7>(sum)
+            sum
         }),
     }
 }
@@ -117,10 +114,12 @@ fn fetch(out: &[u8], ahead: usize) {
     _mm_prefetch::<_MM_HINT_T0>(out.as_ptr().wrapping_add(ahead).cast());
 }
 
-/// Words of `part` as bytes.
+/// Words of `part` as bytes, from Q7.
 #[target_feature(enable = "avx2")]
 #[inline]
 fn finish(ahead: usize, out: &mut [u8], part: impl Fn(usize) -> __m256i) {
+    // The high half of a product with 2⁸, doubled and rounded, is (word + 64) >> 7.
+    let part = |x: usize| _mm256_mulhrs_epi16(part(x), _mm256_set1_epi16(256));
     for x in (0..out.len()).step_by(32) {
         if x % 64 == 0 {
             fetch(out, x + ahead);

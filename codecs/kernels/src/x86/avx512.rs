@@ -4,7 +4,7 @@
 use std::arch::x86_64::*;
 
 use crate::scale::scalar;
-use crate::table::{ByteTaps, PAD, Ring, Rows, Strip, WindowTaps};
+use crate::table::{ByteTaps, PAD, PAIRED, Ring, Rows, Strip, WindowTaps};
 
 /// The first `count` of 64 lanes.
 fn mask(count: usize) -> u64 {
@@ -25,7 +25,7 @@ fn store(bytes: &mut [u8], value: __m512i) {
     unsafe { _mm512_mask_storeu_epi8(bytes.as_mut_ptr().cast(), mask(bytes.len()), value) };
 }
 
-/// Words come out as packing leaves them (lane k: outputs 4k to 4k + 3 and 16 + 4k to 16 + 4k + 3 of each 32); `down` puts them in order.
+/// Windows are followed by others before they end: what a window leaves beyond its outputs is overwritten by the next.
 #[target_feature(enable = "avx512f,avx512bw,avx512vbmi,avx512vnni")]
 pub(crate) fn across(rows: Rows<'_>, taps: &ByteTaps, ring: Ring<'_>) {
     match rows.count {
@@ -39,10 +39,11 @@ pub(crate) fn across(rows: Rows<'_>, taps: &ByteTaps, ring: Ring<'_>) {
 /// [`across`] for `N` rows.
 #[target_feature(enable = "avx512f,avx512bw,avx512vbmi,avx512vnni")]
 fn batch<const N: usize>(rows: Rows<'_>, taps: &ByteTaps, mut ring: Ring<'_>) {
-    assert!(rows.count == N && taps.window == 64 && rows.width >= 64 && taps.group * taps.each == 64);
-    let groups = taps.outputs / taps.group;
-    assert!(taps.base.len() >= groups && taps.index.len() >= groups * 64 && taps.weight.len() >= groups * 64);
-    let (first, stride, last) = (rows.starts()[0], rows.stride, rows.width - 64);
+    assert!(rows.count == N && taps.window == PAIRED && rows.width >= PAIRED && matches!(taps.each, 2 | 4));
+    let (groups, pairs) = ((taps.outputs - 32) / taps.group + 1, taps.each / 2);
+    let tabled = groups * pairs * 64;
+    assert!(taps.base.len() >= groups && taps.index.len() >= tabled && taps.weight.len() >= tabled);
+    let (first, stride, last) = (rows.starts()[0], rows.stride, rows.width - PAIRED);
     let lines = ring.starts(rows.first, taps.outputs);
     let window = |base: u32| {
         // 64 bytes from there on are in the row, for `last` is its length less 64.
@@ -56,35 +57,32 @@ fn batch<const N: usize>(rows: Rows<'_>, taps: &ByteTaps, mut ring: Ring<'_>) {
             _mm512_loadu_si512(at.cast())
         }
     };
-    let tables = |group: usize| {
-        // SAFETY: both tables hold 64 bytes for each group, as asserted.
+    let tables = |pair: usize| {
+        // SAFETY: both tables hold 64 bytes for each pair of each group, as asserted.
         unsafe {
-            let (index, weight) = (taps.index.as_ptr().add(group * 64), taps.weight.as_ptr().add(group * 64));
+            let (index, weight) = (taps.index.as_ptr().add(pair * 64), taps.weight.as_ptr().add(pair * 64));
             (_mm512_load_si512(index.cast()), _mm512_load_si512(weight.cast()))
         }
     };
-    let put = |row: usize, block: usize, words: __m512i| {
-        // SAFETY: a line holds all outputs, 32 for each block.
-        unsafe { _mm512_storeu_si512(lines[row].add(block * 32).cast(), words) };
+    let put = |row: usize, group: usize, words: __m512i| {
+        // SAFETY: a line holds all outputs, and so many are 32 from the last group's first on.
+        unsafe { _mm512_storeu_si512(lines[row].add(group * taps.group).cast(), words) };
     };
-    if taps.each == 2 {
-        for (block, base) in taps.base[..groups].iter().enumerate() {
-            let ((index, weight), at) = (tables(block), window(*base));
+    let products = |pixels: __m512i, (index, weight): (__m512i, __m512i)| {
+        _mm512_maddubs_epi16(_mm512_permutexvar_epi8(index, pixels), weight)
+    };
+    for (group, base) in taps.base[..groups].iter().enumerate() {
+        let at = window(*base);
+        if pairs == 1 {
+            let tables = tables(group);
             for row in 0..N {
-                let picked = _mm512_permutexvar_epi8(index, read(at, row));
-                put(row, block, _mm512_maddubs_epi16(picked, weight));
+                put(row, group, products(read(at, row), tables));
             }
-        }
-    } else {
-        let zero = _mm512_setzero_si512();
-        for (block, base) in taps.base[..groups].as_chunks::<2>().0.iter().enumerate() {
-            let ((index, weight), (index2, weight2)) = (tables(2 * block), tables(2 * block + 1));
-            let (at, at2) = (window(base[0]), window(base[1]));
+        } else {
+            let (first, second) = (tables(2 * group), tables(2 * group + 1));
             for row in 0..N {
-                let a = _mm512_permutexvar_epi8(index, read(at, row));
-                let b = _mm512_permutexvar_epi8(index2, read(at2, row));
-                let (a, b) = (_mm512_dpbusd_epi32(zero, a, weight), _mm512_dpbusd_epi32(zero, b, weight2));
-                put(row, block, _mm512_packs_epi32(a, b));
+                let pixels = read(at, row);
+                put(row, group, _mm512_add_epi16(products(pixels, first), products(pixels, second)));
             }
         }
     }
@@ -98,22 +96,19 @@ pub(crate) fn down(lines: &[i16], offsets: &[usize], weights: &[i16], ahead: usi
         // SAFETY: x + 32 is at most `padded`, and `padded` words from each offset on are in `lines`.
         unsafe { _mm512_loadu_si512(lines.as_ptr().add(offset + x).cast()) }
     };
-    let half = _mm512_set1_epi16(64);
     match (offsets, weights) {
         (&[a, b], &[_, w]) => {
             let w = _mm512_set1_epi16(w);
             finish(ahead, out, |x| {
                 let (a, b) = (line(a, x), line(b, x));
-                let sum = _mm512_add_epi16(a, _mm512_mulhrs_epi16(_mm512_sub_epi16(b, a), w));
-                _mm512_srli_epi16::<7>(_mm512_add_epi16(sum, half))
+                _mm512_add_epi16(a, _mm512_mulhrs_epi16(_mm512_sub_epi16(b, a), w))
             });
         }
         (&[a, b, c], &[u, v, w]) => {
             let (u, v, w) = (_mm512_set1_epi16(u), _mm512_set1_epi16(v), _mm512_set1_epi16(w));
             finish(ahead, out, |x| {
-                let sum = _mm512_add_epi16(half, _mm512_mulhrs_epi16(line(a, x), u));
-                let rest = _mm512_add_epi16(_mm512_mulhrs_epi16(line(b, x), v), _mm512_mulhrs_epi16(line(c, x), w));
-                _mm512_srli_epi16::<7>(_mm512_add_epi16(sum, rest))
+                let sum = _mm512_add_epi16(_mm512_mulhrs_epi16(line(a, x), u), _mm512_mulhrs_epi16(line(b, x), v));
+                _mm512_add_epi16(sum, _mm512_mulhrs_epi16(line(c, x), w))
             });
         }
         (&[a, b, c, d], &[t, u, v, w]) => {
@@ -121,15 +116,15 @@ pub(crate) fn down(lines: &[i16], offsets: &[usize], weights: &[i16], ahead: usi
             finish(ahead, out, |x| {
                 let sum = _mm512_add_epi16(_mm512_mulhrs_epi16(line(a, x), t), _mm512_mulhrs_epi16(line(b, x), u));
                 let rest = _mm512_add_epi16(_mm512_mulhrs_epi16(line(c, x), v), _mm512_mulhrs_epi16(line(d, x), w));
-                _mm512_srli_epi16::<7>(_mm512_add_epi16(_mm512_add_epi16(sum, rest), half))
+                _mm512_add_epi16(sum, rest)
             });
         }
         _ => finish(ahead, out, |x| {
-            let mut sum = half;
+            let mut sum = _mm512_setzero_si512();
             for (o, w) in offsets.iter().zip(weights) {
                 sum = _mm512_add_epi16(sum, _mm512_mulhrs_epi16(line(*o, x), _mm512_set1_epi16(*w)));
             }
-            _mm512_srli_epi16::<7>(sum)
+            sum
         }),
     }
 }
@@ -141,15 +136,17 @@ fn fetch(out: &[u8], ahead: usize) {
     _mm_prefetch::<_MM_HINT_T0>(out.as_ptr().wrapping_add(ahead).cast());
 }
 
-/// Words of `part` as bytes, in order again.
+/// Words of `part` as bytes, from Q7.
 #[target_feature(enable = "avx512f,avx512bw")]
 #[inline]
 fn finish(ahead: usize, out: &mut [u8], part: impl Fn(usize) -> __m512i) {
-    let order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
+    let order = _mm512_setr_epi64(0, 2, 4, 6, 1, 3, 5, 7);
+    // The high half of a product with 2⁸, doubled and rounded, is (word + 64) >> 7.
+    let part = |x: usize| _mm512_mulhrs_epi16(part(x), _mm512_set1_epi16(256));
     let whole = out.len() / 64 * 64;
     for x in (0..whole).step_by(64) {
         fetch(out, x + ahead);
-        let bytes = _mm512_permutexvar_epi32(order, _mm512_packus_epi16(part(x), part(x + 32)));
+        let bytes = _mm512_permutexvar_epi64(order, _mm512_packus_epi16(part(x), part(x + 32)));
         store(&mut out[x..x + 64], bytes);
     }
     let rest = out.len() - whole;
@@ -157,7 +154,7 @@ fn finish(ahead: usize, out: &mut [u8], part: impl Fn(usize) -> __m512i) {
         fetch(out, whole + ahead);
         let low = part(whole);
         let high = if rest > 32 { part(whole + 32) } else { low };
-        store(&mut out[whole..], _mm512_permutexvar_epi32(order, _mm512_packus_epi16(low, high)));
+        store(&mut out[whole..], _mm512_permutexvar_epi64(order, _mm512_packus_epi16(low, high)));
     }
 }
 
