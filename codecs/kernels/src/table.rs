@@ -123,6 +123,7 @@ impl<'a> Rows<'a> {
 pub(crate) const BATCH: usize = 4;
 
 /// Taps of outputs that are gathered from windows of 64 bytes: `quads` groups of four bytes for each, sixteen groups from each window.
+#[cfg_attr(not(target_arch = "x86_64"), allow(dead_code, reason = "AVX-512 alone gathers"))]
 #[derive(Debug)]
 pub(crate) struct WindowTaps {
     /// 1, 2, 4, 8 or 16.
@@ -140,7 +141,8 @@ pub(crate) struct WindowTaps {
 pub(crate) struct PairTaps {
     /// Pairs that each output reads.
     pub(crate) pairs: usize,
-    /// What the weights of an output sum to.
+    /// What the weights of an output sum to: AVX2 works with signed sums.
+    #[cfg_attr(not(target_arch = "x86_64"), allow(dead_code, reason = "AVX2 alone has no unsigned products"))]
     pub(crate) total: usize,
     /// The first pair of each output; padded to a multiple of 64 outputs.
     pub(crate) first: Aligned<u32>,
@@ -149,6 +151,7 @@ pub(crate) struct PairTaps {
 }
 
 /// The rows of one output row of [`Gather`]. Its first row counts `ends[0]`, its last `ends[1]` (0 when it is the first), those between `1 << part`.
+#[cfg_attr(not(target_arch = "x86_64"), allow(dead_code, reason = "AVX-512 alone gathers"))]
 #[derive(Clone, Copy)]
 pub(crate) struct Strip<'a> {
     /// From the first row's start on.
@@ -165,6 +168,7 @@ pub(crate) struct Strip<'a> {
 }
 
 /// Most pairs of rows that [`Sums`] takes: 32:1 touches at most 34 rows.
+#[cfg(target_arch = "x86_64")]
 pub(crate) const PAIRS: usize = 18;
 
 /// Rows that a pass of [`Columns`] takes at once.
@@ -193,6 +197,7 @@ pub(crate) type Columns = unsafe fn(rows: &[u16], line: usize, taps: &PairTaps, 
 #[derive(Clone, Copy)]
 pub(crate) enum Far {
     /// Both directions at once.
+    #[cfg_attr(not(target_arch = "x86_64"), allow(dead_code, reason = "AVX-512 alone gathers"))]
     Gathered(Gather),
     /// Down, then across by blocks of rows.
     Turned(Sums, Columns),
