@@ -203,6 +203,10 @@ pub struct Person {
     pub spotlight: bool,
     /// Hand raised.
     pub hand_raised: bool,
+    /// How loud they are in mixed sound, in percent.
+    pub volume: u16,
+    /// The layout of their composed picture, as it is drawn now; `null` = they are forwarded to.
+    pub shown_layout: Option<&'static str>,
 }
 
 impl Person {
@@ -236,6 +240,8 @@ impl Person {
             video_muted: view.video_muted,
             spotlight: view.spotlight > 0,
             hand_raised: view.buzz_time > 0,
+            volume: view.volume,
+            shown_layout: view.shown_layout.map(plenum_model::LayoutName::as_str),
         }
     }
 }

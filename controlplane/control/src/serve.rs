@@ -41,6 +41,10 @@ pub struct Settings {
     pub codecs: Vec<Codec>,
     /// Whether there is a mixer: who can show a single picture gets the mix unless they say otherwise.
     pub mixer: bool,
+    /// A PNG over composed pictures.
+    pub logo: Option<Vec<u8>>,
+    /// Whether voices are brought to one loudness in mixed sound.
+    pub auto_gain: bool,
     /// Most bits a second to one leg; `None` = media's own limit.
     pub max_bitrate: Option<u64>,
     /// Limits; at a limit the next request is refused with a reason and everything running goes on.
@@ -149,6 +153,8 @@ impl Default for Settings {
             turn: Vec::new(),
             codecs: vec![Codec::Opus, Codec::Red, Codec::Vp8, Codec::H264],
             mixer: false,
+            logo: None,
+            auto_gain: false,
             max_bitrate: None,
             limits: Limits::default(),
             expires_as_string: false,

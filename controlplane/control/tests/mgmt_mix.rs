@@ -3,9 +3,11 @@
 
 mod house;
 
-use house::{House, OFFER, Person, pin_room};
+use house::{House, OFFER, Person, SIMPLE, pin_room};
 use plenum::serve::Settings;
-use plenum_contract::{Codec, Command, EventBody, FeedKind, MemberPicture, MixSpec, SubscriptionSpec};
+use plenum_contract::{
+    Codec, Command, EventBody, FeedKind, MemberPicture, MixSpec, PresentationPlace, SubscriptionSpec,
+};
 use serde_json::{Value, json};
 
 async fn with_mixer() -> House {
@@ -16,6 +18,11 @@ async fn with_mixer() -> House {
 
 fn webrtc(media: &str) -> Value {
     json!({"call_type": "WEBRTC", "sdp": OFFER, "media": media})
+}
+
+/// Of a client that has no m-line for presentations.
+fn simple() -> Value {
+    json!({"call_type": "WEBRTC", "sdp": SIMPLE, "media": "mix"})
 }
 
 /// The last mix that was told, and what legs were told to see.
@@ -99,9 +106,8 @@ async fn mgmt_52_who_gets_the_mix_is_told_the_layout_and_the_presenter_that_are_
     };
     house.media_says(seen(Some("1:21"))).await;
     assert_eq!(events.until("layout").await["view"], "1:21");
-    house.media_says(seen(Some("stacked"))).await;
-    house.media_says(seen(None)).await;
-    assert_eq!(events.until("layout").await["view"], "1:7", "an unknown one, or forwarded to: what was chosen");
+    house.media_says(seen(Some("nonsense"))).await;
+    assert_eq!(events.until("layout").await["view"], "1:7", "of an unknown one, what was chosen");
     house.act(&host, "message", json!({"payload": "end"})).await.result();
     events.until("message").await;
 }
@@ -277,4 +283,105 @@ async fn without_a_mixer_who_lacks_a_codec_is_told_why() {
     let path = format!("participants/{}/calls", guest.uuid);
     let reason = house.act(&guest, &path, ask(&lacking(&["VP8/90000"]), "forward")).await.refused(400);
     assert!(reason.contains("codec"), "{reason}");
+}
+
+/// MGMT-26, MGMT-28: what a host chooses is drawn.
+#[tokio::test]
+async fn mgmt_26_mgmt_28_every_field_of_override_layout_reaches_the_mix() {
+    let mut house = with_mixer().await;
+    let (host, guest) = two(&mut house).await;
+    let actor = house.join("Actor", Some("99")).await;
+    for person in [&host, &guest, &actor] {
+        house.call(person, simple()).await;
+    }
+    let key = told(&mut house).0.expect("a mix").members[2].participant;
+    let entry = json!({
+        "audience": "", "layout": "stacked", "actors": [actor.uuid, guest.uuid], "vad_backfill": false, "plus_n": "off",
+        "presentation": "beside", "overlay_text": "Recorded", "indicate_speaker": false,
+    });
+    let answer = house.act(&host, "override_layout", json!({"layouts": [entry]})).await;
+    let entry = &answer.result()[0];
+    assert_eq!((&entry["presentation"], &entry["overlay_text"]), (&json!("beside"), &json!("Recorded")));
+    assert_eq!((&entry["layout"], &entry["indicate_speaker"]), (&json!("stacked"), &json!(false)));
+    let mix = told(&mut house).0.expect("a change");
+    let guests = mix.scenes.iter().find(|scene| scene.layout == "stacked").expect("a scene of the guests");
+    let other = mix.members[1].participant;
+    assert_eq!(guests.fixed, [Some(key), Some(other)]);
+    assert_eq!((guests.banner.as_deref(), guests.border), (Some("Recorded"), false));
+    assert_eq!(guests.presentation, PresentationPlace::Beside);
+    house.act(&actor, "end_session", Value::Null).await.result();
+    let mix = told(&mut house).0.expect("a change");
+    let guests = mix.scenes.iter().find(|scene| scene.layout == "stacked").expect("a scene of the guests");
+    assert_eq!(guests.fixed, [None, Some(other)], "nobody takes the place of who left");
+    for (name, wrong) in
+        [("presentation", json!("above")), ("overlay_text", json!("a\u{202e}b")), ("layout", json!("3:3"))]
+    {
+        let mut entry = json!({"audience": "", "layout": "1:7"});
+        entry[name] = wrong;
+        house.act(&host, "override_layout", json!({"layouts": [entry]})).await.refused(400);
+    }
+}
+
+/// MGMT-62
+#[tokio::test]
+async fn mgmt_62_transform_layout_writes_over_the_picture_and_takes_the_border_off() {
+    let mut house = with_mixer().await;
+    let (host, _) = two(&mut house).await;
+    house.call(&host, webrtc("mix")).await;
+    told(&mut house);
+    let transforms = json!({
+        "layout": "onePlusN", "free_form_overlay_text": ["Board", "Friday"], "enable_active_speaker_indication": false,
+    });
+    let path = "/api/client/v2/conferences/1061/transform_layout";
+    house.post(path, Some(&host.token), json!({"transforms": transforms})).await.result();
+    let mix = told(&mut house).0.expect("a change");
+    let scene = &mix.scenes[0];
+    assert_eq!(
+        (scene.layout.as_str(), scene.banner.as_deref(), scene.border),
+        ("onePlusN", Some("Board  Friday"), false)
+    );
+}
+
+#[tokio::test]
+async fn an_operator_sets_how_loud_somebody_is_and_what_lies_over_pictures() {
+    let settings = Settings { mixer: true, logo: Some(vec![7; 9]), auto_gain: true, ..Settings::default() };
+    let mut house = House::with(pin_room(), settings).await;
+    house.media_up(1, false).await;
+    let (host, guest) = two(&mut house).await;
+    house.call(&host, simple()).await;
+    let mix = told(&mut house).0.expect("a mix");
+    assert_eq!((mix.logo, mix.level, mix.members[1].volume), (Some(vec![7; 9]), true, 100));
+    let operator = house::login("operator");
+    let who = format!("conferences/1061/participants/{}", guest.uuid);
+    let louder = json!({"action": "volume", "percent": 250});
+    assert_eq!(house.operate(&operator, "POST", &format!("{who}/actions"), louder).await.status.as_u16(), 204);
+    assert_eq!(told(&mut house).0.expect("a change").members[1].volume, 250);
+    assert_eq!(house.operate(&operator, "GET", &who, Value::Null).await.json["volume"], 250);
+    let much = json!({"action": "volume", "percent": 401});
+    house.operate(&operator, "POST", &format!("{who}/actions"), much).await.problem(400);
+    let layout = json!({"action": "layout", "hosts": "1:0", "presentation": "full", "text": "Welcome"});
+    let path = "conferences/1061/actions";
+    assert_eq!(house.operate(&operator, "POST", path, layout).await.status.as_u16(), 204);
+    let mix = told(&mut house).0.expect("a change");
+    assert_eq!((mix.scenes[0].layout.as_str(), mix.scenes[0].presentation), ("1:0", PresentationPlace::Full));
+    assert_eq!(mix.scenes[0].banner.as_deref(), Some("Welcome"));
+    let wrong = json!({"action": "layout", "hosts": "1:0", "presentation": "above"});
+    assert_eq!(house.operate(&operator, "POST", path, wrong).await.problem(400).1.as_deref(), Some("presentation"));
+}
+
+/// CMS-22: the layout that is drawn is told with the participant.
+#[tokio::test]
+async fn cms_22_the_layout_on_the_screen_of_who_gets_the_mix_is_told_with_them() {
+    let mut house = with_mixer().await;
+    let (host, _) = two(&mut house).await;
+    let mut events = house.events(&host).await;
+    events.sync().await;
+    house.call(&host, webrtc("mix")).await;
+    let leg = told(&mut house).1.last().expect("a leg").leg;
+    let seen = EventBody::Seats { leg, seats: vec![None], presentation: None, layout: Some("1:21".into()) };
+    house.media_says(seen).await;
+    let who = format!("conferences/1061/participants/{}", host.uuid);
+    let person = house.operate(&house::login("viewer"), "GET", &who, Value::Null).await;
+    assert_eq!(person.json["shown_layout"], "1:21");
+    assert_eq!(events.until("layout").await["view"], "1:21");
 }

@@ -170,6 +170,8 @@ pub enum MemberCommand {
     Spotlight(bool),
     /// Stand before others, after spotlights; `None` = as everybody (CMS-22).
     Importance(Option<u8>),
+    /// How loud they are in mixed sound, in percent up to [`crate::limits::VOLUME`].
+    Volume(u16),
     /// Their own layout; `None` = the one of their audience (CMS-22).
     Layout(Option<LayoutName>),
     /// Let in (MGMT-35).

@@ -7,7 +7,7 @@ use crate::effects::{MediaChange, Outcome, Refusal, Row};
 use crate::event::{Audience, EventBody};
 use crate::ids::{ConferenceKey, Now, ParticipantId, ParticipantKey, TokenHash};
 use crate::join::{clean_name, clean_text};
-use crate::limits::{MESSAGE_BYTES, NAME_CHARS, TOKEN_LIFE_MS, TOKENS_PER_PARTICIPANT};
+use crate::limits::{MESSAGE_BYTES, NAME_CHARS, TOKEN_LIFE_MS, TOKENS_PER_PARTICIPANT, VOLUME};
 use crate::model::{Fx, Model, Step};
 use crate::participant::{Participant, ServiceState};
 
@@ -264,6 +264,10 @@ impl Model {
             }
             MemberCommand::Spotlight(on) => self.spotlight(now, fx, place, key, on),
             MemberCommand::Importance(importance) => self.set_importance(fx, place, key, importance),
+            MemberCommand::Volume(percent) if percent > VOLUME => {
+                return Err(Refusal::BadValue(format!("volume: at most {VOLUME} percent")));
+            }
+            MemberCommand::Volume(percent) => self.set(fx, place, key, true, |m| m.volume = percent),
             MemberCommand::Layout(layout) => self.set_own_layout(fx, place, key, layout),
             MemberCommand::Lobby => self.send_to_lobby(fx, place, key)?,
             MemberCommand::Transfer(transfer) => return self.transfer(now, fx, place, key, transfer),

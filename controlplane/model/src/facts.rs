@@ -150,7 +150,11 @@ impl Model {
         let Some(call) = member.calls.iter_mut().find(|call| call.id == id) else { return };
         call.seats = seats;
         call.presentation = presentation;
+        let changed = call.layout != layout;
         call.layout = layout;
+        if changed {
+            self.updated(fx, place, key);
+        }
         let after = self.conference(place).and_then(|conference| conference.layout_event(key));
         if let Some(layout) = after.filter(|layout| before.as_ref() != Some(layout)) {
             fx.event(place, Audience::One(key), layout);

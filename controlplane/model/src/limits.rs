@@ -45,6 +45,8 @@ pub const ANSWER_MS: u64 = 30_000;
 pub const URL_CHARS: usize = 1024;
 /// Aliases that a transferred participant is still found by: those of the last four conferences at least. The oldest go first.
 pub const CAME_FROM: usize = 4 * ALIASES;
+/// Most that somebody is amplified in mixed sound, in percent (12 dB). What becomes too loud is limited.
+pub const VOLUME: u16 = 400;
 /// Movements of a camera in one command.
 pub const MOVEMENTS: usize = 8;
 /// Digits sent at once.

@@ -84,7 +84,7 @@ impl Conference {
         let call = member.calls.iter().find(|call| call.purpose == Purpose::Main && !call.seats.is_empty())?;
         Some(EventBody::Layout(SeatView {
             call: call.id,
-            layout: call.layout.unwrap_or(self.layout_for(member)),
+            layout: call.layout.unwrap_or(self.layout_for(member).drawn(self.members.len())),
             slots: call.seats.iter().map(|seat| seat.and_then(|key| self.shown(key))).collect(),
             presentation: call.presentation.and_then(|key| self.shown(key)),
         }))

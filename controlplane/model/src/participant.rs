@@ -87,6 +87,8 @@ pub struct Participant {
     pub video_muted: bool,
     /// May not be given the presentation (MGMT-33).
     pub presentation_denied: bool,
+    /// How loud they are in mixed sound, in percent: 100 = as they are.
+    pub volume: u16,
     /// Unix seconds of being spotlighted, 0 = not.
     pub spotlight: u64,
     /// Tells spotlights of the same second apart.
@@ -131,6 +133,7 @@ impl Participant {
             self_muted: false,
             video_muted: false,
             presentation_denied: false,
+            volume: 100,
             spotlight: 0,
             spotlight_order: 0,
             low_latency: false,
@@ -190,6 +193,8 @@ impl Participant {
             self_muted: self.self_muted,
             video_muted: self.video_muted,
             presentation_denied: self.presentation_denied,
+            volume: self.volume,
+            shown_layout: main.and_then(|call| call.layout),
             spotlight: self.spotlight,
             buzz_time: self.buzz_time,
             importance: self.importance,
@@ -241,6 +246,10 @@ pub struct ParticipantView {
     pub video_muted: bool,
     /// May not be given the presentation.
     pub presentation_denied: bool,
+    /// See [`Participant::volume`].
+    pub volume: u16,
+    /// The layout of their composed picture, as it is drawn now.
+    pub shown_layout: Option<LayoutName>,
     /// Unix seconds, 0 = not spotlighted.
     pub spotlight: u64,
     /// Unix seconds, 0 = hand not raised.

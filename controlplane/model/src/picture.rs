@@ -8,6 +8,7 @@ use crate::conference::Conference;
 use crate::effects::{MediaChange, Outcome, Refusal};
 use crate::event::{Audience, EventBody};
 use crate::ids::{ConferenceKey, Now, ParticipantId, ParticipantKey};
+use crate::join::clean_text;
 use crate::layout::{LayoutAudience, LayoutEntry, LayoutName};
 use crate::limits::ACTORS;
 use crate::model::{Fx, Model, Step};
@@ -74,6 +75,7 @@ impl Model {
             if entry.actors.len() > ACTORS {
                 return Err(Refusal::BadValue(format!("actors: at most {ACTORS}")));
             }
+            clean_text(&entry.banner)?;
             let before = |id: &ParticipantId| conference.layouts.iter().any(|entry| entry.actors.contains(id));
             if !entry.actors.iter().all(|id| conference.by_id.contains_key(id) || before(id)) {
                 return Err(Refusal::NoSuchParticipant);

@@ -11,11 +11,7 @@ fn entry(audience: LayoutAudience, layout: &str, actors: &[&Person]) -> LayoutEn
     LayoutEntry {
         audience,
         actors: actors.iter().map(|who| who.id).collect(),
-        vad_backfill: true,
-        layout: LayoutName::parse(layout).unwrap(),
-        plus_n: true,
-        overlay_text: true,
-        remove_self: false,
+        ..LayoutEntry::new(audience, LayoutName::parse(layout).unwrap())
     }
 }
 

@@ -129,13 +129,8 @@ impl Player {
             Move::Steer(n, what) => {
                 let Some(person) = Self::pick(&self.people, n) else { return };
                 let entry = LayoutEntry {
-                    audience: LayoutAudience::Guests,
                     actors: Self::pick(&self.people, what).map(|p| p.id).into_iter().collect(),
-                    vad_backfill: true,
-                    layout: LayoutName::DEFAULT,
-                    plus_n: true,
-                    overlay_text: true,
-                    remove_self: false,
+                    ..LayoutEntry::new(LayoutAudience::Guests, LayoutName::DEFAULT)
                 };
                 let command = match what % 11 {
                     0 => Command::Lock(true),
@@ -173,6 +168,7 @@ impl Player {
                     11 => MemberCommand::ReleaseFloor,
                     12 => MemberCommand::Lobby,
                     13 => MemberCommand::Importance(on.then_some(what)),
+                    14 if on => MemberCommand::Volume(u16::from(what) * 2),
                     14 => MemberCommand::Layout(on.then_some(LayoutName::DEFAULT)),
                     _ => MemberCommand::SelfMute(on),
                 };

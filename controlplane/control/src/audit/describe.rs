@@ -122,6 +122,7 @@ fn member_deed(command: &MemberCommand, by: By) -> Option<(&'static str, Option<
         MemberCommand::ReceivePresentation(may) => on(*may, "allow_presentation", "deny_presentation"),
         MemberCommand::Spotlight(stands) => on(*stands, "spotlight_on", "spotlight_off"),
         MemberCommand::Importance(value) => Some(("importance", value.map(|value| value.to_string()))),
+        MemberCommand::Volume(percent) => Some(("volume", Some(percent.to_string()))),
         MemberCommand::Layout(layout) => Some(("layout", layout.map(|layout| layout.as_str().to_owned()))),
         MemberCommand::Admit => Some(("admit", None)),
         MemberCommand::Lobby => Some(("lobby", None)),

@@ -3,7 +3,9 @@
 use super::{Auto, Config, Machine};
 use crate::link::{LinkConfig, MediaProcess, MixerProcess, mixer_socket_path, socket_path};
 use crate::serve::{self, Settings, TurnServer};
+use plenum_contract::mix::MAX_LOGO;
 use std::ffi::OsString;
+use std::io::Read as _;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::path::{Path, PathBuf};
 
@@ -28,6 +30,9 @@ pub struct Resolved {
     /// Media connections on each shard.
     pub sessions_per_shard: u32,
 }
+
+/// Longest side of a logo in pixels, as the mixer has it.
+const LOGO_SIDE: u32 = 1024;
 
 impl Config {
     /// Whether the settings fit together.
@@ -82,7 +87,7 @@ impl Config {
         };
         Ok(Resolved {
             listen: self.server.listen.clone(),
-            settings: self.settings(&data, machine),
+            settings: Settings { logo: self.logo()?, ..self.settings(&data, machine) },
             mixer: self
                 .media
                 .mixer
@@ -92,6 +97,27 @@ impl Config {
             shards,
             sessions_per_shard,
         })
+    }
+
+    /// The logo's file, if there is to be one.
+    fn logo(&self) -> Result<Option<Vec<u8>>, String> {
+        let path = &self.mix.logo;
+        if path.as_os_str().is_empty() {
+            return Ok(None);
+        }
+        let wrong = |why: String| format!("mix.logo: {}: {why}", path.display());
+        let file = std::fs::File::open(path).map_err(|e| wrong(e.to_string()))?;
+        let mut bytes = Vec::new();
+        std::io::Read::take(file, MAX_LOGO as u64 + 1).read_to_end(&mut bytes).map_err(|e| wrong(e.to_string()))?;
+        if bytes.len() > MAX_LOGO {
+            return Err(wrong(format!("longer than {MAX_LOGO} bytes")));
+        }
+        let reader = png::Decoder::new(std::io::Cursor::new(&bytes)).read_info().map_err(|e| wrong(e.to_string()))?;
+        let (width, height) = (reader.info().width, reader.info().height);
+        if width.max(height) > LOGO_SIDE {
+            return Err(wrong(format!("{width}x{height} pixels, at most {LOGO_SIDE} a side")));
+        }
+        Ok(Some(bytes))
     }
 
     fn settings(&self, data: &Path, machine: &Machine) -> Settings {
@@ -107,6 +133,8 @@ impl Config {
             turn: self.ice.turn.iter().map(turn).collect(),
             codecs: self.codecs.set.clone(),
             mixer: self.media.mixer,
+            logo: None,
+            auto_gain: self.mix.auto_gain,
             max_bitrate: Some(l.bitrate),
             limits: serve::Limits {
                 conferences: size(l.conferences, machine.conferences()),
@@ -243,5 +271,31 @@ mod tests {
         assert_eq!(config.resolve(&MACHINE).unwrap().shards, 2);
         config.server.data = format!("/{}", "d".repeat(MAX_DATA_PATH)).into();
         assert!(config.resolve(&MACHINE).unwrap_err().contains("server.data"));
+    }
+
+    #[test]
+    fn a_logo_that_is_no_small_png_is_refused_by_its_setting() {
+        let folder = tempfile::tempdir().unwrap();
+        let png = |side: u32| {
+            let mut file = Vec::new();
+            let mut encoder = png::Encoder::new(&mut file, side, 1);
+            encoder.set_color(png::ColorType::Grayscale);
+            encoder.write_header().unwrap().write_image_data(&vec![0; side as usize]).unwrap();
+            file
+        };
+        let logo = |bytes: &[u8]| {
+            let mut config = Config::default();
+            config.mix.logo = folder.path().join("logo.png");
+            std::fs::write(&config.mix.logo, bytes).unwrap();
+            config.resolve(&MACHINE).map(|resolved| resolved.settings.logo)
+        };
+        assert_eq!(Config::default().resolve(&MACHINE).unwrap().settings.logo, None);
+        assert_eq!(logo(&png(LOGO_SIDE)).unwrap(), Some(png(LOGO_SIDE)));
+        for wrong in [&png(LOGO_SIDE + 1)[..], b"GIF89a", &[0; MAX_LOGO + 1]] {
+            assert!(logo(wrong).unwrap_err().starts_with("mix.logo: "));
+        }
+        let mut config = Config::default();
+        config.mix.logo = folder.path().join("none");
+        assert!(config.resolve(&MACHINE).unwrap_err().contains("mix.logo"));
     }
 }

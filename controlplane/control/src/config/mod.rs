@@ -29,6 +29,7 @@ pub struct Config {
     pub server: Server,
     pub tls: Tls,
     pub media: Media,
+    pub mix: Mix,
     pub codecs: Codecs,
     pub ice: Ice,
     pub limits: Limits,
@@ -116,6 +117,15 @@ impl Default for Media {
             mixer_binary: PathBuf::new(),
         }
     }
+}
+
+/// `[mix]`
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+#[allow(missing_docs, reason = "default.toml documents the fields")]
+pub struct Mix {
+    pub auto_gain: bool,
+    pub logo: PathBuf,
 }
 
 /// `[codecs]`

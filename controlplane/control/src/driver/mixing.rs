@@ -11,6 +11,7 @@ use crate::store::LegRecord;
 use plenum_contract as contract;
 use plenum_contract::mix::{MAX_MEMBERS, MAX_SCENES};
 use plenum_contract::{Command, Kind, MemberPicture, MixMember, MixSpec, PresentationPlace, SceneSpec, SessionSpec};
+use plenum_model::layout::PresentationPlace as Chosen;
 use plenum_model::{Conference, ConferenceKey, Event, LegKey, MediaChange, Model, Participant, Purpose, ServiceState};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -23,6 +24,16 @@ pub(super) struct Mixes {
     told: BTreeMap<ConferenceKey, MixSpec>,
     /// Legs that get the mix because too much would have to be transcoded for them.
     beyond: BTreeMap<ConferenceKey, BTreeSet<LegKey>>,
+    look: Look,
+}
+
+/// What an operator decided for all mixes.
+#[derive(Debug, Default)]
+pub(super) struct Look {
+    /// A PNG over every picture.
+    pub(super) logo: Option<Vec<u8>>,
+    /// Whether voices are brought to one loudness.
+    pub(super) level: bool,
 }
 
 /// Conferences that something happened in.
@@ -51,6 +62,10 @@ pub(super) fn gets_mix(spec: &SessionSpec, choice: Option<bool>) -> bool {
 }
 
 impl Mixes {
+    pub(super) fn new(look: Look) -> Mixes {
+        Mixes { look, ..Mixes::default() }
+    }
+
     /// The scene of a leg, if it gets the mix: as media was last told.
     pub(super) fn scene_of(&self, conference: &Conference, member: &Participant, record: &LegRecord) -> Option<u16> {
         let leg = LegKey(record.spec.key.0);
@@ -90,6 +105,7 @@ impl Mixes {
             self.told.remove(&key)?;
             return Some(Command::RemoveMix(contract::ConferenceKey(key.0)));
         };
+        (wanted.level, wanted.logo) = (self.look.level, self.look.logo.clone());
         wanted.revision = before.map_or(0, |told| told.revision);
         if before == Some(&wanted) && same {
             return None;
@@ -212,18 +228,27 @@ fn scene(conference: &Conference, member: &Participant, record: &LegRecord) -> S
         width: SIZE.0,
         height: SIZE.1,
         first: first.into_iter().map(|key| contract::ParticipantKey(key.0)).collect(),
-        fixed: Vec::new(),
+        fixed: fixed(conference, member),
         without: chosen.is_some_and(|entry| entry.remove_self).then_some(contract::ParticipantKey(member.key.0)),
         names: chosen.is_none_or(|entry| entry.overlay_text),
         plus_n: chosen.is_none_or(|entry| entry.plus_n),
-        border: true,
+        border: chosen.is_none_or(|entry| entry.indicate_speaker),
         fill: false,
-        banner: None,
-        presentation: match apart || member.presentation_denied {
-            true => PresentationPlace::Absent,
-            false => PresentationPlace::Main,
+        banner: chosen.map(|entry| entry.banner.clone()).filter(|text| !text.is_empty()),
+        presentation: match (apart || member.presentation_denied, chosen.map(|entry| entry.presentation)) {
+            (true, _) => PresentationPlace::Absent,
+            (false, None | Some(Chosen::Main)) => PresentationPlace::Main,
+            (false, Some(Chosen::Beside)) => PresentationPlace::Beside,
+            (false, Some(Chosen::Full)) => PresentationPlace::Full,
         },
     }
+}
+
+/// MGMT-28: without `vad_backfill` actors have their places, and nobody takes that of one who left.
+fn fixed(conference: &Conference, member: &Participant) -> Vec<Option<contract::ParticipantKey>> {
+    let tied = conference.override_for(member.role).is_some_and(|e| !e.vad_backfill && !e.actors.is_empty());
+    let actors = conference.actors_for(member).into_iter().filter(|_| tied);
+    actors.map(|actor| actor.map(|key| contract::ParticipantKey(key.0))).collect()
 }
 
 fn member(member: &Participant) -> MixMember {
@@ -239,7 +264,7 @@ fn member(member: &Participant) -> MixMember {
         name: member.overlay_text.clone(),
         shown,
         heard: !member.audio_muted && !member.self_muted,
-        volume: 100,
+        volume: member.volume,
     }
 }
 

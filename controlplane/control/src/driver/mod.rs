@@ -215,7 +215,8 @@ impl Driver {
         let gauges = Arc::new(Gauges::default());
         gauges.store_ok.store(true, Relaxed);
         let (inputs, queue) = mpsc::channel(QUEUE);
-        let media = Media::new(link, settings.mixer);
+        let look = mixing::Look { logo: settings.logo.clone(), level: settings.auto_gain };
+        let media = Media::new(link, settings.mixer, look);
         let (spool, spooled) = Spool::new(&model);
         let driver = Driver {
             settings,

@@ -2,7 +2,7 @@
 //! older store does not have.
 
 use super::{LegRecord, LostCall};
-use plenum_model::layout::{LayoutAudience, LayoutEntry, LayoutName};
+use plenum_model::layout::{LayoutAudience, LayoutEntry, LayoutName, PresentationPlace};
 use plenum_model::{
     Call, CallId, Conference, ConferenceId, ConferenceKey, DialMedia, Dialled, KeepAlive, Kind, LegKey, Participant,
     ParticipantId, ParticipantKey, Protocol, Purpose, Role, ServiceState, Settings,
@@ -82,6 +82,10 @@ pub enum KindRow {
 
 fn yes() -> bool {
     true
+}
+
+fn full_volume() -> u16 {
+    100
 }
 
 fn default_layout() -> String {
@@ -173,6 +177,12 @@ struct LayoutRow {
     overlay_text: bool,
     #[serde(default)]
     remove_self: bool,
+    #[serde(default)]
+    presentation: String,
+    #[serde(default)]
+    banner: String,
+    #[serde(default = "yes")]
+    indicate_speaker: bool,
 }
 
 /// A conference without its members.
@@ -188,6 +198,9 @@ pub fn conference_body(conference: &Conference) -> Result<String, serde_json::Er
         plus_n: entry.plus_n,
         overlay_text: entry.overlay_text,
         remove_self: entry.remove_self,
+        presentation: entry.presentation.as_str().into(),
+        banner: entry.banner.clone(),
+        indicate_speaker: entry.indicate_speaker,
     };
     serde_json::to_string(&ConferenceRow {
         id: conference.id.to_string(),
@@ -236,6 +249,9 @@ pub fn conference(key: i64, body: &str) -> Option<Conference> {
             plus_n: row.plus_n,
             overlay_text: row.overlay_text,
             remove_self: row.remove_self,
+            presentation: PresentationPlace::parse(&row.presentation).unwrap_or_default(),
+            banner: row.banner,
+            indicate_speaker: row.indicate_speaker,
         })
     };
     Some(Conference {
@@ -284,6 +300,8 @@ struct ParticipantRow {
     video_muted: bool,
     #[serde(default)]
     presentation_denied: bool,
+    #[serde(default = "full_volume")]
+    volume: u16,
     #[serde(default)]
     spotlight: u64,
     #[serde(default)]
@@ -461,6 +479,7 @@ pub fn participant_body(participant: &Participant) -> Result<String, serde_json:
         self_muted: participant.self_muted,
         video_muted: participant.video_muted,
         presentation_denied: participant.presentation_denied,
+        volume: participant.volume,
         spotlight: participant.spotlight,
         spotlight_order: participant.spotlight_order,
         low_latency: participant.low_latency,
@@ -509,6 +528,7 @@ pub fn participant(key: i64, body: &str) -> Option<Participant> {
         self_muted: row.self_muted,
         video_muted: row.video_muted,
         presentation_denied: row.presentation_denied,
+        volume: row.volume,
         spotlight: row.spotlight,
         spotlight_order: row.spotlight_order,
         low_latency: row.low_latency,

@@ -138,7 +138,7 @@ pub(super) fn person(meeting: &MeetingView, view: &ParticipantView, speaks: bool
         Val::Flag(view.audio_muted),
         Val::Flag(view.video_muted),
         view.importance.map_or(Val::Null, |importance| Val::Number(importance.into())),
-        layout(meeting, view.role, view.layout),
+        layout(meeting, view.role, view.layout, view.shown_layout),
         Val::Flag(speaks),
         Val::Flag(view.presenting),
         active(view.endpoint_recording),
@@ -149,9 +149,17 @@ pub(super) fn person(meeting: &MeetingView, view: &ParticipantView, speaks: bool
     ]
 }
 
-/// The layout that somebody sees: their own choice, else that of their role.
-pub(super) fn layout(meeting: &MeetingView, role: Role, own: Option<plenum_model::LayoutName>) -> Val {
-    Val::Word(names::layout_word(own.unwrap_or(meeting.layout_of(role))))
+/// The layout that somebody sees: their own choice, else that of their role. What is drawn for them counts more, but that a layout which grows
+/// is called what was chosen.
+pub(super) fn layout(
+    meeting: &MeetingView,
+    role: Role,
+    own: Option<plenum_model::LayoutName>,
+    shown: Option<plenum_model::LayoutName>,
+) -> Val {
+    let chosen = own.unwrap_or(meeting.layout_of(role));
+    let grows = chosen.drawn(1) != chosen;
+    Val::Word(names::layout_word(shown.filter(|_| !grows).unwrap_or(chosen)))
 }
 
 /// CMS-24: whoever is being called, and a stream, cannot be moved.

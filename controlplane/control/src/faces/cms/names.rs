@@ -20,9 +20,11 @@ pub(super) const LAYOUTS: [&str; 13] = [
 ];
 
 /// Layouts that one name of both families means.
-const SAME: [(&str, &str); 9] = [
+const SAME: [(&str, &str); 11] = [
     ("1:0", "speakerOnly"),
-    ("2:0", "stacked"),
+    ("stacked", "stacked"),
+    ("allEqual", "allEqual"),
+    ("onePlusN", "onePlusN"),
     ("4:0", "allEqualQuarters"),
     ("9:0", "allEqualNinths"),
     ("16:0", "allEqualSixteenths"),
@@ -37,27 +39,15 @@ pub(super) fn layout_word(layout: LayoutName) -> &'static str {
     let same = SAME.iter().find(|(ours, _)| *ours == layout.as_str());
     match (same, layout.as_str()) {
         (Some((_, theirs)), _) => theirs,
-        (None, "3:0") => "allEqual",
+        (None, "2:0" | "3:0") => "allEqual",
         (None, _) => "onePlusN",
     }
 }
 
-/// What a client wishes who names a layout: `Some(None)` = no choice of their own. Names that grow with the number of people
-/// mean what fits `people` now. `None` = no such name.
-pub(super) fn layout_wish(word: &str, people: usize) -> Option<Option<LayoutName>> {
-    let fits = |of: &[&str]| {
-        let shows = |name: &&&str| LayoutName::parse(name).is_some_and(|layout| layout.tiles() >= people);
-        let name = of.iter().find(shows).or(of.last()).copied().unwrap_or("1:7");
-        LayoutName::parse(name)
-    };
-    let wish = match word {
-        "automatic" => None,
-        "telepresence" => LayoutName::parse("1:7"),
-        "allEqual" => fits(&["1:0", "4:0", "9:0", "16:0", "25:0"]),
-        "onePlusN" => fits(&["1:0", "1:5", "1:7", "1:9", "1:12", "1:21", "1:33"]),
-        word => Some(SAME.iter().find(|(_, theirs)| *theirs == word).and_then(|(ours, _)| LayoutName::parse(ours))?),
-    };
-    Some(wish)
+/// What a client wishes who names a layout: `Some(None)` = no choice of their own; `None` = no such name.
+pub(super) fn layout_wish(word: &str) -> Option<Option<LayoutName>> {
+    let known = LAYOUTS.contains(&word).then(|| LayoutName::parse(word))?;
+    Some(known.filter(|_| word != "automatic"))
 }
 
 /// CMS-22 `state`. Whoever waits, or only steers, has no signalling that is done.
@@ -123,27 +113,14 @@ mod tests {
             let word = layout_word(layout);
             assert!(LAYOUTS.contains(&word), "{ours}: {word}");
             if SAME.iter().any(|(same, _)| same == ours) {
-                assert_eq!(layout_wish(word, 3), Some(Some(layout)));
+                assert_eq!(layout_wish(word), Some(Some(layout)));
             }
         }
         for word in LAYOUTS {
-            let wish = layout_wish(word, 6).unwrap_or_else(|| panic!("{word}"));
+            let wish = layout_wish(word).unwrap_or_else(|| panic!("{word}"));
             assert_eq!(wish.is_none(), word == "automatic");
         }
-        assert_eq!(layout_wish("onePlusTwo", 1), None);
-    }
-
-    #[test]
-    fn cms_22_names_that_grow_mean_what_fits_everybody() {
-        let wish = |word, people| layout_wish(word, people).flatten().map(LayoutName::as_str);
-        assert_eq!(
-            (wish("allEqual", 1), wish("allEqual", 5), wish("allEqual", 99)),
-            (Some("1:0"), Some("9:0"), Some("25:0"))
-        );
-        assert_eq!(
-            (wish("onePlusN", 7), wish("onePlusN", 14), wish("onePlusN", 99)),
-            (Some("1:7"), Some("1:21"), Some("1:33"))
-        );
+        assert_eq!(layout_wish("onePlusTwo"), None);
     }
 
     #[test]

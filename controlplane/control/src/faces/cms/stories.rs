@@ -256,15 +256,7 @@ fn cms_22_every_element_of_a_participant_follows_what_happens_to_them() {
     own(&mut story, MemberCommand::Call(CallCommand::Start(CallId([1; 16]))));
     expect(&mut story, json!({"state": "connected"}));
     // The layout that a host chose for guests is theirs too, while they have chosen none.
-    let entry = layout::LayoutEntry {
-        audience: layout::LayoutAudience::Guests,
-        actors: Vec::new(),
-        vad_backfill: true,
-        layout: LayoutName::parse("1:0").unwrap(),
-        plus_n: true,
-        overlay_text: true,
-        remove_self: false,
-    };
+    let entry = layout::LayoutEntry::new(layout::LayoutAudience::Guests, LayoutName::parse("1:0").unwrap());
     story.does(room, Command::OverrideLayout { entries: vec![entry], whole: false });
     expect(&mut story, json!({"layout": "speakerOnly"}));
     story.to(room, alice, MemberCommand::Lobby);

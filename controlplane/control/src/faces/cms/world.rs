@@ -34,6 +34,7 @@ pub(super) struct Person {
     key: ParticipantKey,
     role: Role,
     own_layout: Option<LayoutName>,
+    shown_layout: Option<LayoutName>,
     records: bool,
     pub(super) values: [Val; 15],
 }
@@ -175,6 +176,7 @@ impl Call {
             key: view.key,
             role: view.role,
             own_layout: view.layout,
+            shown_layout: view.shown_layout,
             records: view.endpoint_recording,
             values,
         };
@@ -207,7 +209,7 @@ impl Call {
     /// The layouts of hosts or guests changed: for those who have chosen none of their own.
     fn relaid(&mut self, changes: &mut Vec<Change>) {
         for (id, person) in &mut self.people {
-            let layout = elements::layout(&self.view, person.role, person.own_layout);
+            let layout = elements::layout(&self.view, person.role, person.own_layout, person.shown_layout);
             if person.values[LAYOUT] != layout {
                 person.values[LAYOUT] = layout;
                 let what = What::Changed(1 << LAYOUT);

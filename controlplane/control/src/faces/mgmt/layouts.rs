@@ -5,7 +5,7 @@ use super::render::{Dialect, bad, success};
 use super::{Ctx, unknown};
 use crate::driver::Reply;
 use axum::response::Response;
-use plenum_model::layout::{LAYOUTS, LayoutAudience};
+use plenum_model::layout::{LAYOUTS, LayoutAudience, PresentationPlace};
 use plenum_model::limits::ACTORS;
 use plenum_model::{Command, LayoutEntry, LayoutName, ParticipantId};
 use serde_json::{Value, json};
@@ -49,15 +49,33 @@ fn entry(fields: &Fields) -> Result<LayoutEntry, Bad> {
     };
     let actors = fields.texts("actors", ACTORS)?;
     let actors = actors.iter().map(|id| ParticipantId::parse(id).ok_or_else(|| format!("actors: {id:?} is no uuid")));
+    let layout = layout_name(&fields.required("layout")?)?;
     Ok(LayoutEntry {
-        audience,
         actors: actors.collect::<Result<_, _>>()?,
         vad_backfill: fields.flag("vad_backfill")?.unwrap_or(true),
-        layout: layout_name(&fields.required("layout")?)?,
         plus_n: on_or_auto(fields, "plus_n")?,
         overlay_text: on_or_auto(fields, "actors_overlay_text")?,
         remove_self: fields.flag("remove_self")?.unwrap_or(false),
+        presentation: place(fields)?,
+        banner: fields.text("overlay_text")?.unwrap_or_default(),
+        indicate_speaker: fields.flag("indicate_speaker")?.unwrap_or(true),
+        ..LayoutEntry::new(audience, layout)
     })
+}
+
+/// Ours: where a composed picture has the presentation.
+fn place(fields: &Fields) -> Result<PresentationPlace, Bad> {
+    let word = fields.text("presentation")?.unwrap_or_else(|| "main".into());
+    PresentationPlace::parse(&word).ok_or_else(|| "presentation must be main, beside or full".into())
+}
+
+/// Pexip's free text: one, or several in a row.
+fn free_text(fields: &Fields) -> Result<String, Bad> {
+    const NAME: &str = "free_form_overlay_text";
+    match fields.texts(NAME, 8) {
+        Ok(texts) => Ok(texts.join("  ")),
+        Err(_) => Ok(fields.text(NAME)?.unwrap_or_default()),
+    }
 }
 
 fn layout_name(name: &str) -> Result<LayoutName, Bad> {
@@ -85,6 +103,15 @@ fn entry_value(entry: &LayoutEntry) -> Value {
     if entry.remove_self {
         value["remove_self"] = json!(true);
     }
+    if entry.presentation != PresentationPlace::Main {
+        value["presentation"] = json!(entry.presentation.as_str());
+    }
+    if !entry.banner.is_empty() {
+        value["overlay_text"] = json!(entry.banner);
+    }
+    if !entry.indicate_speaker {
+        value["indicate_speaker"] = json!(false);
+    }
     value
 }
 
@@ -97,13 +124,12 @@ pub(super) async fn transform_layout(c: &Ctx, fields: &Fields) -> Response {
         for (name, audience) in [("host_layout", LayoutAudience::Hosts), ("guest_layout", LayoutAudience::Guests)] {
             if let Some(layout) = wanted.text(name)?.or_else(|| common.clone()) {
                 entries.push(LayoutEntry {
-                    audience,
-                    actors: Vec::new(),
-                    vad_backfill: true,
-                    layout: layout_name(&layout)?,
-                    plus_n: true,
                     overlay_text: wanted.flag("enable_overlay_text")?.unwrap_or(true),
                     remove_self: wanted.flag("remove_self")?.unwrap_or(false),
+                    presentation: place(&wanted)?,
+                    banner: free_text(&wanted)?,
+                    indicate_speaker: wanted.flag("enable_active_speaker_indication")?.unwrap_or(true),
+                    ..LayoutEntry::new(audience, layout_name(&layout)?)
                 });
             }
         }

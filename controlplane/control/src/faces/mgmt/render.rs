@@ -327,6 +327,8 @@ mod tests {
             self_muted: false,
             video_muted: false,
             presentation_denied: true,
+            volume: 100,
+            shown_layout: None,
             spotlight: 0,
             buzz_time: 0,
             importance: None,

@@ -13,7 +13,7 @@ use axum::extract::{Path, State};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use futures_util::stream;
-use plenum_model::layout::{LAYOUTS, LayoutAudience};
+use plenum_model::layout::{LAYOUTS, LayoutAudience, PresentationPlace};
 use plenum_model::{By, Command, ConferenceKey, LayoutEntry, LayoutName, MemberCommand, ParticipantId, Role, Transfer};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
@@ -76,6 +76,13 @@ enum ConferenceAction {
         /// `A:B`; without it, as it is.
         #[serde(default)]
         guests: Option<String>,
+        /// Where composed pictures of those that are named here have the presentation: `main` (the main tile, which it is without),
+        /// `beside` it, or `full`.
+        #[serde(default)]
+        presentation: Option<String>,
+        /// Text over their composed pictures; without it, none.
+        #[serde(default)]
+        text: Option<String>,
     },
     /// Everybody is told and out.
     End,
@@ -110,6 +117,11 @@ enum ParticipantAction {
     Importance {
         /// 0 to 255, the higher the earlier; `null` = as everybody.
         importance: Option<u8>,
+    },
+    /// How loud they are in mixed sound.
+    Volume {
+        /// 0 to 400; 100 = as they are.
+        percent: u16,
     },
     /// Their own layout.
     Layout {
@@ -198,9 +210,15 @@ async fn act(
         ConferenceAction::UnmuteAll => Command::MuteAll { audio: Some(false), video: None },
         ConferenceAction::MuteOnJoin { muted } => Command::MuteOnJoin(muted),
         ConferenceAction::LowerHands => Command::ClearHands,
-        ConferenceAction::Layout { hosts, guests } => {
-            let entry =
-                |name: Option<String>, field, audience| name.map(|name| entry(&name, field, audience)).transpose();
+        ConferenceAction::Layout { hosts, guests, presentation, text } => {
+            let places = || Problem::field("presentation", "presentation must be main, beside or full");
+            let place = presentation.map(|word| PresentationPlace::parse(&word).ok_or_else(places)).transpose()?;
+            let (presentation, banner) = (place.unwrap_or_default(), text.unwrap_or_default());
+            let entry = |name: Option<String>, field, audience| -> Result<Option<LayoutEntry>, Problem> {
+                let Some(name) = name else { return Ok(None) };
+                let plain = LayoutEntry::new(audience, layout_name(&name, field)?);
+                Ok(Some(LayoutEntry { presentation, banner: banner.clone(), ..plain }))
+            };
             let hosts = entry(hosts, "hosts", LayoutAudience::Hosts)?;
             let guests = entry(guests, "guests", LayoutAudience::Guests)?;
             Command::OverrideLayout { entries: hosts.into_iter().chain(guests).collect(), whole: false }
@@ -232,6 +250,7 @@ async fn act_on(
         ParticipantAction::AllowPresentation => MemberCommand::ReceivePresentation(true),
         ParticipantAction::DenyPresentation => MemberCommand::ReceivePresentation(false),
         ParticipantAction::Importance { importance } => MemberCommand::Importance(importance),
+        ParticipantAction::Volume { percent } => MemberCommand::Volume(percent),
         ParticipantAction::Layout { layout } => {
             MemberCommand::Layout(layout.map(|name| layout_name(&name, "layout")).transpose()?)
         }
@@ -256,12 +275,6 @@ async fn act_on(
 fn layout_name(name: &str, field: &str) -> Result<LayoutName, Problem> {
     let known = || Problem::field(field, format!("{field} must be one of {}", LAYOUTS.join(", ")));
     LayoutName::parse(name).ok_or_else(known)
-}
-
-fn entry(name: &str, field: &str, audience: LayoutAudience) -> Result<LayoutEntry, Problem> {
-    let layout = layout_name(name, field)?;
-    let (actors, remove_self) = (Vec::new(), false);
-    Ok(LayoutEntry { audience, actors, vad_backfill: true, layout, plus_n: true, overlay_text: true, remove_self })
 }
 
 /// Follows a conference: first what is, then what happens, as server-sent events

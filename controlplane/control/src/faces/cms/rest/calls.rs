@@ -69,7 +69,7 @@ pub(super) async fn end(asked: Asked, id: &str) -> Result<Response, Fail> {
 /// `PUT /calls/<id>/participants/*`: mute everybody, and give everybody a layout or an importance.
 pub(super) async fn change_all(asked: Asked, id: &str) -> Result<Response, Fail> {
     let meeting = asked.call(id).await?;
-    let wishes = Wishes::read(&asked, meeting.members.len())?;
+    let wishes = Wishes::read(&asked)?;
     let mut commands = Vec::new();
     if wishes.audio.is_some() || wishes.video.is_some() {
         commands.push(Command::MuteAll { audio: wishes.audio, video: wishes.video });
@@ -90,18 +90,18 @@ pub(super) struct Wishes {
 }
 
 impl Wishes {
-    pub(super) fn read(asked: &Asked, people: usize) -> Result<Wishes, Fail> {
-        let wishes = Wishes::some(asked, people)?;
+    pub(super) fn read(asked: &Asked) -> Result<Wishes, Fail> {
+        let wishes = Wishes::some(asked)?;
         asked.form.all_taken()?;
         Ok(wishes)
     }
 
     /// The same, where more parameters may follow.
-    pub(super) fn some(asked: &Asked, people: usize) -> Result<Wishes, Fail> {
+    pub(super) fn some(asked: &Asked) -> Result<Wishes, Fail> {
         let form = &asked.form;
         let layouts = |name| match form.text(name) {
             None => Ok(None),
-            Some(word) => names::layout_wish(&word, people).map(Some).ok_or_else(|| {
+            Some(word) => names::layout_wish(&word).map(Some).ok_or_else(|| {
                 let reason = format!("the value must be one of {}", names::LAYOUTS.join(", "));
                 Fail::parameter(name, "invalid", reason)
             }),

@@ -69,7 +69,7 @@ fn configuration(member: &Participant) -> Node {
 
 pub(super) async fn change(asked: Asked, id: &str) -> Result<Response, Fail> {
     let (meeting, id) = asked.call_of(id).await?;
-    let wishes = Wishes::some(&asked, meeting.members.len())?;
+    let wishes = Wishes::some(&asked)?;
     let lobby = asked.form.flag("moveToLobby")?;
     let target = asked.form.guid("call", MeetingId::parse)?;
     asked.form.all_taken()?;
@@ -203,7 +203,7 @@ fn leg_node((meeting, member): &One, call: &Call) -> Node {
 
 pub(super) async fn change_leg(asked: Asked, id: &str) -> Result<Response, Fail> {
     let ((meeting, member), _) = find_leg(&asked, id).await?;
-    let wishes = Wishes::read(&asked, meeting.members.len())?;
+    let wishes = Wishes::read(&asked)?;
     asked.commands(&meeting, wishes.all(member.id)).await
 }
 

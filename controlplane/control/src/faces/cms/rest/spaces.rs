@@ -147,7 +147,7 @@ fn fill(asked: &Asked, row: &mut SettingsRow) -> Result<(), Fail> {
         row.host_pin = (!passcode.is_empty()).then_some(passcode);
     }
     if let Some(word) = form.text("defaultLayout") {
-        let layout = names::layout_wish(&word, 0);
+        let layout = names::layout_wish(&word);
         let layout = layout.ok_or_else(|| Fail::parameter("defaultLayout", "invalid", "there is no such layout"))?;
         row.layout = layout.unwrap_or(LayoutName::DEFAULT).as_str().into();
     }
