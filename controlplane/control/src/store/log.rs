@@ -234,6 +234,8 @@ macro_rules! person {
             protocol: ProtocolRow,
             #[serde(default, skip_serializing_if = "Option::is_none")]
             layout: Option<String>,
+            #[serde(default, skip_serializing_if = "Option::is_none")]
+            shown_layout: Option<String>,
             $(#[serde(default, skip_serializing_if = "is_default")] $plain: $type),+
         }
 
@@ -246,6 +248,7 @@ macro_rules! person {
                     state: StateRow::of(view.state),
                     protocol: ProtocolRow::of(view.protocol),
                     layout: view.layout.map(|layout| layout.as_str().into()),
+                    shown_layout: view.shown_layout.map(|layout| layout.as_str().into()),
                     $($plain: view.$plain.clone()),+
                 }
             }
@@ -258,6 +261,7 @@ macro_rules! person {
                     state: self.state.model(),
                     protocol: self.protocol.model(),
                     layout: self.layout.as_deref().and_then(LayoutName::parse),
+                    shown_layout: self.shown_layout.as_deref().and_then(LayoutName::parse),
                     $($plain: self.$plain),+
                 })
             }
@@ -279,6 +283,7 @@ person!(
     self_muted: bool,
     video_muted: bool,
     presentation_denied: bool,
+    volume: u16,
     spotlight: u64,
     buzz_time: u64,
     importance: Option<u8>,
@@ -317,6 +322,8 @@ mod tests {
             self_muted: true,
             video_muted: true,
             presentation_denied: true,
+            volume: 250,
+            shown_layout: LayoutName::parse("2:21"),
             spotlight: 5,
             buzz_time: 6,
             importance: Some(0),
