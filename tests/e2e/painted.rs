@@ -71,6 +71,28 @@ fn each_tile_shows_its_publisher_the_speaker_stands_in_the_main_one_and_nobody_h
     });
 }
 
+#[test]
+fn who_is_forwarded_to_and_has_h264_alone_sees_and_hears_publishers_of_vp8_and_others_keep_the_original() {
+    let _alone = crate::alone();
+    let at = appliance(&["--shards", "1"]);
+    let mut browser = Browser::start(&[]);
+    beside(plan(&at, "1061", 2), |cues| {
+        for codec in ["H264", "VP8"] {
+            let more = format!("&width=320&height=180&media=forward&tiles=2&codec={codec}");
+            let page = enters(&mut browser, &at.room(codec, &more), "", 2);
+            looks_at(&mut browser, &page, "1:0");
+            for number in [1, 2, 1] {
+                speaks(&mut browser, &page, cues, number);
+                tiles_show_whom_they_should(&mut browser, &page, &[number]);
+            }
+            let condition = format!("look.codec().then((c) => c === 'video/{codec}')");
+            browser.until(&page, &format!("the picture comes in {codec}"), &condition);
+            browser.screenshot(&page, &pictures().join(format!("painted_forwarded_{codec}.png")));
+            browser.close(page);
+        }
+    });
+}
+
 /// What a page measured of its picture, and of its sound as far as that was made up.
 const STATS: &str = "(async () => {
   const stats = [...(await window.plenum.room.call.pc.getStats()).values()].filter((s) => s.type === 'inbound-rtp');
