@@ -245,6 +245,11 @@ impl Peer {
         }
     }
 
+    /// Whether messages can be sent and received.
+    pub fn takes_messages(&self) -> bool {
+        self.data.as_ref().is_some_and(Data::is_up)
+    }
+
     /// Messages that arrived since the last call.
     pub fn take_messages(&mut self) -> Vec<Message> {
         self.data.as_mut().map(|d| std::mem::take(&mut d.received)).unwrap_or_default()

@@ -60,6 +60,11 @@ impl Data {
         self.wanted.push((label.to_owned(), binary, payload.to_vec()));
     }
 
+    /// Whether the association is there.
+    pub(crate) fn is_up(&self) -> bool {
+        self.up
+    }
+
     pub(crate) fn handle(&mut self, now: Instant, packet: Vec<u8>) {
         if let Some((handle, DatagramEvent::AssociationEvent(event))) =
             self.endpoint.handle(now, server(), None, None, Bytes::from(packet))
