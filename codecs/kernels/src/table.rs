@@ -190,7 +190,6 @@ pub(crate) type Gather = unsafe fn(rows: Strip<'_>, taps: &WindowTaps, ahead: us
 /// Rows `ahead` bytes further are fetched for the next call.
 pub(crate) type Sums =
     unsafe fn(data: &[u8], offsets: &[usize], weights: &[i8], width: usize, ahead: usize, out: &mut [u16]);
-// SAFETY: as above.
 /// [`BLOCK`] rows of sums, `line` words apart, through [`PairTaps`], scaled and rounded as above.
 // SAFETY: as above.
 pub(crate) type Columns = unsafe fn(rows: &[u16], line: usize, taps: &PairTaps, scratch: &mut [u32], out: Block<'_>);

@@ -5,23 +5,15 @@ mod house;
 
 use axum::body::Body;
 use axum::http::StatusCode;
-use house::{Answer, House, OFFER, PASSWORD, ROOM, request};
+use house::{Answer, House, OFFER, PASSWORD, ROOM, request, session, webrtc};
 use plenum::serve::{Limits, Settings};
 use plenum_contract::event::EventBody;
 use plenum_contract::snapshot::{LegState, Snapshot};
 use plenum_contract::spec::Binding;
-use plenum_contract::{Command, LegKey, SessionSpec};
+use plenum_contract::{Command, LegKey};
 use serde_json::{Value, json};
 use std::path::Path;
 use std::sync::atomic::Ordering;
-
-fn webrtc() -> Value {
-    json!({"call_type": "WEBRTC", "sdp": OFFER})
-}
-
-fn session(told: &[Command]) -> SessionSpec {
-    told.iter().find_map(|c| if let Command::Session(spec) = c { Some(spec.clone()) } else { None }).expect("a session")
-}
 
 #[tokio::test]
 async fn a_restarted_media_plane_ends_calls_and_the_same_participants_call_again() {

@@ -4,11 +4,11 @@
 
 mod house;
 
-use house::{Events, House, OFFER, Person, login};
+use house::{Events, House, OFFER, Person, login, session, webrtc};
 use plenum::events::KEPT;
+use plenum_contract::Command;
 use plenum_contract::event::EventBody;
 use plenum_contract::snapshot::Snapshot;
-use plenum_contract::{Command, SessionSpec};
 use serde_json::{Value, json};
 use std::path::Path;
 
@@ -41,14 +41,6 @@ fn names(told: &[(String, Value)]) -> Vec<&str> {
 
 fn chats(told: &[(String, Value)]) -> Vec<&str> {
     told.iter().filter(|(name, _)| name == "message").filter_map(|(_, data)| data["payload"].as_str()).collect()
-}
-
-fn webrtc() -> Value {
-    json!({"call_type": "WEBRTC", "sdp": OFFER})
-}
-
-fn session(told: &[Command]) -> SessionSpec {
-    told.iter().find_map(|c| if let Command::Session(spec) = c { Some(spec.clone()) } else { None }).expect("a session")
 }
 
 #[tokio::test]

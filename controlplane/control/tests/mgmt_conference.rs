@@ -3,13 +3,9 @@
 
 mod house;
 
-use house::{House, OFFER, ROOM, SIMPLE};
+use house::{House, OFFER, ROOM, SIMPLE, webrtc};
 use plenum_contract::Command;
 use serde_json::{Value, json};
-
-fn webrtc() -> Value {
-    json!({"call_type": "WEBRTC", "sdp": OFFER})
-}
 
 #[tokio::test]
 async fn mgmt_6_answers_are_framed_and_mgmt_25_the_list_has_the_fields_of_participant_create() {

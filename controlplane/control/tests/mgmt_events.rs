@@ -3,14 +3,10 @@
 
 mod house;
 
-use house::{House, OFFER, ROOM, SIMPLE};
+use house::{House, OFFER, ROOM, SIMPLE, webrtc};
 use plenum_contract::event::EventBody;
 use plenum_contract::{Command, LegEnd};
 use serde_json::{Value, json};
-
-fn webrtc() -> Value {
-    json!({"call_type": "WEBRTC", "sdp": OFFER})
-}
 
 #[tokio::test]
 async fn mgmt_59_every_stream_tells_the_same_in_the_order_of_the_state_and_nobody_before_they_came() {

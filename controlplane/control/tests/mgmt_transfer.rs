@@ -3,18 +3,10 @@
 
 mod house;
 
-use house::{House, OFFER, Person, ROOM, SIMPLE};
+use house::{House, Person, ROOM, SIMPLE, session, webrtc};
 use plenum_contract::event::EventBody;
 use plenum_contract::{Command, SessionSpec};
 use serde_json::{Value, json};
-
-fn webrtc() -> Value {
-    json!({"call_type": "WEBRTC", "sdp": OFFER})
-}
-
-fn session(told: &[Command]) -> SessionSpec {
-    told.iter().find_map(|c| if let Command::Session(spec) = c { Some(spec.clone()) } else { None }).expect("a session")
-}
 
 async fn make(house: &House, settings: Value) {
     let request =

@@ -15,7 +15,7 @@ use plenum::serve::Settings;
 use plenum::store::{Store, Write, rows};
 use plenum_contract::event::{EventBody, Hello, Limits, ShardInfo};
 use plenum_contract::spec::Fingerprint;
-use plenum_contract::{Command, Snapshot};
+use plenum_contract::{Command, SessionSpec, Snapshot};
 use serde_json::{Value, json};
 use std::net::IpAddr;
 use std::path::Path;
@@ -28,6 +28,16 @@ use tower::ServiceExt;
 
 pub const OFFER: &str = include_str!("../../../sdp/tests/fixtures/chromium_room.sdp");
 pub const SIMPLE: &str = include_str!("../../../sdp/tests/fixtures/chromium_simple.sdp");
+
+/// The body of a call of a browser.
+pub fn webrtc() -> Value {
+    json!({"call_type": "WEBRTC", "sdp": OFFER})
+}
+
+/// The session that media was told of.
+pub fn session(told: &[Command]) -> SessionSpec {
+    told.iter().find_map(|c| if let Command::Session(spec) = c { Some(spec.clone()) } else { None }).expect("a session")
+}
 pub const ROOM: &str = "/api/services/1061";
 /// Of the account `admin`; `operator` and `viewer` have the same.
 pub const PASSWORD: &str = "letmein";

@@ -48,6 +48,19 @@ impl Default for SoundSettings {
 /// Takes a packet of an output: its codec, whose voice is left out, and the RTP packet.
 pub type Emit<'a> = dyn FnMut(Codec, Option<ParticipantKey>, &[u8]) + 'a;
 
+/// What encodes a room's sound in a codec, and brings it to the codec's rate; `None` when it cannot be made. A `bitrate` of 0 is the codec's own.
+fn encoder(kernels: Kernels, codec: Codec, bitrate: u32) -> Option<(Box<dyn AudioEncoder>, Option<Resampler>)> {
+    let engine = engine(codec).filter(|_| codec != Codec::Red)?;
+    let mut settings = AudioSettings::default();
+    if bitrate > 0 {
+        settings.bitrate = bitrate;
+    }
+    let encoder = audio_encoder(engine, &settings).ok()?;
+    let rate = encoder.rate();
+    let resampler = (rate != Rate::Hz48000).then(|| Resampler::new(kernels, Rate::Hz48000, rate));
+    Some((encoder, resampler))
+}
+
 struct Speaker {
     key: ParticipantKey,
     voice: Voice,
@@ -170,16 +183,10 @@ impl Sound {
             }
             return true;
         }
-        let Some(engine) = engine(codec).filter(|_| codec != Codec::Red && self.outputs.len() < MAX_OUTPUTS) else {
+        if self.outputs.len() >= MAX_OUTPUTS {
             return false;
-        };
-        let mut settings = AudioSettings::default();
-        if bitrate > 0 {
-            settings.bitrate = bitrate;
         }
-        let Ok(encoder) = audio_encoder(engine, &settings) else { return false };
-        let rate = encoder.rate();
-        let resampler = (rate != Rate::Hz48000).then(|| Resampler::new(self.kernels, Rate::Hz48000, rate));
+        let Some((encoder, resampler)) = encoder(self.kernels, codec, bitrate) else { return false };
         self.outputs.push(Output { codec, without, encoder, resampler, idle: None, bitrate });
         true
     }

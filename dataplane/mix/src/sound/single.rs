@@ -4,10 +4,10 @@
 //! codecs that cannot pause (G.711, G.722). Opus pauses too, with a packet now and then; by how loud it is, because the encoder's own judgement takes a steady
 //! tone for noise. A voice of which nothing ever came is silent.
 
-use super::{FRAME, KEEP_ENCODER, MAX_PACKET, engine};
+use super::{FRAME, KEEP_ENCODER, MAX_PACKET, encoder};
 use plenum_contract::{Codec, ParticipantKey};
-use plenum_engines::{AudioEncoder, AudioSettings, audio_encoder};
-use plenum_kernels::{Kernels, Rate, Resampler};
+use plenum_engines::AudioEncoder;
+use plenum_kernels::{Kernels, Resampler};
 use plenum_wire::rtp;
 
 /// Most single voices that are made; a further one is refused.
@@ -59,16 +59,10 @@ impl Singles {
             }
             return true;
         }
-        let Some(engine) = engine(codec).filter(|_| codec != Codec::Red && self.list.len() < MAX_SINGLES) else {
+        if self.list.len() >= MAX_SINGLES {
             return false;
-        };
-        let mut settings = AudioSettings::default();
-        if bitrate > 0 {
-            settings.bitrate = bitrate;
         }
-        let Ok(encoder) = audio_encoder(engine, &settings) else { return false };
-        let rate = encoder.rate();
-        let resampler = (rate != Rate::Hz48000).then(|| Resampler::new(kernels, Rate::Hz48000, rate));
+        let Some((encoder, resampler)) = encoder(kernels, codec, bitrate) else { return false };
         self.list.push(Single {
             key,
             codec,
