@@ -249,7 +249,7 @@ pub(crate) fn tls_connect(port: u16) -> Option<rustls::StreamOwned<rustls::Clien
 /// The same over a connection that is there.
 pub(crate) fn tls_over(tcp: TcpStream) -> Option<rustls::StreamOwned<rustls::ClientConnection, TcpStream>> {
     tcp.set_read_timeout(Some(Duration::from_secs(5))).ok()?;
-    let config = crate::trust::client_config();
+    let config = plenum_bench::http::trusting();
     let name = rustls::pki_types::ServerName::try_from("127.0.0.1").ok()?;
     let connection = rustls::ClientConnection::new(config, name).ok()?;
     Some(rustls::StreamOwned::new(connection, tcp))

@@ -24,7 +24,6 @@ mod relay;
 mod rest;
 mod stacks;
 mod steering;
-mod trust;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
