@@ -5,7 +5,7 @@ mod house;
 
 use axum::body::Body;
 use axum::http::StatusCode;
-use house::{Answer, House, OFFER, PASSWORD, ROOM, request, session, webrtc};
+use house::{Answer, House, OFFER, PASSWORD, ROOM, ice_restart, request, session, webrtc};
 use plenum::serve::{Limits, Settings};
 use plenum_contract::event::EventBody;
 use plenum_contract::snapshot::{LegState, Snapshot};
@@ -64,13 +64,6 @@ async fn mgmt_55_a_session_that_media_refuses_ends_the_call_with_the_reason() {
         assert!(house.told().contains(&Command::RemoveSession(leg)), "media keeps nothing of it");
         house.act(&alice, &format!("participants/{}/calls/{call}/ack", alice.uuid), Value::Null).await.refused(404);
     }
-}
-
-/// An offer with fresh ICE credentials.
-fn ice_restart() -> Value {
-    let (head, tail) = OFFER.split_once("a=ice-ufrag:").unwrap();
-    let old = tail.lines().next().unwrap();
-    json!({"sdp": format!("{head}a=ice-ufrag:{tail}").replace(&format!("a=ice-ufrag:{old}"), "a=ice-ufrag:Zz9q")})
 }
 
 /// The `update` of a call (architecture.md section 1).

@@ -4,7 +4,7 @@
 
 mod house;
 
-use house::{Events, House, OFFER, Person, login, session, webrtc};
+use house::{Events, House, Person, ice_restart, login, session, webrtc};
 use plenum::events::KEPT;
 use plenum_contract::Command;
 use plenum_contract::event::EventBody;
@@ -202,13 +202,6 @@ async fn mgmt_38_whoever_is_moved_before_a_kill_is_told_where_they_are_after_it(
     say(&house, &host, "end").await;
     let mut others = house.events_since(&host, Some(&last)).await;
     assert_eq!(names(&told(&mut others, "end").await), ["participant_delete"]);
-}
-
-/// An offer with fresh ICE credentials.
-fn ice_restart() -> Value {
-    let (head, tail) = OFFER.split_once("a=ice-ufrag:").unwrap();
-    let old = tail.lines().next().unwrap();
-    json!({"sdp": format!("{head}a=ice-ufrag:{tail}").replace(&format!("a=ice-ufrag:{old}"), "a=ice-ufrag:Zz9q")})
 }
 
 #[tokio::test]

@@ -34,10 +34,18 @@ pub fn webrtc() -> Value {
     json!({"call_type": "WEBRTC", "sdp": OFFER})
 }
 
+/// An offer with fresh ICE credentials.
+pub fn ice_restart() -> Value {
+    let (head, tail) = OFFER.split_once("a=ice-ufrag:").unwrap();
+    let old = tail.lines().next().unwrap();
+    json!({"sdp": format!("{head}a=ice-ufrag:{tail}").replace(&format!("a=ice-ufrag:{old}"), "a=ice-ufrag:Zz9q")})
+}
+
 /// The session that media was told of.
 pub fn session(told: &[Command]) -> SessionSpec {
     told.iter().find_map(|c| if let Command::Session(spec) = c { Some(spec.clone()) } else { None }).expect("a session")
 }
+
 pub const ROOM: &str = "/api/services/1061";
 /// Of the account `admin`; `operator` and `viewer` have the same.
 pub const PASSWORD: &str = "letmein";
