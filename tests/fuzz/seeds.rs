@@ -363,8 +363,15 @@ fn pack_seeds() -> Named {
     vec![
         ("vp8_two_packets", [&[0, 0][..], &[5; 100]].concat()),
         ("vp9_key", [&[1, 2][..], &[5; 300]].concat()),
+        ("av1_key", [&[3, 2, 0x12, 0, 0x0a, 1, 7, 0x36, 0x08, 0xac, 2][..], &[5; 300]].concat()),
+        (
+            "av1_many_and_a_tile_list",
+            [3, 2, 0x2a, 1, 1, 0x42, 1, 9, 0x1a, 1, 2, 0x22, 1, 3, 0x22, 1, 4, 0x30, 5].to_vec(),
+        ),
+        ("av1_layers", vec![3, 2, 0x36, 0, 2, 1, 2, 0x36, 8, 2, 3, 4]),
+        ("av1_size_beyond_the_end", vec![3, 2, 0x0a, 9, 1]),
         ("h264_frame", [&[2, 0, 0, 0, 0, 1, 9, 16, 0, 0, 1, 0x67, 1, 0, 0, 1, 0x68, 2][..], &slice(200)].concat()),
-        ("h264_mode_0", [&[0x80, 0][..], &slice(20), &slice(30)].concat()),
+        ("h264_mode_0", [&[0x82, 0][..], &slice(20), &slice(30)].concat()),
         ("h264_just_fits", [&[2, 0][..], &slice(63), &slice(64), &slice(60), &slice(1)].concat()),
         ("h264_zeros", vec![2, 0, 0, 0, 0, 0, 1, 0, 0, 1, 0x65, 0, 0, 0, 0, 0, 1]),
     ]

@@ -174,13 +174,25 @@ pub fn av1(bytes: &[u8]) {
     let _ = payload::av1::sequence_dimensions(bytes);
 }
 
-/// Dependency descriptors of one stream, each behind a byte with its length.
+/// Dependency descriptors of one stream, each behind a byte with its length. What is read can be written, and is read the same.
 pub fn dd(mut bytes: &[u8]) {
     let mut parser = dd::Parser::new();
     while let Some((&len, rest)) = bytes.split_first() {
         let (descriptor, rest) = rest.split_at(usize::from(len).min(rest.len()));
         bytes = rest;
+        let mut other = parser.clone();
         let Ok(frame) = parser.parse(descriptor) else { continue };
+        if frame.has_structure {
+            // One that is late is read and not kept.
+            other = dd::Parser::new();
+            other.parse(descriptor).expect("it needs no other");
+        }
+        let mut out = [0; 4096];
+        let structure = other.structure().expect("it was read with one").clone();
+        let len = frame.write(&structure, &mut out).expect("what was read fits");
+        let mut again = other.parse(&out[..len]).expect("our own descriptor");
+        again.mandatory.template_id = frame.mandatory.template_id;
+        assert_eq!(again, frame);
         assert!(frame.spatial < dd::MAX_SPATIAL && frame.temporal < dd::MAX_TEMPORAL);
         assert!(frame.fdiffs().iter().all(|&fdiff| fdiff > 0));
         assert!(usize::from(frame.decode_targets) <= dd::MAX_DECODE_TARGETS);
@@ -216,20 +228,25 @@ pub fn unpack(bytes: &[u8]) {
         }
         assert!(unit.len() <= unpacking::MAX_UNIT);
     }
-    if unpacker.finish(&unit).is_ok() && codec != Codec::Av1 {
-        packed(codec, 1160, false, &unit);
+    if unpacker.finish(&unit).is_ok() {
+        let again = packed(codec, 1160, false, &unit);
+        assert!(codec == Codec::H264 || again.is_none_or(|again| again == unit));
     }
 }
 
 /// An access unit behind a byte for codec and mode and one for the payload limit.
 pub fn pack(bytes: &[u8]) {
     let [mode, max, unit @ ..] = bytes else { return };
-    let codec = [Codec::Vp8, Codec::Vp9, Codec::H264][usize::from(mode % 3)];
-    packed(codec, 64 + 5 * usize::from(*max), mode & 0x80 != 0, unit);
+    let codec = [Codec::Vp8, Codec::Vp9, Codec::H264, Codec::Av1][usize::from(mode % 4)];
+    let max = 64 + 5 * usize::from(*max);
+    if let Some(again) = packed(codec, max, mode & 0x80 != 0, unit) {
+        // Byte for byte the same, or the same in the form that the unpacker gives it.
+        assert!(again == unit || codec == Codec::H264 || packed(codec, max, false, &again) == Some(again));
+    }
 }
 
-/// Payloads are within the limit, the last one has the marker, and together they are a frame again.
-fn packed(codec: Codec, max: usize, single: bool, unit: &[u8]) {
+/// Payloads are within the limit, the last one has the marker, and together they are a frame again: that frame; `None` for what is not packed.
+fn packed(codec: Codec, max: usize, single: bool, unit: &[u8]) -> Option<Vec<u8>> {
     let mut packer = packing::Packer::new(codec, max, 7).expect("a codec that is packed");
     if single {
         packer = packer.single_nal();
@@ -242,7 +259,7 @@ fn packed(codec: Codec, max: usize, single: bool, unit: &[u8]) {
     });
     if packed.is_err() {
         assert!(payloads.is_empty());
-        return;
+        return None;
     }
     assert!(markers == 1 && payloads.iter().all(|p| p.len() <= max && !p.is_empty()));
     let (mut unpacker, mut again) = (unpacking::Unpacker::new(codec).expect("a video codec"), Vec::new());
@@ -251,7 +268,7 @@ fn packed(codec: Codec, max: usize, single: bool, unit: &[u8]) {
         unpacker.push(payload, &mut again).expect("our own payload");
     }
     unpacker.finish(&again).expect("our own frame");
-    assert!(codec == Codec::H264 || again == unit);
+    Some(again)
 }
 
 /// A stream of contract frames, read in both directions.

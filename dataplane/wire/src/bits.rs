@@ -1,9 +1,9 @@
 //! Bits, most significant first, as the video headers need them: fixed widths, Exp-Golomb, `ns` and `uvlc` codes.
 //!
 //! A reader may skip the emulation prevention bytes of H.264 and H.265 (`00 00 03`) while it reads, so that a parameter
-//! set is parsed where it lies. Every read checks its bounds.
+//! set is parsed where it lies. Every read and write checks its bounds.
 
-use crate::Malformed;
+use crate::{Malformed, NoRoom};
 
 /// A cursor over bits.
 #[derive(Clone, Copy, Debug)]
@@ -124,9 +124,67 @@ impl<'a> BitReader<'a> {
     }
 }
 
+/// Writes bits into bytes, the last one filled up with zeros.
+#[derive(Debug)]
+pub(crate) struct BitWriter<'a> {
+    bytes: &'a mut [u8],
+    /// Bits written.
+    at: usize,
+}
+
+impl<'a> BitWriter<'a> {
+    pub(crate) fn new(bytes: &'a mut [u8]) -> BitWriter<'a> {
+        BitWriter { bytes, at: 0 }
+    }
+
+    /// Bytes begun.
+    pub(crate) fn len(&self) -> usize {
+        self.at.div_ceil(8)
+    }
+
+    /// One bit.
+    pub(crate) fn bit(&mut self, bit: bool) -> Result<(), NoRoom> {
+        let place = self.bytes.get_mut(self.at / 8).ok_or(NoRoom)?;
+        let mask = 0x80 >> (self.at % 8);
+        // What stood there before is overwritten.
+        *place = *place & !(mask | (mask - 1)) | if bit { mask } else { 0 };
+        self.at += 1;
+        Ok(())
+    }
+
+    /// The low `n` bits of a value, at most 32.
+    pub(crate) fn bits(&mut self, value: u32, n: u32) -> Result<(), NoRoom> {
+        (0..n).rev().try_for_each(|i| self.bit(value >> i & 1 == 1))
+    }
+
+    /// `ns(n)`: a value below `n`, as [`BitReader::ns`] reads it.
+    pub(crate) fn ns(&mut self, value: u32, n: u32) -> Result<(), NoRoom> {
+        let width = 32 - n.leading_zeros();
+        let short = (1 << width) - n;
+        if value < short { self.bits(value, width - 1) } else { self.bits(value + short, width) }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_written_is_read_and_stops_at_the_end() {
+        let mut bytes = [0xff; 4];
+        let mut w = BitWriter::new(&mut bytes);
+        w.bits(0b101, 3).unwrap();
+        for n in 1..6 {
+            (0..n).for_each(|value| w.ns(value, n).unwrap());
+        }
+        let len = w.len();
+        assert_eq!((len, w.bits(0, 32)), (4, Err(NoRoom)));
+        let mut r = BitReader::new(&bytes);
+        assert_eq!(r.bits(3), Ok(0b101));
+        for n in 1..6 {
+            (0..n).for_each(|value| assert_eq!(r.ns(n), Ok(value), "{value} of {n}"));
+        }
+    }
 
     #[test]
     fn exp_golomb_codes_are_read_as_the_standard_lists_them() {

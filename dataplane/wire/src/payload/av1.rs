@@ -15,6 +15,9 @@ mod obu {
     pub(super) const FRAME: u8 = 6;
 }
 
+/// OBU types that RTP does not carry: temporal delimiter and tile list; they are left out.
+pub(super) const LEFT_OUT: [u8; 2] = [2, 8];
+
 /// The aggregation header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Aggregation {

@@ -1,12 +1,16 @@
 //! Dependency descriptor (AV1 RTP payload format, appendix A): layers and references of a frame, whatever its codec.
 //!
 //! A descriptor refers to a template structure that came with the last key frame, so [`Parser`] keeps one per encoding;
-//! its size is fixed (about 3 KiB). A structure replaces the kept one only when it was read as a whole and is newer.
+//! its size is fixed (about 3 KiB). A structure replaces the kept one only when it was read as a whole and is newer. What is read
+//! can be written ([`Frame::write`]); a [`Describer`] makes the descriptors of a stream of our own.
 
+mod describe;
 mod structure;
 #[cfg(test)]
 mod tests;
+mod write;
 
+pub use describe::{Describer, MAX_LEN};
 pub use structure::{MAX_CHAINS, MAX_DECODE_TARGETS, MAX_FDIFFS, MAX_SPATIAL, MAX_TEMPLATES, MAX_TEMPORAL, Structure};
 
 use super::FrameInfo;
@@ -50,6 +54,11 @@ impl Dtis {
             dtis |= u64::from(r.bits(2)?) << (2 * target);
         }
         Ok(Dtis(dtis))
+    }
+
+    /// Those of a list, for the targets in order.
+    fn of(list: &[Dti]) -> Dtis {
+        Dtis(list.iter().enumerate().fold(0, |bits, (target, dti)| bits | (*dti as u64) << (2 * target)))
     }
 
     fn get(self, target: u8) -> Dti {

@@ -1,7 +1,10 @@
-//! From an encoder's access unit to RTP payloads: VP8 (RFC 7741), VP9 (RFC 9628, non-flexible mode), H.264 (RFC 6184, modes 0 and 1).
+//! From an encoder's access unit to RTP payloads: VP8 (RFC 7741), VP9 (RFC 9628, non-flexible mode), H.264 (RFC 6184, modes 0 and 1), AV1
+//! (AOMedia's format; the dependency descriptor that belongs to it is written by [`super::dd`]).
 //!
 //! A frame that does not fit one payload is split evenly, so that its packets are of about the same length. The packer keeps what runs
 //! from frame to frame (picture id, TL0PICIDX) and one payload of scratch; it copies nothing else and allocates nothing after it is made.
+
+mod obus;
 
 use super::{Codec, h264};
 use crate::Malformed;
@@ -14,7 +17,7 @@ pub const MIN_PAYLOAD: usize = 64;
 /// What the encoder says of a frame.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct FrameTags {
-    /// It depends on nothing.
+    /// It depends on nothing. With AV1: a coded video sequence begins, sequence header included.
     pub key: bool,
     /// Temporal layer; `None` when the stream has none.
     pub temporal: Option<u8>,
@@ -53,7 +56,7 @@ impl Packer {
     /// A packer for payloads of at most `max` bytes (held to [`MIN_PAYLOAD`] to [`MAX_PAYLOAD`]), whose first picture has the id `picture_id`.
     /// `None` for a codec that it does not pack.
     pub fn new(codec: Codec, max: usize, picture_id: u16) -> Option<Packer> {
-        let known = matches!(codec, Codec::Vp8 | Codec::Vp9 | Codec::H264);
+        let known = matches!(codec, Codec::Vp8 | Codec::Vp9 | Codec::H264 | Codec::Av1);
         let max = max.clamp(MIN_PAYLOAD, MAX_PAYLOAD);
         known.then(|| Packer {
             codec,
@@ -75,14 +78,17 @@ impl Packer {
     /// Splits `unit` and hands the payloads out in order.
     ///
     /// # Errors
-    /// [`Malformed::Truncated`] when there is nothing to send, [`Malformed::TooLarge`] for a NAL unit that does not fit in mode 0.
+    /// [`Malformed::Truncated`] when there is nothing to send, [`Malformed::TooLarge`] for a NAL unit that does not fit in mode 0, any for a
+    /// temporal unit that is not in the low-overhead format.
     /// Nothing was handed out then.
     pub fn pack(&mut self, unit: &[u8], tags: FrameTags, emit: &mut dyn FnMut(Piece<'_>)) -> Result<(), Malformed> {
         if unit.is_empty() {
             return Err(Malformed::Truncated);
         }
-        if self.codec == Codec::H264 {
-            return self.nals(unit, emit);
+        match self.codec {
+            Codec::H264 => return self.nals(unit, emit),
+            Codec::Av1 => return self.obus(unit, tags.key, emit),
+            _ => {}
         }
         if tags.temporal.unwrap_or(0) == 0 {
             self.tl0_pic_idx = self.tl0_pic_idx.wrapping_add(1);

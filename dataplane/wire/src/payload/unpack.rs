@@ -18,8 +18,6 @@ const START_CODE: [u8; 4] = [0, 0, 0, 1];
 const DELIMITER: [u8; 2] = [0x12, 0x00];
 /// Bytes kept for the size of an OBU, filled in when it is known: padded LEB128, 28 bits.
 const OBU_SIZE: usize = 4;
-/// OBU types that RTP does not carry: temporal delimiter and tile list; they are left out.
-const LEFT_OUT: [u8; 2] = [2, 8];
 
 /// Puts the payloads of frames together, one frame after the other.
 #[derive(Clone, Copy, Debug)]
@@ -154,7 +152,7 @@ impl Unpacker {
         if head & 0x80 != 0 {
             return Err(Malformed::Value);
         }
-        if LEFT_OUT.contains(&(head >> 3 & 15)) {
+        if av1::LEFT_OUT.contains(&(head >> 3 & 15)) {
             self.open = Open::Skipped;
             return Ok(());
         }

@@ -21,28 +21,28 @@ pub const MAX_TEMPORAL: u8 = 8;
 
 /// What most frames of a stream have in common.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
-struct Template {
-    spatial: u8,
-    temporal: u8,
-    dtis: Dtis,
-    fdiffs: Fdiffs,
+pub(super) struct Template {
+    pub(super) spatial: u8,
+    pub(super) temporal: u8,
+    pub(super) dtis: Dtis,
+    pub(super) fdiffs: Fdiffs,
     /// Four bits for each chain.
-    chain_fdiffs: u128,
+    pub(super) chain_fdiffs: u128,
 }
 
 /// A template structure.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Structure {
-    id_offset: u8,
-    count: u8,
-    decode_targets: u8,
-    chains: u8,
-    templates: [Template; MAX_TEMPLATES],
+    pub(super) id_offset: u8,
+    pub(super) count: u8,
+    pub(super) decode_targets: u8,
+    pub(super) chains: u8,
+    pub(super) templates: [Template; MAX_TEMPLATES],
     /// Highest (spatial, temporal) layer of each decode target.
     target_layers: [(u8, u8); MAX_DECODE_TARGETS],
     /// Which chain protects each decode target.
-    protected_by: [u8; MAX_DECODE_TARGETS],
-    resolutions: Option<[(u16, u16); MAX_SPATIAL as usize]>,
+    pub(super) protected_by: [u8; MAX_DECODE_TARGETS],
+    pub(super) resolutions: Option<[(u16, u16); MAX_SPATIAL as usize]>,
 }
 
 impl Structure {
@@ -67,11 +67,9 @@ impl Structure {
         (size.0 > 0).then_some(size)
     }
 
-    /// `template_dependency_structure()` (A.8.2).
-    pub(super) fn parse(r: &mut BitReader<'_>) -> Result<Structure, Malformed> {
-        let id_offset = r.bits(6)? as u8;
-        let decode_targets = r.bits(5)? as u8 + 1;
-        let mut s = Structure {
+    /// One without templates.
+    pub(super) fn empty(id_offset: u8, decode_targets: u8) -> Structure {
+        Structure {
             id_offset,
             count: 0,
             decode_targets,
@@ -80,7 +78,14 @@ impl Structure {
             target_layers: [(0, 0); MAX_DECODE_TARGETS],
             protected_by: [0; MAX_DECODE_TARGETS],
             resolutions: None,
-        };
+        }
+    }
+
+    /// `template_dependency_structure()` (A.8.2).
+    pub(super) fn parse(r: &mut BitReader<'_>) -> Result<Structure, Malformed> {
+        let id_offset = r.bits(6)? as u8;
+        let decode_targets = r.bits(5)? as u8 + 1;
+        let mut s = Structure::empty(id_offset, decode_targets);
         s.read_layers(r)?;
         for t in &mut s.templates[..usize::from(s.count)] {
             t.dtis = Dtis::read(r, decode_targets)?;
@@ -133,7 +138,7 @@ impl Structure {
     }
 
     /// `decode_target_layers()`: the highest layers among the templates that are part of the target.
-    fn find_target_layers(&mut self) {
+    pub(super) fn find_target_layers(&mut self) {
         for target in 0..self.decode_targets {
             let layer = &mut self.target_layers[usize::from(target)];
             for t in &self.templates[..usize::from(self.count)] {
@@ -174,8 +179,7 @@ impl Structure {
         for (chain, fdiff) in chain_fdiffs[..usize::from(self.chains)].iter_mut().enumerate() {
             *fdiff = if has(0) { r.bits(8)? as u8 } else { (template.chain_fdiffs >> (4 * chain) & 15) as u8 };
         }
-        let layer = (template.spatial, template.temporal);
-        let own = (0..self.decode_targets).find(|&t| self.target_layers[usize::from(t)] == layer);
+        let own = self.own((template.spatial, template.temporal), dtis);
         Ok(Frame {
             mandatory,
             spatial: template.spatial,
@@ -185,11 +189,17 @@ impl Structure {
             chains: self.chains,
             active_decode_targets: active,
             dimensions: self.dimensions(template.spatial),
-            own: own.map_or(Dti::NotPresent, |t| dtis.get(t)),
+            own,
             dtis,
             fdiffs,
             chain_fdiffs,
         })
+    }
+
+    /// How a frame of a layer matters to the decode target of that layer.
+    pub(super) fn own(&self, layer: (u8, u8), dtis: Dtis) -> Dti {
+        let own = (0..self.decode_targets).find(|&t| self.target_layers[usize::from(t)] == layer);
+        own.map_or(Dti::NotPresent, |t| dtis.get(t))
     }
 }
 

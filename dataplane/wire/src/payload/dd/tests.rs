@@ -1,4 +1,4 @@
-//! Dependency descriptors: an L2T2 structure written by hand, frames that refer to it, and arbitrary bytes.
+//! Dependency descriptors: an L2T2 structure written by hand, frames that refer to it, arbitrary bytes, and what is written.
 
 use super::*;
 
@@ -185,7 +185,111 @@ fn a_frame_number_is_written_in_place() {
     set_frame_number(&mut bytes[..2], 1);
 }
 
+/// Reads a descriptor, writes what was read, and reads that: the same, but for the template that says it.
+fn written_is_read(parser: &mut Parser, descriptor: &[u8]) -> usize {
+    let before = parser.clone();
+    let Ok(frame) = parser.parse(descriptor) else { return 0 };
+    let mut fresh = Parser::new();
+    let structure = if frame.has_structure { fresh.parse(descriptor).map(|_| fresh).unwrap() } else { before.clone() };
+    let mut out = [0xa5; 4096];
+    let len = frame.write(structure.structure().unwrap(), &mut out).unwrap();
+    let (mut reader, wanted) = if frame.has_structure { (Parser::new(), structure) } else { (before, structure) };
+    let again = reader.parse(&out[..len]).unwrap();
+    let mandatory = Mandatory { template_id: frame.mandatory.template_id, ..again.mandatory };
+    assert_eq!(Frame { mandatory, ..again }, frame);
+    assert_eq!(reader.structure(), wanted.structure());
+    assert_eq!(frame.write(reader.structure().unwrap(), &mut out[..len - 1]), Err(Malformed::TooLarge));
+    len
+}
+
+#[test]
+fn what_an_encoder_wrote_is_written_in_as_many_bytes() {
+    let mut parser = Parser::new();
+    let mut custom = mandatory(1, 1, 61, 104);
+    custom.put(0b01111, 5).put(0b0011, 4).put(2, 2).put(2, 2).put(0, 2).put(0, 2);
+    custom.put(1, 2).put(0, 4).put(3, 2).put(299, 12).put(0, 2).put(200, 8).put(7, 8);
+    for bits in [key_frame(60, 100), mandatory(1, 0, 63, 101), mandatory(0, 1, 1, 103), custom] {
+        assert_eq!(written_is_read(&mut parser, &bits.bytes()), bits.bytes().len());
+    }
+}
+
+/// What a [`Describer`] says of frames, as a router reads it: layer, references, distance to the base, and how much it took.
+fn described(layers: u8, frames: &[(bool, u8)]) -> Vec<(u8, Vec<u16>, u8, Dti, usize)> {
+    let mut describer = Describer::new(layers, (640, 360), 0xfffe).unwrap();
+    let mut parser = Parser::new();
+    let describe = |(at, (key, temporal)): (usize, &(bool, u8))| {
+        let frame = describer.frame(*key, *temporal);
+        let mut out = [0; MAX_LEN];
+        let len = describer.write(&frame, (true, false), &mut out).unwrap();
+        let read = parser.parse(&out[..len]).unwrap();
+        assert_eq!(read.mandatory.frame_number, 0xfffe_u16.wrapping_add(at as u16));
+        assert_eq!((read.is_key_frame(), read.dimensions), (*key, Some((640, 360))));
+        assert!(read.mandatory.start_of_frame && !read.mandatory.end_of_frame);
+        // The frame's last packet bears no structure.
+        let len = describer.write(&frame, (false, true), &mut out).unwrap();
+        let last = parser.parse(&out[..len]).unwrap();
+        assert!(!last.has_structure && last.mandatory.end_of_frame && last.fdiffs() == read.fdiffs());
+        (read.temporal, read.fdiffs().to_vec(), read.chain_fdiffs()[0], read.own, len)
+    };
+    frames.iter().enumerate().map(describe).collect()
+}
+
+#[test]
+fn our_own_streams_are_described_in_three_bytes_where_they_keep_their_pattern() {
+    let base = |fdiff: u16, len| (0, vec![fdiff], fdiff as u8, Dti::Switch, len);
+    let key = (0, vec![], 0, Dti::Switch, 3);
+    assert_eq!(described(1, &[(true, 0), (false, 0), (false, 0)]), [key.clone(), base(1, 3), base(1, 3)]);
+    let top = |fdiff: u16, chain| (2, vec![fdiff], chain, Dti::Discardable, 3);
+    let one = |fdiff: u16, len| (1, vec![fdiff], fdiff as u8, Dti::Discardable, len);
+    let round = [(true, 0), (false, 2), (false, 1), (false, 2), (false, 0)];
+    assert_eq!(described(3, &round), [key.clone(), top(1, 1), one(2, 3), top(1, 3), base(4, 3)]);
+    // A frame of the pattern was left out: the references are told.
+    let pair = [(true, 0), (false, 1), (false, 0), (false, 0), (false, 1), (true, 0), (false, 1)];
+    assert_eq!(described(2, &pair), [key.clone(), one(1, 3), base(2, 3), base(1, 6), one(1, 3), key, one(1, 3)]);
+    assert!(Describer::new(0, (0, 0), 0).is_none() && Describer::new(4, (0, 0), 0).is_none());
+}
+
+#[test]
+fn a_frame_of_a_layer_that_the_structure_lacks_is_not_written() {
+    let mut describer = Describer::new(2, (0, 0), 0).unwrap();
+    let (frame, upper) = (describer.frame(true, 0), describer.frame(false, 1));
+    let one = Describer::new(1, (0, 0), 0).unwrap();
+    assert_eq!(one.write(&frame, (true, true), &mut [0; MAX_LEN]), Err(Malformed::MissingState));
+    assert_eq!(
+        describer.write(&Frame { temporal: 2, ..upper }, (true, true), &mut [0; MAX_LEN]),
+        Err(Malformed::MissingState)
+    );
+    let far = Frame { fdiffs: Fdiffs { count: 1, values: [4097, 0, 0, 0, 0, 0, 0, 0] }, ..upper };
+    assert_eq!(describer.write(&far, (true, true), &mut [0; MAX_LEN]), Err(Malformed::Value));
+}
+
 proptest::proptest! {
+    #[test]
+    fn any_stream_of_layers_is_described_within_the_limit(
+        layers in 1u8..=3,
+        frames in proptest::collection::vec((proptest::bool::weighted(0.05), 0u8..4), 0..400),
+    ) {
+        let frames: Vec<_> = std::iter::once((true, 0)).chain(frames).collect();
+        for (read, (key, temporal)) in described(layers, &frames).iter().zip(&frames) {
+            proptest::prop_assert_eq!(read.0, if *key { 0 } else { (*temporal).min(layers - 1) });
+        }
+    }
+
+    #[test]
+    fn whatever_is_read_can_be_written(
+        bytes in proptest::collection::vec(proptest::num::u8::ANY, 0..300),
+        second in proptest::collection::vec(proptest::num::u8::ANY, 0..20),
+    ) {
+        let mut descriptor = vec![0xc0, 0, 1, 0x80];
+        descriptor.extend(bytes);
+        descriptor[3] |= descriptor.get(4).map_or(0, |b| b & 7);
+        let mut parser = Parser::new();
+        written_is_read(&mut parser, &descriptor);
+        written_is_read(&mut parser, &second);
+        let mut layered = super::tests::parser();
+        written_is_read(&mut layered, &second);
+    }
+
     #[test]
     fn any_bytes_give_a_value_or_an_error(
         first in proptest::collection::vec(proptest::num::u8::ANY, 0..80),
