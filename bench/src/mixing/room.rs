@@ -7,6 +7,7 @@ use plenum_contract::{
     Codec, ConferenceKey, Feed, FeedKind, FromMix, MemberPicture, MixMember, MixOutput, MixPacket, MixSpec,
     ParticipantKey, SceneSpec, ToMix,
 };
+use plenum_mix::room::jobs::AtOnce;
 use plenum_mix::room::{Room, RoomSettings};
 use plenum_packet::Time;
 use plenum_wire::rtp;
@@ -206,7 +207,7 @@ impl Hall {
             room.handle(Time(now), ToMix::Packet(packet));
         }
         while room.deadline() <= Time(now) {
-            room.tick(Time(now), &mut |message: FromMix<'_>| match message {
+            room.tick(Time(now), &mut AtOnce, &mut |message: FromMix<'_>| match message {
                 FromMix::Packet { output: MixOutput::Video { .. }, rtp, .. } => {
                     made.picture_packets += 1;
                     made.picture_bytes += rtp.len() as u64;

@@ -14,7 +14,7 @@ use dav1d_sys::{
 use plenum_kernels::I420;
 
 use crate::video::{DecodeError, Limits, VideoDecoder};
-use crate::view::borrowed;
+use crate::view::Shown;
 
 // The bindings have the structs of dav1d 1.0 (API 6); a later library has others.
 const VERSION: &[u8] = b"1.0.";
@@ -24,12 +24,16 @@ const _: () = assert!(size_of::<Dav1dSettings>() == 96 && size_of::<Dav1dPicture
 pub(crate) struct Decoder {
     context: *mut Dav1dContext,
     limits: Limits,
-    /// What was lent last; dav1d's to free.
-    shown: Dav1dPicture,
+    /// What it showed last; dav1d's to free.
+    owned: Dav1dPicture,
+    /// The same, as it was lent.
+    shown: Option<Shown>,
 }
 
 // SAFETY: dav1d keeps no thread-local state, and its references are counted atomically; the context is used through `&mut` alone.
 unsafe impl Send for Decoder {}
+// SAFETY: through `&` only `shown` is read.
+unsafe impl Sync for Decoder {}
 
 impl Decoder {
     pub(crate) fn new(limits: Limits) -> Result<Self, DecodeError> {
@@ -56,7 +60,7 @@ impl Decoder {
         if code != 0 || context.is_null() {
             return Err(DecodeError::Corrupt(code));
         }
-        Ok(Decoder { context, limits, shown: empty() })
+        Ok(Decoder { context, limits, owned: empty(), shown: None })
     }
 
     /// Takes the pictures that are ready; the last one is shown. Whether there was one.
@@ -68,7 +72,7 @@ impl Decoder {
             match unsafe { dav1d_get_picture(self.context, &raw mut picture) } {
                 0 => {
                     self.release();
-                    (self.shown, any) = (picture, true);
+                    (self.owned, any) = (picture, true);
                 }
                 DAV1D_ERR_AGAIN => return Ok(any),
                 code => return Err(code),
@@ -78,8 +82,9 @@ impl Decoder {
 
     /// Gives the picture back that was lent.
     fn release(&mut self) {
+        self.shown = None;
         // SAFETY: the picture is dav1d's or empty, and is empty afterwards.
-        unsafe { dav1d_picture_unref(&raw mut self.shown) };
+        unsafe { dav1d_picture_unref(&raw mut self.owned) };
     }
 
     /// Hands a temporal unit to dav1d and takes what it shows.
@@ -126,27 +131,28 @@ fn empty() -> Dav1dPicture {
 
 impl VideoDecoder for Decoder {
     fn decode(&mut self, frame: &[u8]) -> Result<Option<I420<'_>>, DecodeError> {
-        self.limits.check_len(frame.len())?;
         self.release();
+        self.limits.check_len(frame.len())?;
         if !self.submit(frame).map_err(DecodeError::Corrupt)? {
             return Ok(None);
         }
-        let picture = &self.shown;
+        let picture = &self.owned;
         let side = |side: i32| usize::try_from(side).unwrap_or_default();
         let (width, height) = (side(picture.p.w), side(picture.p.h));
         self.limits.check(width, height)?;
         if picture.p.layout != DAV1D_PIXEL_LAYOUT_I420 || picture.p.bpc != 8 {
             return Err(DecodeError::Format);
         }
-        let plane = |index: usize, width: usize, height: usize| {
-            let start = picture.data[index].cast::<u8>().cast_const();
-            let stride = i32::try_from(picture.stride[index.min(1)]).map_err(|_| DecodeError::Format)?;
-            // SAFETY: dav1d's planes have these sizes and strides and stay until `release`; the result borrows `self`.
-            unsafe { borrowed(start, stride, width, height) }
-        };
-        let chroma = (width.div_ceil(2), height.div_ceil(2));
-        let (y, u, v) = (plane(0, width, height)?, plane(1, chroma.0, chroma.1)?, plane(2, chroma.0, chroma.1)?);
-        I420::new(y, u, v).map(Some).map_err(|_| DecodeError::Format)
+        let planes = picture.data.map(|plane| plane.cast::<u8>().cast_const());
+        let stride = |index: usize| i32::try_from(picture.stride[index]).map_err(|_| DecodeError::Format);
+        // SAFETY: dav1d's planes have these sizes and strides and stay until `release`, which empties `shown` first.
+        let shown = unsafe { Shown::new(planes, [stride(0)?, stride(1)?], width, height)? };
+        self.shown = Some(shown);
+        Ok(self.picture())
+    }
+
+    fn picture(&self) -> Option<I420<'_>> {
+        self.shown.as_ref().and_then(Shown::view)
     }
 }
 

@@ -174,8 +174,8 @@ pub struct Encoded {
     pub dropped: bool,
 }
 
-/// Decodes one stream.
-pub trait VideoDecoder: Send {
+/// Decodes one stream. Its last picture may be read by several threads at once.
+pub trait VideoDecoder: Send + Sync {
     /// Decodes `frame`, a whole access unit (H.264: Annex B; AV1: a temporal unit of OBUs with sizes).
     ///
     /// `None`: nothing is to be shown for it. The size may change with any key frame.
@@ -185,6 +185,9 @@ pub trait VideoDecoder: Send {
     /// # Errors
     /// A [`DecodeError`]; the next call may go well.
     fn decode(&mut self, frame: &[u8]) -> Result<Option<I420<'_>>, DecodeError>;
+
+    /// What the last call of [`VideoDecoder::decode`] lent, if it went well and showed something.
+    fn picture(&self) -> Option<I420<'_>>;
 }
 
 /// Encodes one stream in real time, without delay: an access unit a picture.

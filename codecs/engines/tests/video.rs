@@ -304,3 +304,22 @@ fn h264_is_constrained_baseline_in_annex_b_and_keeps_its_nal_units_short() {
     }
     assert!(slices > 20, "{slices} slices");
 }
+
+#[test]
+fn what_was_shown_last_may_be_read_by_several_until_the_next_frame() {
+    for codec in CODECS {
+        let mut receiver = video_decoder(codec, Limits::default()).expect("a decoder");
+        assert!(receiver.picture().is_none());
+        for frame in stream(codec, 64, 48, 2) {
+            let shown = world::kept(receiver.decode(&frame).expect("decoded").expect("a picture"));
+            let rows =
+                |picture: plenum_kernels::I420<'_>| (0..48).map(|y| picture.y.row(y).to_vec()).collect::<Vec<_>>();
+            let read = || rows(receiver.picture().expect("the picture"));
+            let read =
+                std::thread::scope(|scope| [scope.spawn(read), scope.spawn(read)].map(|t| t.join().expect("read")));
+            assert!(read.iter().all(|read| *read == rows(shown.view())), "{codec:?}");
+        }
+        assert!(receiver.decode(&[]).is_err());
+        assert!(receiver.picture().is_none(), "{codec:?}: nothing is shown for what is no frame");
+    }
+}

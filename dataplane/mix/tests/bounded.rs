@@ -5,6 +5,7 @@
 use plenum_contract::{
     Codec, ConferenceKey, Feed, FeedKind, FromMix, MixOutput, MixPacket, MixSpec, ParticipantKey, ToMix,
 };
+use plenum_mix::room::jobs::AtOnce;
 use plenum_mix::room::{Room, RoomSettings};
 use plenum_mix::text::Fonts;
 use plenum_packet::Time;
@@ -113,7 +114,7 @@ fn the_memory_of_a_room_stops_growing_whatever_its_sources_send() {
             now += 10_000_000;
         }
         while room.deadline() <= Time(now) {
-            room.tick(Time(now), &mut |_: FromMix<'_>| {});
+            room.tick(Time(now), &mut AtOnce, &mut |_: FromMix<'_>| {});
         }
     }
     let grown = BYTES.get() - warm;

@@ -11,18 +11,20 @@ use plenum_kernels::I420;
 
 use super::sps;
 use crate::video::{DecodeError, Limits, VideoDecoder};
-use crate::view::borrowed;
+use crate::view::Shown;
 
 /// A decoder of OpenH264.
 pub(crate) struct Decoder {
     decoder: openh264::decoder::Decoder,
     limits: Limits,
+    /// What was lent last.
+    shown: Option<Shown>,
 }
 
 impl Decoder {
     pub(crate) fn new(limits: Limits) -> Result<Self, DecodeError> {
         let decoder = openh264::decoder::Decoder::new().map_err(|_| DecodeError::Corrupt(0))?;
-        Ok(Decoder { decoder, limits })
+        Ok(Decoder { decoder, limits, shown: None })
     }
 
     /// Takes the picture that waits for its turn, if there is one.
@@ -39,6 +41,7 @@ impl Decoder {
 
 impl VideoDecoder for Decoder {
     fn decode(&mut self, frame: &[u8]) -> Result<Option<I420<'_>>, DecodeError> {
+        self.shown = None;
         self.limits.check_len(frame.len())?;
         sps::check(frame, &self.limits)?;
         let mut planes = [ptr::null_mut::<u8>(); 3];
@@ -70,16 +73,14 @@ impl VideoDecoder for Decoder {
         let side = |side: c_int| usize::try_from(side).unwrap_or_default();
         let (width, height) = (side(buffer.iWidth), side(buffer.iHeight));
         self.limits.check(width, height)?;
-        let chroma = (width.div_ceil(2), height.div_ceil(2));
-        // SAFETY: OpenH264's planes have these sizes and strides (4:2:0, 8 bits: it decodes no other) and stay until the next call; the
-        // result borrows `self`.
-        let picture = unsafe {
-            I420::new(
-                borrowed(planes[0], buffer.iStride[0], width, height)?,
-                borrowed(planes[1], buffer.iStride[1], chroma.0, chroma.1)?,
-                borrowed(planes[2], buffer.iStride[1], chroma.0, chroma.1)?,
-            )
-        };
-        picture.map(Some).map_err(|_| DecodeError::Format)
+        // SAFETY: OpenH264's planes have these sizes and strides (4:2:0, 8 bits: it decodes no other), valid until the next call, before
+        // which `shown` is emptied.
+        let shown = unsafe { Shown::new(planes.map(<*mut u8>::cast_const), buffer.iStride, width, height)? };
+        self.shown = Some(shown);
+        Ok(self.picture())
+    }
+
+    fn picture(&self) -> Option<I420<'_>> {
+        self.shown.as_ref().and_then(Shown::view)
     }
 }

@@ -12,18 +12,20 @@ use vpx_sys::{
 
 use super::{Context, Kind, size};
 use crate::video::{DecodeError, Limits, VideoDecoder};
-use crate::view::borrowed;
+use crate::view::Shown;
 
 /// A decoder of libvpx.
 pub(crate) struct Decoder {
     context: Context,
     kind: Kind,
     limits: Limits,
+    /// What was lent last.
+    shown: Option<Shown>,
 }
 
 impl Decoder {
     pub(crate) fn new(kind: Kind, limits: Limits) -> Result<Self, DecodeError> {
-        Ok(Decoder { context: open(kind)?, kind, limits })
+        Ok(Decoder { context: open(kind)?, kind, limits, shown: None })
     }
 
     /// Hands the frame to libvpx.
@@ -73,6 +75,7 @@ fn open(kind: Kind) -> Result<Context, DecodeError> {
 
 impl VideoDecoder for Decoder {
     fn decode(&mut self, frame: &[u8]) -> Result<Option<I420<'_>>, DecodeError> {
+        self.shown = None;
         self.limits.check_len(frame.len())?;
         match self.kind {
             Kind::Vp8 => size::vp8(frame, &self.limits)?,
@@ -95,20 +98,21 @@ impl VideoDecoder for Decoder {
         if image.is_null() {
             return Ok(None);
         }
-        // SAFETY: libvpx's picture stays valid until the next call with this context; the result borrows `self`.
+        // SAFETY: libvpx's picture stays valid until the next call with this context.
         let image = unsafe { &*image };
         if image.fmt != vpx_img_fmt::VPX_IMG_FMT_I420 || image.bit_depth != 8 {
             return Err(DecodeError::Format);
         }
         let (width, height) = (image.d_w as usize, image.d_h as usize);
         self.limits.check(width, height)?;
-        let plane = |index: usize, width: usize, height: usize| {
-            // SAFETY: libvpx's planes hold this many rows of this stride; see above for how long.
-            unsafe { borrowed(image.planes[index], image.stride[index], width, height) }
-        };
-        let (half_width, half_height) = (width.div_ceil(2), height.div_ceil(2));
-        let (y, u, v) =
-            (plane(0, width, height)?, plane(1, half_width, half_height)?, plane(2, half_width, half_height)?);
-        I420::new(y, u, v).map(Some).map_err(|_| DecodeError::Format)
+        let planes = [image.planes[0], image.planes[1], image.planes[2]].map(<*mut u8>::cast_const);
+        // SAFETY: libvpx's planes hold as many rows of these strides, valid until the next call, before which `shown` is emptied.
+        let shown = unsafe { Shown::new(planes, [image.stride[0], image.stride[1]], width, height)? };
+        self.shown = Some(shown);
+        Ok(self.picture())
+    }
+
+    fn picture(&self) -> Option<I420<'_>> {
+        self.shown.as_ref().and_then(Shown::view)
     }
 }

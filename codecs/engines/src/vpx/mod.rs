@@ -27,6 +27,8 @@ struct Context(Box<vpx_codec_ctx_t>);
 
 // SAFETY: libvpx keeps no thread-local state; the context is used through `&mut` alone.
 unsafe impl Send for Context {}
+// SAFETY: nothing of the context is read through `&`.
+unsafe impl Sync for Context {}
 
 impl Context {
     /// A context that `init` initialises.

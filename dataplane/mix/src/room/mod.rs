@@ -7,12 +7,15 @@
 //! ```
 //!
 //! Whoever runs it gives it what the shard says ([`Room::handle`]), calls [`Room::tick`] at [`Room::deadline`], and carries what it says through an
-//! [`Outlet`]. It wants feeds only for tiles that somebody looks at and for voices that are heard. Pictures are made on a steady clock; when ticks come
-//! too late, work is left out in the order of [`shed`], sound never. No I/O, no clock, no thread: time comes in. What it keeps is bounded by
-//! constants: scenes, members, outputs, decoders.
+//! [`Outlet`]. Whatever takes long is a job ([`jobs`]), done at once or elsewhere and brought back by [`Room::done`]; sound is mixed here, and waits for
+//! no picture. It wants feeds only for tiles that somebody looks at and for voices that are heard. Pictures are made on a steady clock; when they
+//! come too late, work is left out in the order of [`shed`], sound never. No I/O, no clock, no thread: time comes in. What it keeps is bounded by
+//! constants: scenes, members, outputs, decoders, each of which has one job out at most.
 
 mod encoding;
 mod intake;
+pub mod jobs;
+mod pictures;
 mod screen;
 mod seating;
 pub mod shed;
@@ -25,7 +28,8 @@ use crate::canvas::Canvas;
 use crate::scene::SeatState;
 use crate::sound::{MAX_VOICES, Sound, SoundSettings};
 use crate::text::Fonts;
-use encoding::Work;
+use jobs::{Desk, Done, Jobs};
+use pictures::Showing;
 use plenum_contract::mix::{MAX_MEMBERS, MAX_SCENES, MAX_TRANSCODES};
 use plenum_contract::{
     ConferenceKey, Feed, FeedKind, FromMix, MemberPicture, MixMember, MixOutput, MixPacket, MixSpec, ParticipantKey,
@@ -42,7 +46,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use stills::Stills;
 use sync::{Pace, Report};
-use tracks::{Thrift, Tracks};
+use tracks::Tracks;
 
 /// Largest payload of a picture's packet: with the header below what the contract says, and with all that a shard adds below an Ethernet frame.
 pub const MAX_PAYLOAD: usize = 1160;
@@ -183,6 +187,13 @@ pub struct Room {
     /// The logo of the spec, decoded.
     logo: Logo,
     shedder: Shedder,
+    desk: Desk,
+    /// Sources whose decoder may be free for the next frame.
+    freed: Vec<Feed>,
+    /// A picture that is due and waits for what is being decoded.
+    showing: Option<Showing>,
+    /// Something was left out since the last picture, because what it needed was still at work.
+    overran: bool,
     epoch: Time,
     next_sound: Time,
     next_picture: Time,
@@ -212,6 +223,10 @@ impl Room {
             stills: Stills::default(),
             logo: Logo::default(),
             shedder: Shedder::default(),
+            desk: Desk::new(spec.conference, now),
+            freed: Vec::new(),
+            showing: None,
+            overran: false,
             epoch: now,
             next_sound: now,
             next_picture: now,
@@ -386,7 +401,11 @@ impl Room {
         if self.stirred {
             return Time::ZERO;
         }
-        if self.is_idle() { Time::NEVER } else { self.next_sound.min(self.next_picture) }
+        if self.is_idle() {
+            return Time::NEVER;
+        }
+        let patience = self.showing.as_ref().map_or(Time::NEVER, |showing| showing.until);
+        self.next_sound.min(self.next_picture).min(patience)
     }
 
     /// What is left out to keep up: 0 = nothing, see [`shed`].
@@ -395,18 +414,28 @@ impl Room {
     }
 
     /// Does what is due.
-    pub fn tick(&mut self, now: Time, outlet: &mut dyn Outlet) {
+    pub fn tick(&mut self, now: Time, jobs: &mut dyn Jobs, outlet: &mut dyn Outlet) {
         if std::mem::take(&mut self.stirred) || now >= self.next_place {
             self.place(now, outlet);
         }
         if self.is_idle() {
+            self.showing = None;
             return;
         }
         self.mix(now, outlet);
-        self.decode(now, outlet);
+        self.desk.turn(now, self.interval());
+        self.decode(now, jobs, outlet);
         if now >= self.next_picture {
-            self.show(now, outlet);
+            self.show(now);
         }
+        self.settle(now, jobs, outlet);
+    }
+
+    /// Takes back a job that [`Jobs::start`] did not do at once, and goes on with what waited for it.
+    pub fn done(&mut self, now: Time, done: Done, jobs: &mut dyn Jobs, outlet: &mut dyn Outlet) {
+        self.desk.turn(now, self.interval());
+        self.desk.back(done);
+        self.settle(now, jobs, outlet);
     }
 
     /// Whether nobody needs anything.
@@ -459,67 +488,6 @@ impl Room {
             self.keep_in_step(at);
             self.next_sound += SOUND_EVERY;
         }
-    }
-
-    /// Decodes what is due, draws it, and asks for key frames.
-    fn decode(&mut self, now: Time, outlet: &mut dyn Outlet) {
-        // Half a frame earlier is nearer to its time than the next frame.
-        let half = self.interval().as_nanos() as u64 / 2;
-        let (conference, at) = (self.spec.conference, now.nanos());
-        let thrift = Thrift { kernels: self.settings.kernels, level: self.shedder.level() };
-        for (feed, source) in &mut self.sources {
-            // What stands in no tile need not wait for its sound: whoever receives it does that.
-            let ahead = if self.tiled.contains(feed) { half } else { u64::MAX };
-            let camera = feed.kind == FeedKind::Camera;
-            let pace = self.people.get(&feed.participant).and_then(|p| p.pace.picture).filter(|_| camera);
-            let id = feed.participant.0 | if camera { 0 } else { PRESENTATION_BIT };
-            let (screens, tracks, stills) = (&mut self.screens, &mut self.tracks, &mut self.stills);
-            source.decode(now, pace, ahead, |picture, sent| {
-                for screen in screens.iter_mut() {
-                    screen.draw(id, picture);
-                }
-                if !camera {
-                    stills.picture(now, feed.participant, thrift.kernels, thrift.level > 0, picture);
-                }
-                tracks.picture(at, *feed, picture, sent, thrift, &mut |output, packet| {
-                    outlet.tell(FromMix::Packet { conference, output, captured: sent.captured, rtp: packet });
-                });
-            });
-            for (height, jpeg) in self.stills.take() {
-                outlet.tell(FromMix::Still { conference, presenter: feed.participant, height, jpeg: &jpeg });
-            }
-            if source.wants_key(now) | tracks.wants_key(at, *feed) {
-                outlet.tell(FromMix::KeyFrame { conference, feed: *feed });
-            }
-        }
-    }
-
-    /// Renders and encodes the frame that is due.
-    fn show(&mut self, now: Time, outlet: &mut dyn Outlet) {
-        let (interval, late) = (self.interval(), now.since(self.next_picture));
-        if late > STOPPED {
-            self.next_picture = now;
-        } else if self.shedder.frame(now.nanos(), late.as_nanos() as u64, interval.as_nanos() as u64) {
-            self.stirred = true;
-        }
-        let level = self.shedder.level();
-        let work = Work {
-            kernels: self.settings.kernels,
-            fps: (1_000_000_000 / interval.as_nanos().max(1)) as u32,
-            smallest_only: level >= 2,
-            half_size: level >= 3,
-        };
-        let at = self.next_picture;
-        let timestamp = (at.since(self.epoch).as_nanos() * 9 / 100_000) as u32;
-        let conference = self.spec.conference;
-        for screen in &mut self.screens {
-            screen.render(at.nanos(), timestamp, &work, &mut |output, packet| {
-                outlet.tell(FromMix::Packet { conference, output, captured: at.nanos(), rtp: packet });
-            });
-        }
-        // Frames whose time is past are not made.
-        let missed = (now.since(at).as_nanos() / interval.as_nanos().max(1)) as u32;
-        self.next_picture = at + interval * (missed + 1);
     }
 
     // ---- steps ----------------------------------------------------------------------------------------------------------------------

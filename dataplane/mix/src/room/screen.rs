@@ -1,15 +1,20 @@
 //! One scene of a room: who stands in it, its composed picture, and the encoders of the rungs that somebody needs.
 //!
 //! A scene that nobody looks at costs nothing. Each rung is an encoder with its own packet numbers; all share the room's clock. A picture that has
-//! not changed is encoded five times a second only. What is left out when time is short is told by a level ([`super::shed`]).
+//! not changed is encoded five times a second only. What is left out when time is short is told by a level ([`super::shed`]). Who stands where is
+//! known here at any time ([`Cast`]); the picture itself goes into a job when something is to be drawn, and is shared by all encoders.
 
-use super::encoding::{Encoding, Scratch, Stamp, Work};
+use super::encoding::{Encoded, Encoding, Picture, Stamp, Wish, Work};
+use super::jobs::{self, Desk, Ticket};
 use super::seating::{Order, Seating};
+use super::source::Decoder;
 use super::{Logo, Members, PRESENTATION_BIT, RoomSettings};
 use crate::layout::Layout;
-use crate::scene::{Banner, Edge, Presenting, Scene, SceneSettings, Seat, SeatState};
+use crate::scene::{Banner, Cast, Edge, Presenting, Scene, SceneSettings, Seat, SeatState};
+use crate::text::Fonts;
 use plenum_contract::{Codec, FromMix, MemberPicture, MixOutput, ParticipantKey, PresentationPlace, SceneSpec};
-use plenum_kernels::Placement;
+use plenum_kernels::{I420Buf, Placement};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// A picture that has not changed is encoded again after this many nanoseconds: it sharpens, and who joins is not kept waiting.
@@ -29,25 +34,90 @@ fn layout(name: &str, people: usize) -> Layout {
     Layout::named(name, people).or_else(default).expect("there are layouts")
 }
 
+/// A picture that is due: when, with which timestamp, and how much of it is made.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Show {
+    /// Nanoseconds of the room's clock.
+    pub(super) at: u64,
+    pub(super) timestamp: u32,
+    pub(super) work: Work,
+}
+
+/// What draws a scene's picture, and has it.
+struct Composer {
+    fonts: Fonts,
+    scene: Option<Scene>,
+}
+
+/// The job: the scene becomes what the cast says, the pictures are drawn into it.
+pub(super) struct Compose {
+    id: u16,
+    composer: Composer,
+    cast: Option<Cast>,
+    pictures: Vec<(u64, Arc<Decoder>)>,
+    show: Show,
+}
+
+/// What came of it.
+pub(super) struct Composed {
+    pub(super) id: u16,
+    composer: Composer,
+    changed: bool,
+    show: Show,
+}
+
+impl Compose {
+    pub(super) fn run(self) -> Composed {
+        let Compose { id, mut composer, cast, pictures, show } = self;
+        if let Some(cast) = &cast {
+            let Composer { fonts, scene } = &mut composer;
+            scene.get_or_insert_with(|| Scene::new(cast.settings().clone(), fonts)).follow(cast);
+        }
+        let mut changed = false;
+        if let Some(scene) = &mut composer.scene {
+            for (id, decoder) in pictures {
+                if let Some(picture) = decoder.picture() {
+                    scene.picture(id, &picture);
+                }
+            }
+            changed = scene.has_changed();
+            scene.render();
+        }
+        Composed { id, composer, changed, show }
+    }
+}
+
 /// A scene. See the module.
 pub(super) struct Screen {
     spec: SceneSpec,
-    scene: Scene,
+    cast: Cast,
+    /// Whether the scene does not know the cast as it is now.
+    recast: bool,
     seating: Seating,
+    /// Not here while it draws, in the job of this number.
+    composer: Option<Composer>,
+    ticket: Ticket,
+    /// The number of the picture of each tile that was drawn last.
+    drawn: BTreeMap<u64, Ticket>,
+    /// An encoding left out the picture before, which had changed.
+    missed: bool,
     outputs: Vec<Encoding>,
     told: (String, Vec<Option<ParticipantKey>>),
-    scratch: Scratch,
 }
 
 impl Screen {
     pub(super) fn new(spec: &SceneSpec, room: &RoomSettings) -> Screen {
         Screen {
-            scene: Scene::new(settings(spec, layout(&spec.layout, 1), &Logo::default()), &room.fonts),
+            cast: Cast::new(settings(spec, layout(&spec.layout, 1), &Logo::default())),
+            recast: true,
             spec: spec.clone(),
             seating: Seating::default(),
+            composer: Some(Composer { fonts: room.fonts.clone(), scene: None }),
+            ticket: 0,
+            drawn: BTreeMap::new(),
+            missed: false,
             outputs: Vec::new(),
             told: Default::default(),
-            scratch: Scratch::default(),
         }
     }
 
@@ -126,13 +196,10 @@ impl Screen {
         }
         let people = if fixed.is_empty() { first.len() + others.len() } else { fixed.len() };
         let layout = layout(&self.spec.layout, people);
-        let wanted = settings(&self.spec, layout, logo);
-        if !same(self.scene.settings(), &wanted) {
-            self.scene.set(wanted);
-        }
+        self.recast |= self.cast.set(settings(&self.spec, layout, logo));
         let presenter = members.presenter().filter(|_| self.spec.presentation != PresentationPlace::Absent);
         let name = |key: ParticipantKey| members.get(key).map_or("", |m| m.member.name.as_str());
-        self.scene.present(presenter.map(|key| Seat {
+        self.recast |= self.cast.present(presenter.map(|key| Seat {
             id: key.0 | PRESENTATION_BIT,
             name: name(key),
             state: SeatState::Shown,
@@ -142,10 +209,10 @@ impl Screen {
         let taken = usize::from(presenter.is_some() && !beside);
         let order = Order { first: &first, others: &others, spoke: members.spoke };
         let slots = if fixed.is_empty() {
-            self.seating.seat(now, self.scene.places(), layout.large().saturating_sub(taken), &order);
+            self.seating.seat(now, self.cast.places(), layout.large().saturating_sub(taken), &order);
             self.seating.slots().to_vec()
         } else {
-            fixed.into_iter().take(self.scene.places()).collect()
+            fixed.into_iter().take(self.cast.places()).collect()
         };
         let empty = Seat { id: u64::MAX, name: "", state: SeatState::Empty, speaking: false };
         let seat = |slot: &Option<ParticipantKey>| match slot.and_then(|key| Some((key, members.get(key)?))) {
@@ -156,7 +223,7 @@ impl Screen {
             None => empty,
         };
         let seats: Vec<Seat<'_>> = slots.iter().map(seat).collect();
-        self.scene.place(&seats, people);
+        self.recast |= self.cast.place(&seats, people);
         let told = (layout.to_string(), slots);
         (told != self.told && self.is_seen()).then(|| {
             self.told = told.clone();
@@ -164,26 +231,60 @@ impl Screen {
         })
     }
 
-    /// A picture of somebody, or of the presentation ([`PRESENTATION_BIT`]).
-    pub(super) fn draw(&mut self, id: u64, picture: &plenum_kernels::I420<'_>) {
-        if self.is_seen() {
-            self.scene.picture(id, picture);
-        }
-    }
-
     /// Who has a tile, by the scene's ids, with its size in pixels.
     pub(super) fn tiles(&self) -> impl Iterator<Item = (u64, (u16, u16))> + '_ {
         let side = |side: usize| u16::try_from(side).unwrap_or(u16::MAX);
-        self.scene.shown().map(move |(id, rect)| (id, (side(rect.width), side(rect.height))))
+        self.cast.shown().map(move |(id, rect)| (id, (side(rect.width), side(rect.height))))
     }
 
-    /// Renders and encodes what is needed, with the 90 kHz `timestamp`, and hands out the packets.
-    pub(super) fn render(&mut self, now: u64, timestamp: u32, work: &Work, emit: &mut dyn FnMut(MixOutput, &[u8])) {
+    /// The picture is due: has drawn what is new, if anything is, and then encoded what is needed. `picture` gives the last picture of a tile's
+    /// source with its number. False when the one before is not done: then this one is left out, wholly or for some encodings.
+    pub(super) fn show<'a>(
+        &mut self,
+        show: Show,
+        picture: impl Fn(u64) -> Option<(Ticket, &'a Arc<Decoder>)>,
+        desk: &mut Desk,
+    ) -> bool {
         if !self.is_seen() {
-            return;
+            return true;
         }
-        let changed = self.scene.has_changed();
-        let picture = self.scene.render();
+        let Some(composer) = self.composer.take() else { return false };
+        let tiles: Vec<u64> = self.cast.shown().map(|(id, _)| id).collect();
+        self.drawn.retain(|id, _| tiles.contains(id));
+        let mut pictures = Vec::new();
+        for id in tiles {
+            if let Some((number, decoder)) = picture(id)
+                && self.drawn.insert(id, number) != Some(number)
+            {
+                pictures.push((id, decoder.clone()));
+            }
+        }
+        let recast = std::mem::take(&mut self.recast);
+        if !recast && pictures.is_empty() {
+            let rendered = composer.scene.as_ref().map(Scene::rendered);
+            self.composer = Some(composer);
+            return rendered.is_none_or(|rendered| self.encode(&rendered, false, show, desk));
+        }
+        let cast = recast.then(|| self.cast.clone());
+        let work = Compose { id: self.spec.id, composer, cast, pictures, show };
+        self.ticket = desk.put(jobs::Work::Compose(Box::new(work)));
+        true
+    }
+
+    /// Takes back the scene, and has its picture encoded. False as for [`Screen::show`].
+    pub(super) fn take(&mut self, ticket: Ticket, composed: Composed, desk: &mut Desk) -> bool {
+        if ticket != self.ticket || self.composer.is_some() {
+            return true;
+        }
+        let rendered = composed.composer.scene.as_ref().map(Scene::rendered);
+        self.composer = Some(composed.composer);
+        rendered.is_none_or(|rendered| self.encode(&rendered, composed.changed, composed.show, desk))
+    }
+
+    /// Has encoded what is needed.
+    fn encode(&mut self, picture: &Arc<I420Buf>, changed: bool, show: Show, desk: &mut Desk) -> bool {
+        let Show { at: now, timestamp, work } = show;
+        let (changed, mut all) = (changed || self.missed, true);
         for at in 0..self.outputs.len() {
             let codec = self.outputs[at].codec;
             let smaller = self.outputs.iter().any(|o| o.needed && o.codec == codec && o.rung < self.outputs[at].rung);
@@ -195,7 +296,18 @@ impl Screen {
             let Some(rung) = self.spec.rung(output.rung) else { continue };
             let name = MixOutput::Video { scene: self.spec.id, codec, rung: output.rung };
             let (size, stamp) = ((rung.width, rung.height), Stamp { now, timestamp, ssrc: 0 });
-            output.make(&picture.view(), size, stamp, work, &mut self.scratch, &mut |packet| emit(name, packet));
+            let wish = Wish { output: name, size, stamp, captured: now, work };
+            all &= output.make(Picture::Composed(picture.clone()), wish, desk);
+        }
+        self.missed = changed && !all;
+        all
+    }
+
+    /// Takes back what was made of a picture.
+    pub(super) fn encoded(&mut self, ticket: Ticket, encoded: Encoded, emit: &mut dyn FnMut(&[u8])) {
+        let MixOutput::Video { codec, rung, .. } = encoded.output else { return };
+        if let Some(output) = self.outputs.iter_mut().find(|o| (o.codec, o.rung) == (codec, rung)) {
+            output.take(ticket, encoded, emit);
         }
     }
 }
@@ -222,19 +334,6 @@ fn settings(spec: &SceneSpec, layout: Layout, logo: &Logo) -> SceneSettings {
     settings.logo = logo.picture.clone();
     settings.banner = spec.banner.clone().map(|text| Banner { text, edge: Edge::default() });
     settings
-}
-
-/// Whether nothing that a spec sets differs.
-fn same(a: &SceneSettings, b: &SceneSettings) -> bool {
-    (a.width, a.height, a.layout, a.names, a.plus_n, a.border)
-        == (b.width, b.height, b.layout, b.names, b.plus_n, b.border)
-        && (a.placement, a.presenting) == (b.placement, b.presenting)
-        && a.banner == b.banner
-        && match (&a.logo, &b.logo) {
-            (Some(a), Some(b)) => Arc::ptr_eq(a, b),
-            (None, None) => true,
-            _ => false,
-        }
 }
 
 #[cfg(test)]

@@ -1,15 +1,18 @@
 //! A stream of pictures that somebody sends: its jitter buffer, its decoder, and when it was last seen.
 //!
-//! Another codec, encoding or SSRC starts the buffer anew; a frame that cannot be decoded breaks the chain until a key frame. What is decoded is
-//! lent to the caller, who draws it at once: nothing is kept here but what the decoder keeps.
+//! Another codec, encoding or SSRC starts the buffer anew; a frame that cannot be decoded breaks the chain until a key frame. A frame is decoded in a
+//! job that has the decoder to itself; those that come meanwhile wait in the jitter buffer. The picture stays in the decoder, for everybody who draws
+//! or encodes it; once nobody reads it any more, the next frame is decoded, whether it was drawn or not.
 
+use super::jobs::{Desk, Ticket, Work};
 use crate::jitter::{Frame, VideoBuffer, VideoPacket, media_time};
 use core::time::Duration;
-use plenum_contract::{Codec, MixPacket};
+use plenum_contract::{Codec, Feed, MixPacket};
 use plenum_engines::{Limits, VideoCodec, VideoDecoder, video_decoder};
 use plenum_kernels::I420;
 use plenum_packet::Time;
 use plenum_wire::{payload, rtp};
+use std::sync::Arc;
 
 /// The clock of every picture stream.
 pub(super) const CLOCK: u32 = 90_000;
@@ -36,6 +39,44 @@ pub(super) struct Sent {
     pub(super) captured: u64,
 }
 
+/// A decoder with its last picture, which several may read.
+pub(super) struct Decoder {
+    engine: Box<dyn VideoDecoder>,
+    /// The frame that it is given.
+    unit: Vec<u8>,
+}
+
+impl Decoder {
+    pub(super) fn picture(&self) -> Option<I420<'_>> {
+        self.engine.picture()
+    }
+}
+
+/// The job: nobody else has this decoder.
+pub(super) struct Decode {
+    feed: Feed,
+    decoder: Arc<Decoder>,
+}
+
+/// What came of it.
+pub(super) struct Decoded {
+    pub(super) feed: Feed,
+    decoder: Arc<Decoder>,
+    /// Whether there is a picture; an error when the frame could not be decoded.
+    shown: Result<bool, ()>,
+}
+
+impl Decode {
+    pub(super) fn run(self) -> Decoded {
+        let Decode { feed, mut decoder } = self;
+        let shown = match Arc::get_mut(&mut decoder) {
+            Some(Decoder { engine, unit }) => engine.decode(unit).map(|picture| picture.is_some()).map_err(drop),
+            None => Err(()),
+        };
+        Decoded { feed, decoder, shown }
+    }
+}
+
 /// A stream being decoded.
 struct Stream {
     codec: Codec,
@@ -43,7 +84,13 @@ struct Stream {
     /// Changes where the sender began afresh.
     ssrc: u32,
     buffer: VideoBuffer,
-    decoder: Box<dyn VideoDecoder>,
+    /// Not here while it decodes, in the job of this number.
+    decoder: Option<Arc<Decoder>>,
+    ticket: Ticket,
+    /// What it decodes, or decoded last.
+    sent: Option<Sent>,
+    /// The number of the picture in the decoder, if there is one.
+    picture: Option<Ticket>,
 }
 
 /// A source. See the module.
@@ -54,6 +101,10 @@ pub(super) struct Source {
     pub(super) seen: Option<Time>,
     /// Whether a key frame is to be asked for now: the source is new, or somebody new looks at it.
     fresh: bool,
+    /// Frames that may still be decoded in this tick.
+    left: usize,
+    /// A scene that was due waited for the decoder in vain: the picture is kept for the next one.
+    owed: bool,
 }
 
 impl Source {
@@ -81,7 +132,8 @@ impl Source {
             let decoder = video_decoder(engine, Limits::default()).ok();
             let Some((decoder, buffer)) = decoder.zip(VideoBuffer::new(format)) else { return };
             let codec = packet.codec;
-            self.stream = Some(Stream { codec, encoding, ssrc, buffer, decoder });
+            let decoder = Some(Arc::new(Decoder { engine: decoder, unit: Vec::new() }));
+            self.stream = Some(Stream { codec, encoding, ssrc, buffer, decoder, ticket: 0, sent: None, picture: None });
         }
         let Some(stream) = &mut self.stream else { return };
         if (stream.encoding, stream.ssrc) != (encoding, ssrc) {
@@ -97,36 +149,77 @@ impl Source {
         });
     }
 
-    /// Decodes what is due and hands each picture to `draw`. Pictures are shown `offset` nanoseconds after their media time, or at the stream's own
-    /// pace; `ahead` nanoseconds earlier they are decoded.
-    pub(super) fn decode(&mut self, now: Time, offset: Option<i64>, ahead: u64, mut draw: impl FnMut(&I420<'_>, Sent)) {
+    /// A tick begins. It decodes a few frames at most: a burst is spread over the next ones.
+    pub(super) fn turn(&mut self) {
+        self.left = MOST_FRAMES;
+    }
+
+    /// Has the next frame decoded that is due, if the decoder is free. Pictures are shown `offset` nanoseconds after their media time, or at the
+    /// stream's own pace; `ahead` nanoseconds earlier they are decoded.
+    pub(super) fn decode(&mut self, now: Time, feed: Feed, (offset, ahead): (Option<i64>, u64), desk: &mut Desk) {
         let Some(stream) = &mut self.stream else { return };
         let Some(offset) = offset.or_else(|| stream.buffer.pace()) else { return };
         let offset = offset.saturating_sub_unsigned(ahead);
         let fastest = stream.buffer.fastest().unwrap_or(offset);
         let due = |timestamp| Time((media_time(timestamp, CLOCK) as i64).saturating_add(offset).max(0) as u64);
-        // A tick decodes a few frames at most: a burst is spread over the next ones.
-        for _ in 0..MOST_FRAMES {
-            let Some(Frame { unit, timestamp, .. }) = stream.buffer.next(now, due) else { break };
+        let kept = self.owed && stream.picture.is_some();
+        if self.left > 0
+            && !kept
+            && let Some(decoder) = stream.decoder.as_mut().and_then(Arc::get_mut)
+            && let Some(Frame { unit, timestamp, .. }) = stream.buffer.next(now, due)
+        {
+            self.left -= 1;
+            decoder.unit.clear();
+            decoder.unit.extend_from_slice(unit);
             let captured = (media_time(timestamp, CLOCK) as i64).saturating_add(fastest).max(0) as u64;
-            let sent = Sent {
+            stream.sent = Some(Sent {
                 stream: (stream.codec, stream.encoding, stream.ssrc),
                 timestamp: timestamp as u32,
                 captured: captured.min(now.nanos()),
-            };
-            match stream.decoder.decode(unit) {
-                Ok(Some(picture)) => {
-                    self.seen = Some(now);
-                    draw(&picture, sent);
-                }
-                Ok(None) => {}
-                Err(_) => stream.buffer.broken(),
+            });
+            stream.picture = None;
+            if let Some(decoder) = stream.decoder.take() {
+                stream.ticket = desk.put(Work::Decode(Decode { feed, decoder }));
             }
+            return;
         }
         // Who could not keep up for so long goes on from a key frame: decoding everything would show the past.
         if stream.buffer.behind(now, due) > MOST_BEHIND {
             stream.buffer.broken();
         }
+    }
+
+    /// Takes the decoder back: what its picture was sent as, when there is one.
+    pub(super) fn take(&mut self, now: Time, ticket: Ticket, decoded: Decoded) -> Option<Sent> {
+        let stream = self.stream.as_mut().filter(|s| s.ticket == ticket && s.decoder.is_none())?;
+        stream.decoder = Some(decoded.decoder);
+        match decoded.shown {
+            Ok(true) => {
+                self.seen = Some(now);
+                stream.picture = Some(ticket);
+                stream.sent
+            }
+            Ok(false) => None,
+            Err(()) => {
+                stream.buffer.broken();
+                None
+            }
+        }
+    }
+
+    /// The last picture with its number, while it is there.
+    pub(super) fn picture(&self) -> Option<(Ticket, &Arc<Decoder>)> {
+        self.stream.as_ref().and_then(|s| s.picture.zip(s.decoder.as_ref()))
+    }
+
+    /// Whether a frame is being decoded.
+    pub(super) fn is_decoding(&self) -> bool {
+        self.stream.as_ref().is_some_and(|s| s.decoder.is_none())
+    }
+
+    /// Everybody was given the picture, or did not wait for it any more.
+    pub(super) fn drawn(&mut self) {
+        self.owed = self.is_decoding();
     }
 
     /// Whether a key frame is to be asked for now.

@@ -3,11 +3,14 @@
 //! One is made at once when somebody begins to ask, and when somebody else presents; then one a second as long as pictures come, one in three seconds
 //! while the mixer falls behind. Between two of them nothing is copied or encoded. Nobody asks: nothing is decoded for it.
 
+use super::jobs::{Desk, Ticket, Work};
+use super::source::Decoder;
 use crate::jpeg;
 use plenum_contract::ParticipantKey;
 use plenum_contract::mix::MAX_STILLS;
-use plenum_kernels::{I420, Kernels};
+use plenum_kernels::Kernels;
 use plenum_packet::Time;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Between two pictures.
@@ -22,7 +25,30 @@ pub(super) struct Stills {
     of: Option<ParticipantKey>,
     heights: Vec<u16>,
     next: Time,
-    made: Vec<(u16, Vec<u8>)>,
+    /// The number of the job in which files are made.
+    out: Option<Ticket>,
+}
+
+/// The job.
+pub(super) struct Draw {
+    of: ParticipantKey,
+    kernels: Kernels,
+    heights: Vec<u16>,
+    picture: Arc<Decoder>,
+}
+
+/// What came of it: files by their height.
+pub(super) struct Drawn {
+    pub(super) of: ParticipantKey,
+    pub(super) files: Vec<(u16, Vec<u8>)>,
+}
+
+impl Draw {
+    pub(super) fn run(self) -> Drawn {
+        let picture = self.picture.picture();
+        let encode = |height: &u16| Some((*height, jpeg::encode(self.kernels, picture.as_ref()?, *height)?));
+        Drawn { of: self.of, files: self.heights.iter().filter_map(encode).collect() }
+    }
 }
 
 impl Stills {
@@ -49,20 +75,20 @@ impl Stills {
         &mut self,
         now: Time,
         of: ParticipantKey,
-        kernels: Kernels,
-        behind: bool,
-        picture: &I420<'_>,
+        (kernels, behind): (Kernels, bool),
+        picture: &Arc<Decoder>,
+        desk: &mut Desk,
     ) {
-        if self.of != Some(of) || now < self.next {
+        if self.of != Some(of) || now < self.next || self.out.is_some() {
             return;
         }
         self.next = now + if behind { EVERY_WHEN_BEHIND } else { EVERY };
-        let encode = |height: &u16| Some((*height, jpeg::encode(kernels, picture, *height)?));
-        self.made = self.heights.iter().filter_map(encode).collect();
+        let (heights, picture) = (self.heights.clone(), picture.clone());
+        self.out = Some(desk.put(Work::Draw(Draw { of, kernels, heights, picture })));
     }
 
-    /// Takes the files that were made.
-    pub(super) fn take(&mut self) -> Vec<(u16, Vec<u8>)> {
-        std::mem::take(&mut self.made)
+    /// The files of a job are there.
+    pub(super) fn take(&mut self, ticket: Ticket) {
+        self.out.take_if(|out| *out == ticket);
     }
 }

@@ -4,12 +4,14 @@
 //! step with the member's sound as they would the original. Nothing is composed, and nothing is made when nothing comes: a source that stops or is
 //! broken leaves its last picture with the receivers. A stream that begins afresh shows as another SSRC. What may be made is the spec's to say, what is made those who need it.
 
-use super::encoding::{Encoding, Scratch, Stamp, Work};
-use super::source::Sent;
+use super::encoding::{Encoded, Encoding, Picture, Stamp, Wish, Work};
+use super::jobs::{Desk, Ticket};
+use super::source::{Decoder, Sent};
 use plenum_contract::mix::{MAX_RUNGS, track_rung};
 use plenum_contract::{Codec, Feed, FeedKind, MixOutput, MixSpec, TranscodeSpec};
-use plenum_kernels::{I420, Kernels};
+use plenum_kernels::Kernels;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// A key frame is asked for at the source when one is needed and no picture came for so long: of a screen that stands still nothing comes.
 const STILL: u64 = 250_000_000;
@@ -28,7 +30,6 @@ const LEAST_FPS: u32 = 15;
 #[derive(Default)]
 pub(super) struct Tracks {
     list: BTreeMap<Feed, Track>,
-    scratch: Scratch,
 }
 
 /// What is made of one feed.
@@ -115,27 +116,30 @@ impl Tracks {
         })
     }
 
-    /// Makes what is needed of a picture that was just decoded.
+    /// Has made what is needed of a picture that was just decoded. False when an encoder has not finished the one before: it leaves this one out.
     pub(super) fn picture(
         &mut self,
         now: u64,
         feed: Feed,
-        picture: &I420<'_>,
-        sent: Sent,
+        (decoder, sent): (&Arc<Decoder>, Sent),
         thrift: Thrift,
-        emit: &mut dyn FnMut(MixOutput, &[u8]),
-    ) {
-        let Some(track) = self.list.get_mut(&feed).filter(|track| track.is_needed()) else { return };
+        desk: &mut Desk,
+    ) -> bool {
+        let Some(track) = self.list.get_mut(&feed).filter(|track| track.is_needed()) else { return true };
         track.follow(now, sent);
         if track.leaves_out(thrift) {
-            return;
+            return true;
         }
+        let Some((width, height)) = decoder.picture().map(|picture| (picture.width(), picture.height())) else {
+            return true;
+        };
         let side = |side: usize| u16::try_from(side).unwrap_or(u16::MAX);
-        let (width, height) = (side(picture.width()), side(picture.height()));
+        let (width, height) = (side(width), side(height));
         let stamp = Stamp { now, timestamp: sent.timestamp, ssrc: track.epoch };
         let fps = if thrift.level >= 1 { track.fps.div_ceil(2).max(LEAST_FPS.min(track.fps)) } else { track.fps };
         let work =
             Work { kernels: thrift.kernels, fps, smallest_only: thrift.level >= 2, half_size: thrift.level >= 3 };
+        let mut all = true;
         for at in 0..track.encodings.len() {
             let Encoding { codec, rung, needed, .. } = track.encodings[at];
             let smaller = |e: &Encoding| e.needed && e.codec == codec && e.rung < rung;
@@ -144,10 +148,20 @@ impl Tracks {
             }
             // A picture that became smaller has fewer rungs.
             let Some(size) = (0..=rung).rev().find_map(|rung| track_rung(width, height, rung)) else { continue };
-            let output = MixOutput::Track { feed, codec, rung };
-            let size = (size.width, size.height);
-            track.encodings[at]
-                .make(picture, size, stamp, &work, &mut self.scratch, &mut |packet| emit(output, packet));
+            let (output, size) = (MixOutput::Track { feed, codec, rung }, (size.width, size.height));
+            let wish = Wish { output, size, stamp, captured: sent.captured, work };
+            all &= track.encodings[at].make(Picture::Decoded(decoder.clone()), wish, desk);
+        }
+        all
+    }
+
+    /// Takes back what was made of a picture.
+    pub(super) fn take(&mut self, ticket: Ticket, encoded: Encoded, emit: &mut dyn FnMut(&[u8])) {
+        let MixOutput::Track { feed, codec, rung } = encoded.output else { return };
+        let encodings = self.list.get_mut(&feed).map(|track| &mut track.encodings);
+        if let Some(encoding) = encodings.and_then(|list| list.iter_mut().find(|e| (e.codec, e.rung) == (codec, rung)))
+        {
+            encoding.take(ticket, encoded, emit);
         }
     }
 

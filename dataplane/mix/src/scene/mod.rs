@@ -8,6 +8,7 @@
 //! Who stands where is decided by the caller (spec/layouts.md); a scene decodes nothing and knows no time.
 
 mod arrange;
+mod cast;
 mod layer;
 mod tile;
 
@@ -15,7 +16,8 @@ use crate::canvas::{Canvas, colour};
 use crate::layout::Layout;
 use crate::look;
 use crate::text::Fonts;
-use arrange::{Arrangement, arrange};
+pub use cast::Cast;
+use cast::Member;
 use layer::Layer;
 use plenum_kernels::{I420, I420Buf, Kernels, MAX_SIDE, Placement, Rect};
 use std::sync::Arc;
@@ -130,39 +132,14 @@ pub struct Seat<'a> {
     pub speaking: bool,
 }
 
-/// A seat that is kept.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Member {
-    id: u64,
-    name: String,
-    state: SeatState,
-    speaking: bool,
-}
-
-impl Member {
-    fn of(seat: &Seat<'_>) -> Member {
-        // Nobody sees more of a name.
-        let name = seat.name.chars().take(crate::text::LONGEST).collect();
-        Member { id: seat.id, name, state: seat.state, speaking: seat.speaking }
-    }
-
-    fn is(&self, seat: &Seat<'_>) -> bool {
-        let name =
-            self.name.len() <= seat.name.len() && self.name.chars().eq(seat.name.chars().take(crate::text::LONGEST));
-        (self.id, self.state, self.speaking) == (seat.id, seat.state, seat.speaking) && name
-    }
-}
-
 /// A composed picture.
 #[derive(Debug)]
 pub struct Scene {
-    settings: SceneSettings,
+    cast: Cast,
     fonts: Fonts,
     kernels: Kernels,
-    picture: I420Buf,
-    members: Vec<Member>,
-    presentation: Option<Member>,
-    total: usize,
+    /// Who still has it as it was keeps it so: it is copied before it is drawn on.
+    picture: Arc<I420Buf>,
     tiles: Vec<Tile>,
     /// What lies over the whole picture: holding text, banner, logo.
     over: Vec<Layer>,
@@ -175,13 +152,10 @@ impl Scene {
     pub fn new(settings: SceneSettings, fonts: &Fonts) -> Scene {
         let size = settings.size();
         let mut scene = Scene {
-            settings,
+            cast: Cast::new(settings),
             fonts: fonts.clone(),
             kernels: Kernels::best(),
-            picture: blank(size),
-            members: Vec::new(),
-            presentation: None,
-            total: 0,
+            picture: Arc::new(blank(size)),
             tiles: Vec::new(),
             over: Vec::new(),
             closed: false,
@@ -192,49 +166,50 @@ impl Scene {
 
     /// What it looks like now.
     pub fn settings(&self) -> &SceneSettings {
-        &self.settings
+        &self.cast.settings
     }
 
     /// Makes it look otherwise. Pictures stay until the next ones come, in their new places and sizes.
     pub fn set(&mut self, settings: SceneSettings) {
-        let change = if settings.size() != self.settings.size() {
+        let change = if settings.size() != self.cast.settings.size() {
             Change::Size
-        } else if settings.placement != self.settings.placement {
+        } else if settings.placement != self.cast.settings.placement {
             Change::Placement
         } else {
             Change::Look
         };
-        self.settings = settings;
+        self.cast.settings = settings;
         self.arrange(change);
+    }
+
+    /// Looks like `cast`, with whom it says.
+    pub fn follow(&mut self, cast: &Cast) {
+        if !cast::same(&self.cast.settings, &cast.settings) {
+            self.set(cast.settings.clone());
+        }
+        let now = (&self.cast.members, &self.cast.presentation, self.cast.total);
+        if now != (&cast.members, &cast.presentation, cast.total) {
+            self.cast = cast.clone();
+            self.arrange(Change::Members);
+        }
     }
 
     /// How many members have a tile, at most.
     pub fn places(&self) -> usize {
-        self.arrangement().seats.len()
+        self.cast.places()
     }
 
     /// Who is to be shown, in stage order, and how many members there are in all, those of the presentation not counted. Without seats and
     /// presentation the holding text is shown. Members beyond the last tile are not shown.
     pub fn place(&mut self, seats: &[Seat<'_>], total: usize) {
-        let seats = &seats[..seats.len().min(Layout::MOST_TILES)];
-        let same =
-            self.members.len() == seats.len() && self.members.iter().zip(seats).all(|(member, seat)| member.is(seat));
-        if !same || total != self.total {
-            self.members = seats.iter().map(Member::of).collect();
-            self.total = total;
+        if self.cast.place(seats, total) {
             self.arrange(Change::Members);
         }
     }
 
     /// The presentation, or that there is none. Its pictures come to [`Scene::picture`] under its id.
     pub fn present(&mut self, presentation: Option<Seat<'_>>) {
-        let same = match (&self.presentation, &presentation) {
-            (Some(member), Some(seat)) => member.is(seat),
-            (None, None) => true,
-            _ => false,
-        };
-        if !same {
-            self.presentation = presentation.as_ref().map(Member::of);
+        if self.cast.present(presentation) {
             self.arrange(Change::Members);
         }
     }
@@ -247,8 +222,8 @@ impl Scene {
         let mut brush = Brush {
             kernels: self.kernels,
             fonts: &self.fonts,
-            placement: self.settings.placement,
-            picture: &mut self.picture,
+            placement: self.cast.settings.placement,
+            picture: Arc::make_mut(&mut self.picture),
         };
         self.tiles[at].draw(&mut brush, *source);
         true
@@ -262,15 +237,21 @@ impl Scene {
     /// The composed picture. Only what has changed is drawn.
     pub fn render(&mut self) -> &I420Buf {
         if !self.closed {
+            let picture = Arc::make_mut(&mut self.picture);
             for tile in self.tiles.iter_mut().filter(|tile| tile.is_open()) {
-                tile.close(self.kernels, &mut self.picture);
+                tile.close(self.kernels, picture);
             }
             for layer in &mut self.over {
-                layer.draw(self.kernels, &mut self.picture);
+                layer.draw(self.kernels, picture);
             }
             self.closed = true;
         }
         &self.picture
+    }
+
+    /// The picture as it was rendered last, to be kept: what is drawn while it is kept is drawn on a copy.
+    pub fn rendered(&self) -> Arc<I420Buf> {
+        self.picture.clone()
     }
 
     /// Size in pixels of the tile that pictures of `id` are wanted for; `None` when none are.
@@ -287,43 +268,37 @@ impl Scene {
     /// Takes off what lies over the whole picture, so that tiles can be drawn.
     fn open(&mut self) {
         if self.closed {
+            let picture = Arc::make_mut(&mut self.picture);
             for layer in self.over.iter().rev() {
-                layer.undo(&mut self.picture);
+                layer.undo(picture);
             }
             self.closed = false;
         }
     }
 
-    fn arrangement(&self) -> Arrangement {
-        let presenting = self.presentation.as_ref().map(|_| self.settings.presenting);
-        arrange(self.settings.layout, self.settings.size(), presenting)
-    }
-
     /// Brings the tiles in line with settings, members and presentation.
     fn arrange(&mut self, change: Change) {
         self.open();
-        let arrangement = self.arrangement();
-        let places = arrangement.seats.len();
-        let presentation =
-            self.presentation.as_ref().zip(arrangement.presentation).map(|(p, rect)| (p.clone(), rect, true));
-        let seated = self.members.iter().cloned().zip(arrangement.seats).map(|(member, rect)| (member, rect, false));
-        let seated = seated.filter(|(member, ..)| member.state != SeatState::Empty);
-        let slots: Vec<(Member, Rect, bool)> = presentation.into_iter().chain(seated).collect();
+        let places = self.cast.places();
+        let slots: Vec<(Member, Rect, bool)> =
+            self.cast.slots().into_iter().map(|(member, rect, presents)| (member.clone(), rect, presents)).collect();
         let was_holding = self.tiles.is_empty();
         self.seat(&slots, change);
-        let (size, last) = (self.settings.size(), slots.len().saturating_sub(1));
-        let hidden = self.total.saturating_sub(places);
+        let settings = &self.cast.settings;
+        let (size, last) = (settings.size(), slots.len().saturating_sub(1));
+        let hidden = self.cast.total.saturating_sub(places);
         let mut brush = Brush {
             kernels: self.kernels,
             fonts: &self.fonts,
-            placement: self.settings.placement,
-            picture: &mut self.picture,
+            placement: settings.placement,
+            picture: Arc::make_mut(&mut self.picture),
         };
         for (n, (tile, (member, _, presents))) in self.tiles.iter_mut().zip(&slots).enumerate() {
-            let counts = self.settings.plus_n && !presents && n == last && places > 1 && self.members.len() >= places;
+            let full = self.cast.members.len() >= places;
+            let counts = settings.plus_n && !presents && n == last && places > 1 && full;
             let look = Look {
-                name: (self.settings.names && !member.name.trim().is_empty()).then(|| member.name.clone()),
-                border: self.settings.border && member.speaking,
+                name: (settings.names && !member.name.trim().is_empty()).then(|| member.name.clone()),
+                border: settings.border && member.speaking,
                 camera_off: member.state == SeatState::CameraOff,
                 plus: if counts { hidden } else { 0 },
             };
@@ -342,24 +317,21 @@ impl Scene {
             change != Change::Size && change != Change::Placement && slots.iter().find(same).is_some()
         };
         let (mut kept, mut old): (Vec<Tile>, Vec<Tile>) = std::mem::take(&mut self.tiles).into_iter().partition(stays);
-        let picture = &mut self.picture;
+        let picture = Arc::make_mut(&mut self.picture);
         let moved = |tile: &mut Tile| {
             let elsewhere = slots.iter().any(|slot| slot.0.id == tile.id);
             if elsewhere { tile.cut(picture).map(|cut| (tile.id, cut)) } else { None }
         };
         let carried: Vec<(u64, (I420Buf, bool))> = old.iter_mut().filter_map(moved).collect();
         if change == Change::Size {
-            self.picture = blank(self.settings.size());
+            self.picture = Arc::new(blank(self.cast.settings.size()));
         }
+        let picture = Arc::make_mut(&mut self.picture);
         for rect in old.iter().map(|tile| tile.rect).filter(|_| change != Change::Size) {
-            self.picture.view_mut().fill(rect, colour(look::BACKGROUND));
+            picture.view_mut().fill(rect, colour(look::BACKGROUND));
         }
-        let mut brush = Brush {
-            kernels: self.kernels,
-            fonts: &self.fonts,
-            placement: self.settings.placement,
-            picture: &mut self.picture,
-        };
+        let mut brush =
+            Brush { kernels: self.kernels, fonts: &self.fonts, placement: self.cast.settings.placement, picture };
         for (member, rect, presents) in slots {
             let stayed = kept.iter().position(|tile| tile.id == member.id).map(|at| kept.swap_remove(at));
             let tile = stayed.unwrap_or_else(|| {
@@ -375,17 +347,17 @@ impl Scene {
 
     /// What lies over the whole picture.
     fn overlays(&self) -> Vec<Layer> {
-        let size @ (width, height) = self.settings.size();
+        let size @ (width, height) = self.cast.settings.size();
         let margin = (height / 36).max(2);
         let mut layers = Vec::new();
         let mut lay = |canvas: Canvas, x: usize, y: usize| layers.extend(tile::over(&canvas, (x, y), size));
         if self.tiles.is_empty()
-            && let Some(text) = look::holding(&self.fonts, &self.settings.holding, height / 18, width * 9 / 10)
+            && let Some(text) = look::holding(&self.fonts, &self.cast.settings.holding, height / 18, width * 9 / 10)
         {
             let at = ((width - text.width().min(width)) / 2, (height - text.height().min(height)) / 2);
             lay(text, at.0, at.1);
         }
-        if let Some(banner) = &self.settings.banner
+        if let Some(banner) = &self.cast.settings.banner
             && let Some(plate) = look::plate(&self.fonts, &banner.text, (height / 26).max(10), width * 9 / 10)
         {
             let down = match banner.edge {
@@ -395,7 +367,7 @@ impl Scene {
             let across = (width - plate.width().min(width)) / 2;
             lay(plate, across, down);
         }
-        if let Some(logo) = &self.settings.logo {
+        if let Some(logo) = &self.cast.settings.logo {
             let logo = look::logo(logo, size);
             let across = width.saturating_sub(margin + logo.width());
             lay(logo, across, margin);

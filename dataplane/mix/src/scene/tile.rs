@@ -1,7 +1,8 @@
 //! One tile of a scene: what it shows now, and what lies over that.
 
+use super::SeatState;
+use super::cast::Member;
 use super::layer::{Layer, copy, part_of, part_of_mut};
-use super::{Member, SeatState};
 use crate::canvas::colour;
 use crate::look;
 use crate::text::Fonts;

@@ -6,6 +6,7 @@
 use super::link::Link;
 use core::time::Duration;
 use plenum_contract::{ConferenceKey, FromMix, ToMix};
+use plenum_mix::room::jobs::AtOnce;
 use plenum_mix::room::{Room, RoomSettings};
 use plenum_packet::Time;
 use std::collections::BTreeMap;
@@ -69,7 +70,7 @@ impl Worker {
         for key in due {
             let link = &mut self.link;
             if let Some(room) = self.rooms.get_mut(&key) {
-                room.tick(now(), &mut |message: FromMix<'_>| link.write(&message));
+                room.tick(now(), &mut AtOnce, &mut |message: FromMix<'_>| link.write(&message));
                 self.link.flush();
             }
             self.hear()?;

@@ -9,6 +9,7 @@ use plenum_contract::{
 use plenum_engines::{EncoderSettings, Limits, VideoCodec, VideoDecoder, VideoEncoder, video_decoder, video_encoder};
 use plenum_kernels::{Colour, I420Buf, Rect};
 use plenum_mix::jitter::{VideoBuffer, VideoPacket};
+use plenum_mix::room::jobs::AtOnce;
 use plenum_mix::room::{Room, RoomSettings};
 use plenum_mix::text::Fonts;
 use plenum_packet::Time;
@@ -483,7 +484,7 @@ impl Hall {
     fn tick(&mut self) {
         let now = self.now;
         let Hall { room, watchers, ears, tracks, voices, heard, wanted, key_frames, seats, guests, stills, .. } = self;
-        room.tick(Time(now), &mut |message: FromMix<'_>| match message {
+        room.tick(Time(now), &mut AtOnce, &mut |message: FromMix<'_>| match message {
             FromMix::Packet { output: MixOutput::Video { scene, codec, rung }, captured, rtp, .. } => {
                 watchers.get_mut(&(scene, codec, rung)).expect("an output that is needed").packet(now, captured, rtp);
             }

@@ -5,6 +5,7 @@ use crate::world::{MS, random};
 use plenum_contract::{
     Codec, Feed, FeedKind, FromMix, MemberPicture, MixOutput, MixPacket, PresentationPlace, ToMix, TranscodeSpec,
 };
+use plenum_mix::room::jobs::AtOnce;
 use plenum_packet::Time;
 
 /// The middle of the main tile of 1:7, and of its small tiles, in 1024ths.
@@ -480,7 +481,7 @@ fn whatever_is_said_in_whatever_order_the_room_stays_whole() {
         hall.room.handle(Time(hall.now), message);
         hall.now += dice(40) * MS;
         let now = Time(hall.now);
-        hall.room.tick(now, &mut |message: FromMix<'_>| {
+        hall.room.tick(now, &mut AtOnce, &mut |message: FromMix<'_>| {
             said += 1;
             if let FromMix::Packet { rtp, captured, .. } = message {
                 assert!(rtp.len() <= 1200 && captured <= now.nanos());
