@@ -14,6 +14,8 @@ async (colours, tones) => {
     const near = far.indexOf(Math.min(...far));
     return Math.max(...seen.slice(0, 3)) > 95 && far[near] < 120 ? near + 1 : 0;
   };
+  look.who = who;
+  look.pixel = ([x, y]) => [...pen.getImageData(x * 320, y * 180, 1, 1).data.slice(0, 3)];
   look.tiles = () => look.points.map(who);
   // What the server says of the tiles: publisher by publisher, 0 where none stands.
   look.told = () => look.points.map((_, n) => Number(/^Publisher (\d+)$/.exec(people.get(window.plenum.room.seats[n])?.display_name)?.[1] ?? 0));

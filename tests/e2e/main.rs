@@ -18,6 +18,7 @@ mod mixing;
 mod page;
 mod painted;
 mod pexip;
+mod picture;
 mod presentation;
 mod prometheus;
 mod relay;

@@ -330,8 +330,12 @@ fn nothing_is_cut_off_covered_or_nameless_at_any_size_in_any_language() {
     {
         session(&mut browser, &page, "1061", name, "none");
     }
-    for panel in ["people", "chat", "stats", "settings"] {
+    for panel in ["people", "chat", "stats", "settings", "picture"] {
         click(&mut browser, &page, &format!("#{panel}-toggle"));
+        if panel == "picture" {
+            let there = "document.getElementById('host-picture').checkVisibility()";
+            browser.until(&page, "what is in force is shown", there);
+        }
         look(&mut browser, panel);
     }
     click(&mut browser, &page, "#leave");

@@ -8,7 +8,7 @@ use crate::gallery::appliance;
 use serde_json::{Value, json};
 
 /// A screen of four quarters, painted again and again: red, green, blue and white.
-const SCREEN: &str = "
+pub(crate) const SCREEN: &str = "
   navigator.mediaDevices.getDisplayMedia = async () => {
     const canvas = document.createElement('canvas'), pen = canvas.getContext('2d');
     [canvas.width, canvas.height] = [1280, 720];

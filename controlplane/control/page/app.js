@@ -78,7 +78,7 @@ async function enter() {
     localStorage.setItem('plenum.conference', conference);
     $('settings-fields').append($('device-fields'));
     const mixed = $('mixed').checked;
-    room = new Room(session, conference, { devices, slots: mixed ? 1 : slots, mixed, onend: ended });
+    room = new Room(session, conference, { devices, slots, mixed, roles: Boolean(pin), onend: ended });
     await room.start();
   } catch (error) {
     if (!room) session.close();
@@ -130,6 +130,7 @@ function panel(name) {
     $(button.dataset.panel).hidden = !open;
     button.setAttribute('aria-expanded', open);
   }
+  room?.render();
   if (name === 'chat') { room?.chat.read(); notice(''); if (!touch) $('chat-text').focus(); }
 }
 

@@ -43,8 +43,8 @@ export class Call {
     this.wishes = '';
   }
 
-  // The conference: our camera and microphone, `tiles` pictures, three sounds, one presentation. `mixed`: one picture of everybody
-  // and one sound instead, made by the server.
+  // The conference: our camera and microphone, `tiles` pictures, three sounds, one presentation. `mixed`: one picture of everybody,
+  // with the presentation in it, and one sound instead, made by the server.
   async join({ stream, tiles, mixed = false }) {
     const pc = this.pc;
     const audio = stream?.getAudioTracks()[0] ?? null;
@@ -54,8 +54,8 @@ export class Call {
     this.video = pc.addTransceiver(video ?? 'video', { direction: 'sendrecv', sendEncodings: encodings(video) });
     this.videos = [this.video];
     for (let i = 1; i < tiles; i++) this.videos.push(pc.addTransceiver('video', { direction: 'recvonly' }));
-    this.presentation = pc.addTransceiver('video', { direction: 'recvonly' });
-    await this.#negotiate({ media: mixed ? 'mix' : 'forward' }, [this.presentation]);
+    this.presentation = mixed ? null : pc.addTransceiver('video', { direction: 'recvonly' });
+    await this.#negotiate({ media: mixed ? 'mix' : 'forward' }, this.#slides);
   }
 
   // A screen: one picture, sent only.
@@ -65,6 +65,8 @@ export class Call {
     this.video = this.pc.addTransceiver(track, { direction: 'sendonly', sendEncodings: [{ maxBitrate: 2_500_000 }] });
     await this.#negotiate({ present: 'send' }, []);
   }
+
+  get #slides() { return this.presentation ? [this.presentation] : []; }
 
   async #negotiate(extra, slides) {
     for (const transceiver of this.pc.getTransceivers()) prefer(transceiver, transceiver.receiver.track.kind);
@@ -96,8 +98,7 @@ export class Call {
     try {
       await this.pc.setLocalDescription(await this.pc.createOffer({ iceRestart: true }));
       await this.#gathered();
-      const slides = this.presentation ? [this.presentation.mid] : [];
-      const answer = await this.session.mine(`calls/${this.uuid}/update`, { sdp: markSlides(this.pc.localDescription.sdp, slides) });
+      const answer = await this.session.mine(`calls/${this.uuid}/update`, { sdp: markSlides(this.pc.localDescription.sdp, this.#slides.map((t) => t.mid)) });
       await this.pc.setRemoteDescription({ type: 'answer', sdp: answer.sdp });
     } catch (error) {
       // An offer that nobody answered would stand in the way of the next one.
@@ -108,7 +109,7 @@ export class Call {
 
   // Tells the server what size each slot is shown at, in physical pixels; 0×0 = not shown.
   async wish(sizes) {
-    const slots = [...this.videos, this.presentation].map((transceiver, i) => ({ mid: transceiver.mid, width: sizes[i]?.width ?? 0, height: sizes[i]?.height ?? 0 }));
+    const slots = [...this.videos, ...this.#slides].map((transceiver, i) => ({ mid: transceiver.mid, width: sizes[i]?.width ?? 0, height: sizes[i]?.height ?? 0 }));
     const text = JSON.stringify(slots);
     if (text === this.wishes || !this.uuid) return;
     this.wishes = text;

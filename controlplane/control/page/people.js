@@ -4,9 +4,11 @@ import { $, el, hue, icon, initials, label, named } from './dom.js';
 import { t } from './i18n.js';
 
 const sureFor = 4000;
+// Percent: as loud as they are.
+const usual = 100;
 
 export class People {
-  // `act(uuid, command)` does it.
+  // `act(uuid, command, body)` does it; whether it was done.
   constructor(list, act) {
     this.list = list;
     this.act = act;
@@ -14,15 +16,15 @@ export class People {
     list.replaceChildren();
   }
 
-  // `people` in the order they came; `me` is our uuid; `host` = we may steer.
-  show(people, { me, host }) {
+  // `people` in the order they came; `me` is our uuid; `host` = we may steer; `mixed` = we hear how loud they are mixed.
+  show(people, { me, host, mixed }) {
     const waits = (p) => p.service_type === 'waiting_room';
     const order = [...people.filter(waits), ...people.filter((p) => p.uuid === me && !waits(p)), ...people.filter((p) => p.uuid !== me && !waits(p))];
     const there = new Set(order.map((p) => p.uuid));
     for (const [uuid, row] of this.rows) if (!there.has(uuid)) { row.root.remove(); this.rows.delete(uuid); }
     order.forEach((p, i) => {
       const row = this.rows.get(p.uuid) ?? this.#row(p.uuid);
-      this.#fill(row, p, { self: p.uuid === me, host });
+      this.#fill(row, p, { self: p.uuid === me, host, mixed });
       if (this.list.children[i] !== row.root) this.list.insertBefore(row.root, this.list.children[i] ?? null);
     });
     const waiting = order.filter(waits).length;
@@ -36,10 +38,25 @@ export class People {
     const row = {
       root: el('li', ''), avatar: el('span', 'avatar-small'), name: named('b', '', ''), tag: el('small', ''), muted: el('span', 'muted', icon('mic-off')),
       mute: this.#button('icon', icon('mic')), remove: this.#button('icon warn', icon('remove')), admit: this.#button('primary small'),
+      more: this.#button('icon', icon('more')), first: this.#button('secondary small toggle', icon('pin'), el('span', '')),
+      volume: el('input', ''), loud: el('output', ''), extra: el('div', 'extra'),
     };
     row.avatar.style.setProperty('--hue', hue(uuid));
     row.avatar.setAttribute('aria-hidden', 'true');
-    row.root.append(row.avatar, el('span', 'who', row.name, row.tag), row.muted, row.admit, row.mute, row.remove);
+    Object.assign(row.volume, { type: 'range', min: 0, max: 400, step: 10, value: usual });
+    row.slider = el('label', 'slider', el('span', ''), row.volume, row.loud);
+    row.extra.append(row.first, row.slider);
+    row.extra.hidden = true;
+    row.root.append(row.avatar, el('span', 'who', row.name, row.tag), row.muted, row.admit, row.mute, row.more, row.remove, row.extra);
+    row.more.onclick = () => {
+      row.extra.hidden = !row.extra.hidden;
+      row.more.setAttribute('aria-expanded', !row.extra.hidden);
+    };
+    row.more.setAttribute('aria-expanded', false);
+    row.first.onclick = () => this.act(uuid, row.first.getAttribute('aria-pressed') === 'true' ? 'spotlightoff' : 'spotlighton');
+    row.volume.oninput = () => { row.loud.textContent = `${row.volume.value} %`; };
+    // What was refused goes back to what it was.
+    row.volume.onchange = async () => { if (!await this.act(uuid, 'volume', { percent: Number(row.volume.value) })) this.#loud(row); };
     row.mute.onclick = () => this.act(uuid, row.mute.dataset.command);
     row.admit.onclick = () => this.act(uuid, 'unlock');
     row.remove.onclick = () => {
@@ -51,6 +68,11 @@ export class People {
     };
     this.rows.set(uuid, row);
     return row;
+  }
+
+  #loud(row) {
+    row.volume.value = row.percent;
+    row.loud.textContent = `${row.percent} %`;
   }
 
   #button(className, ...children) {
@@ -66,7 +88,7 @@ export class People {
     row.remove.replaceChildren(icon('remove'));
   }
 
-  #fill(row, p, { self, host }) {
+  #fill(row, p, { self, host, mixed }) {
     const name = p.display_name || p.uri || '';
     const waits = p.service_type === 'waiting_room';
     const muted = p.is_muted === 'YES';
@@ -82,6 +104,15 @@ export class People {
     row.mute.dataset.command = muted ? 'unmute' : 'mute';
     row.mute.classList.toggle('off', muted);
     label(row.mute, t(muted ? 'unmute' : 'mute', { name }));
+    row.more.hidden = !host || waits || !p.has_media;
+    label(row.more, t('more', { name }));
+    if (row.more.hidden) row.extra.hidden = true;
+    row.first.setAttribute('aria-pressed', p.spotlight > 0);
+    row.first.lastChild.textContent = t('showFirst');
+    row.slider.hidden = !mixed;
+    row.slider.firstChild.textContent = t('volume');
+    row.volume.setAttribute('aria-label', t('volumeOf', { name }));
+    if (row.percent !== (p.volume ?? usual)) { row.percent = p.volume ?? usual; this.#loud(row); }
     row.remove.hidden = !host || self;
     label(row.remove, t('remove', { name }));
   }

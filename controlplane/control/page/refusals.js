@@ -10,8 +10,10 @@ export function explain(error, { pin = '' } = {}) {
     case 0: return t('refusedOffline');
     case 403:
       if (error.result?.pin) return t(pin ? 'refusedPin' : 'refusedPinMissing');
+      if (/only a host/i.test(words)) return t('refusedHost');
       return /present/i.test(words) ? t('refusedPresenting') : t('refusedInput', { reason: words || error.message });
-    case 404: return t('refusedConference');
+    case 404: return t(/participant/i.test(words) ? 'refusedGone' : /request/i.test(words) ? 'refusedFeature' : 'refusedConference');
+    case 501: return t('refusedFeature');
     case 429: return t('refusedTooMany');
     case 503:
       if (/full/i.test(words)) return t('refusedFull');

@@ -8,22 +8,30 @@ import { Tiles } from './tiles.js';
 import { Network } from './network.js';
 import { People } from './people.js';
 import { Chat } from './chat.js';
+import { Picture } from './picture.js';
 
 // Between placing tiles and telling the server their sizes: one message for a window that is being dragged.
 const settle = 150;
 
 export class Room {
-  // `onend(reason)` is called once, when the stay is over.
-  constructor(session, conference, { devices, slots, mixed = false, onend }) {
-    Object.assign(this, { session, conference, devices, slots, mixed, onend });
+  // `slots`: pictures of single people; `mixed`: one of everybody instead; `roles`: we entered with a PIN, so hosts and guests are told
+  // apart. `onend(reason)` is called once, when the stay is over.
+  constructor(session, conference, { devices, slots, mixed = false, roles = false, onend }) {
+    Object.assign(this, { session, conference, devices, many: slots, mixed, roles, onend });
     Object.assign(this, { people: new Map(), seats: [], presentationBy: null, speaking: new Set(), status: {}, calls: 0, state: 'new' });
     this.started = Date.now();
     this.network = new Network(() => this.call?.pc);
-    this.list = new People($('people-list'), (uuid, command) => this.#steer(`/participants/${uuid}/${command}`));
+    this.list = new People($('people-list'), (uuid, command, body) => this.#steer(`/participants/${uuid}/${command}`, body));
+    this.picture = new Picture({
+      read: () => this.session.get('/override_layout').catch(() => null),
+      write: (layouts) => this.#steer('/override_layout', { layouts }),
+      own: (mixed) => this.setMixed(mixed),
+    });
     this.chat = new Chat((text) => this.#steer('/message', { type: 'text/plain', payload: text }, { once: true }));
     this.told = Promise.resolve(false);
   }
 
+  get slots() { return this.mixed ? 1 : this.many; }
   get me() { return this.people.get(this.session.uuid); }
   get host() { return this.me?.role === 'chair'; }
   // Silent because a host wants it so, whatever our own button says.
@@ -55,9 +63,7 @@ export class Room {
     const name = this.session.info.conference_name || this.conference;
     $('room-name').textContent = name;
     document.title = `${name} – Plenum`;
-    $('stage').classList.toggle('mixed', this.mixed);
-    this.tiles = new Tiles($('stage'), $('alone'), this.slots);
-    this.tiles.onsizes = (sizes) => { clearTimeout(this.wishTimer); this.wishTimer = setTimeout(() => this.call?.wish(sizes), settle); };
+    this.#lay();
     $('link').textContent = `${location.origin}/?conference=${encodeURIComponent(this.conference)}`;
     this.render();
     await this.#connect();
@@ -65,6 +71,33 @@ export class Room {
     this.state = 'in';
     this.clock = setInterval(() => this.#tick(), 1000);
     this.tellMute();
+    this.render();
+  }
+
+  #lay() {
+    this.tiles?.close();
+    $('stage').classList.toggle('mixed', this.mixed);
+    this.tiles = new Tiles($('stage'), $('alone'), this.slots, this.mixed);
+    this.tiles.onsizes = (sizes) => { clearTimeout(this.wishTimer); this.wishTimer = setTimeout(() => this.call?.wish(sizes), settle); };
+  }
+
+  // One picture of everybody, or single ones: another call, which takes the place of the one before.
+  async setMixed(mixed) {
+    if (mixed === this.mixed || this.state !== 'in' || this.reconnecting) return;
+    const before = this.call;
+    this.reconnecting = true;
+    Object.assign(this, { mixed, seats: [] });
+    this.#lay();
+    this.render();
+    try { await this.#connect(); } catch (e) {
+      notice(explain(e));
+      this.call?.close({ tell: false });
+      this.mixed = !mixed;
+      this.#lay();
+      setTimeout(() => this.#reconnect(), 0);
+    }
+    before?.close({ tell: false });
+    this.reconnecting = false;
     this.render();
   }
 
@@ -77,7 +110,7 @@ export class Room {
     await call.join({ stream: this.devices.stream, tiles: this.slots, mixed: this.mixed });
     if (number !== this.calls || this.state === 'ended') return call.close();
     call.videos.forEach((transceiver, i) => Tiles.attach(this.tiles.slots[i], transceiver.receiver.track));
-    Tiles.attach(this.tiles.presentation, call.presentation.receiver.track);
+    if (call.presentation) Tiles.attach(this.tiles.presentation, call.presentation.receiver.track);
     $('sounds').replaceChildren(...call.audios.map((transceiver) => sound(transceiver.receiver.track, this.devices)));
     // The devices may have changed while the call was being set up.
     for (const kind of ['audio', 'video']) if (call[kind].sender.track !== this.devices[kind]) await this.replace(kind, this.devices[kind]);
@@ -117,6 +150,7 @@ export class Room {
     if (!l || (l.call_uuid && this.call?.uuid && l.call_uuid !== this.call.uuid)) return;
     this.seats = l.slots ?? l.participants ?? [];
     this.presentationBy = l.presentation ?? null;
+    this.picture.stirred();
     this.render();
   }
 
@@ -147,14 +181,17 @@ export class Room {
     // Slots hold those whose picture flows; whoever has none stands in the tiles that are left, as an avatar.
     const seats = tiles.slots.map((_, i) => this.people.has(this.seats[i]) ? this.seats[i] : null);
     const unseated = [...this.people.values()].filter((p) => p.uuid !== me && p.has_media && !seats.includes(p.uuid));
+    const others = [...this.people.values()].some((p) => p.uuid !== me && p.service_type === 'conference');
     const silent = this.forced || !devices.microphoneOn;
     tiles.show({
-      // The mix has everybody, with their names, in its one picture.
-      seats: this.mixed ? [{ uuid: 'mix', name: '', muted: false, speaking: false, picture: true }] : seats.map((uuid) => uuid ? this.#describe(uuid) : unseated.length ? { ...this.#describe(unseated.shift().uuid), picture: false } : null),
-      presentation: this.presentationBy && this.presentationBy !== me ? this.#describe(this.presentationBy) : null,
+      // The mix has everybody, with their names, and what is presented in its one picture.
+      seats: this.mixed ? [others ? { uuid: 'mix', about: t('mixed') } : null] : seats.map((uuid) => uuid ? this.#describe(uuid) : unseated.length ? { ...this.#describe(unseated.shift().uuid), picture: false } : null),
+      presentation: !this.mixed && this.presentationBy && this.presentationBy !== me ? this.#describe(this.presentationBy) : null,
       self: { uuid: me, name: t('you'), letters: this.me?.display_name, muted: silent, speaking: this.speaking.has(me), picture: devices.cameraOn },
     });
-    this.list.show([...this.people.values()].filter((p) => p.service_type !== 'connecting'), { me, host: this.host });
+    this.list.show([...this.people.values()].filter((p) => p.service_type !== 'connecting'), { me, host: this.host, mixed: this.mixed });
+    this.roles ||= [...this.people.values()].some((p) => p.role === 'guest');
+    this.picture.show({ host: this.host, mixed: this.mixed, roles: this.roles, open: !$('picture').hidden });
     $('locked').hidden = !this.status.locked;
     $('locked').title = t('locked');
     $('lock').hidden = !this.host;
@@ -245,6 +282,7 @@ export class Room {
     this.call?.close({ tell: false });
     this.session.close();
     this.tiles?.close();
+    this.picture.close();
     $('sounds').replaceChildren();
     banner('');
     notice('');

@@ -9,7 +9,9 @@ const wide = 16 / 9;
 const visible = 0.62;
 
 export class Tiles {
-  constructor(root, alone, count) {
+  // `mixed`: what fills the room is a picture with tiles of its own.
+  constructor(root, alone, count, mixed = false) {
+    this.mixed = mixed;
     this.root = root;
     this.alone = alone;
     root.replaceChildren();
@@ -40,13 +42,13 @@ export class Tiles {
     return tile;
   }
 
-  static label(tile, { name = '', letters = name, uuid = '', muted = false, speaking = false, picture = true }) {
+  static label(tile, { name = '', about = name, letters = name, uuid = '', muted = false, speaking = false, picture = true }) {
     tile.querySelector('b').textContent = name;
     tile.querySelector('.name').hidden = !name;
     tile.querySelector('.name svg').toggleAttribute('hidden', !muted);
     tile.querySelector('.avatar span').textContent = initials(letters);
     tile.querySelector('.avatar').style.setProperty('--hue', hue(uuid));
-    tile.setAttribute('aria-label', muted ? `${name}, ${t('micOff')}` : name);
+    tile.setAttribute('aria-label', muted ? `${about}, ${t('micOff')}` : about);
     tile.classList.toggle('speaking', speaking && !muted);
     if (picture) delete tile.dataset.noPicture; else tile.dataset.noPicture = '1';
     tile.classList.toggle('picture', picture && tile.querySelector('video').videoWidth > 0);
@@ -85,17 +87,18 @@ export class Tiles {
     this.self.classList.remove('corner');
     if (!this.presentation.hidden) this.#mainAnd(this.presentation, people, w, h);
     else if (others.length === 0) this.#corner(w, h);
-    else if (others.length === 1 && w > h) { put(others[0], ...inside(w, h, 1.25)); this.#corner(w, h); }
+    else if (others.length === 1 && w > h) { put(others[0], ...inside(w, h, this.mixed ? 1 : 1.25)); this.#corner(w, h); }
     else if (people.length <= 4) this.#grid(people, w, h);
     else this.#mainAnd(others[0], people.filter((tile) => tile !== others[0]), w, h);
     this.onsizes?.(this.sizes());
   }
 
-  // We stand in the corner, above whoever fills the room.
+  // We stand in the corner, above whoever fills the room: small and high up where the lower ones have tiles.
   #corner(w, h) {
-    const sw = Math.round(Math.max(112, Math.min(w * 0.22, h * 0.5, 260))), sh = Math.round(sw / wide);
+    const size = this.mixed ? Math.max(96, Math.min(w * 0.14, h * 0.3, 200)) : Math.max(112, Math.min(w * 0.22, h * 0.5, 260));
+    const sw = Math.round(size), sh = Math.round(sw / wide);
     this.self.classList.add('corner');
-    put(this.self, w - sw - 12, h - sh - 12, sw, sh);
+    put(this.self, w - sw - 12, this.mixed ? 12 : h - sh - 12, sw, sh);
   }
 
   #grid(list, w, h) {

@@ -385,3 +385,33 @@ async fn cms_22_the_layout_on_the_screen_of_who_gets_the_mix_is_told_with_them()
     assert_eq!(person.json["shown_layout"], "1:21");
     assert_eq!(events.until("layout").await["view"], "1:21");
 }
+
+#[tokio::test]
+async fn hosts_read_what_is_in_force_and_set_how_loud_somebody_is() {
+    let mut house = with_mixer().await;
+    let (host, guest) = two(&mut house).await;
+    for person in [&host, &guest] {
+        house.call(person, webrtc("mix")).await;
+    }
+    let read = async |who: &Person| house.get("/api/services/1061/override_layout", Some(&who.token)).await;
+    let layouts = |answer: &Value| [0, 1].map(|n| (answer[n]["audience"].clone(), answer[n]["layout"].clone()));
+    let pair = |audience: &str, layout: &str| (json!(audience), json!(layout));
+    assert_eq!(layouts(read(&host).await.result()), [pair("hosts", "1:7"), pair("", "1:7")], "nothing was chosen");
+    let chosen = json!({"layouts": [{"audience": "", "layout": "4:0"}]});
+    house.act(&host, "override_layout", chosen).await.result();
+    assert_eq!(layouts(read(&host).await.result()), [pair("hosts", "1:7"), pair("", "4:0")]);
+    read(&guest).await.refused(403);
+
+    told(&mut house);
+    let mut events = house.events(&host).await;
+    events.sync().await;
+    house.to(&host, &guest, "volume", json!({"percent": 250})).await.result();
+    assert_eq!(told(&mut house).0.expect("a change").members[1].volume, 250);
+    assert_eq!(events.until("participant_update").await["volume"], 250);
+    house.to(&host, &guest, "volume", json!({"percent": 100})).await.result();
+    assert!(events.until("participant_update").await.get("volume").is_none(), "nothing unusual");
+    for wrong in [json!({}), json!({"percent": "loud"}), json!({"percent": 401}), json!({"percent": 70000})] {
+        house.to(&host, &guest, "volume", wrong).await.refused(400);
+    }
+    house.to(&guest, &host, "volume", json!({"percent": 0})).await.refused(403);
+}

@@ -131,6 +131,8 @@ pub enum Command {
         /// Text.
         payload: String,
     },
+    /// The layouts in force, of hosts and of guests.
+    Layouts,
     /// Layouts for hosts and guests (MGMT-26); no entry = the default again.
     OverrideLayout {
         /// What is chosen.

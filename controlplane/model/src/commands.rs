@@ -75,6 +75,7 @@ impl Model {
                 }
             }
             Command::Nothing => {}
+            Command::Layouts => return self.layouts(place),
             Command::Start => self.start(fx, place),
             Command::MuteGuests { muted, but_presenter } => self.mute_guests(fx, place, muted, but_presenter),
             Command::MuteOnJoin(muted) => self.set_mute_on_join(fx, place, muted),

@@ -58,6 +58,16 @@ impl Conference {
 }
 
 impl Model {
+    /// What hosts and guests have: what was chosen for them, else the conference's layout.
+    pub(crate) fn layouts(&self, place: ConferenceKey) -> Step {
+        let conference = self.conference(place).ok_or(Refusal::NoSuchConference)?;
+        let of = |role: Role| {
+            let usual = || LayoutEntry::new(LayoutAudience::of(role), conference.settings.layout);
+            conference.override_for(role).cloned().unwrap_or_else(usual)
+        };
+        Ok(Outcome::Layouts(vec![of(Role::Host), of(Role::Guest)]))
+    }
+
     /// MGMT-26: `whole` says that audiences without an entry go back to the default, as on the Pexip paths; else they keep what
     /// they have (B7). No entry at all is the default for everybody (MGMT-27).
     pub(crate) fn override_layout(

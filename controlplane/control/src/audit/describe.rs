@@ -108,7 +108,7 @@ fn command_deed(command: &Command, by: By) -> Option<Told> {
             Some((action, Some(*target), detail))
         }
         Command::Refresh { .. } | Command::Extend | Command::Leave => None,
-        Command::Roster | Command::Status | Command::Nothing => None,
+        Command::Roster | Command::Status | Command::Layouts | Command::Nothing => None,
     }
 }
 

@@ -81,7 +81,7 @@ fn message(fields: &Fields) -> Result<(String, String), Bad> {
 /// `POST participants/<id>/<name>`.
 pub(super) async fn member(c: &Ctx, id: &str, name: &str, fields: &Fields) -> Response {
     // MGMT-60.
-    let missing = ["spotlighton", "spotlightoff", "unlock", "role", "transfer"];
+    let missing = ["spotlighton", "spotlightoff", "unlock", "role", "transfer", "volume"];
     if c.dialect == Dialect::Dedicated && missing.contains(&name) {
         return unknown();
     }
@@ -99,6 +99,10 @@ pub(super) async fn member(c: &Ctx, id: &str, name: &str, fields: &Fields) -> Re
         "denyrxpresentation" => MemberCommand::ReceivePresentation(false),
         "spotlighton" => MemberCommand::Spotlight(true),
         "spotlightoff" => MemberCommand::Spotlight(false),
+        "volume" => match volume(fields) {
+            Ok(percent) => MemberCommand::Volume(percent),
+            Err(reason) => return bad(&reason),
+        },
         "unlock" => MemberCommand::Admit,
         "buzz" => MemberCommand::Hand(true),
         "clearbuzz" => MemberCommand::Hand(false),
@@ -140,6 +144,12 @@ pub(super) async fn member(c: &Ctx, id: &str, name: &str, fields: &Fields) -> Re
         Some(target) => c.command(Command::To { target, command }).await.map_or_else(|no| no, |_| success(result)),
         None => failed(StatusCode::NOT_FOUND, "No such participant"),
     }
+}
+
+/// Ours: how loud somebody is in mixed sound; the model knows the bound.
+fn volume(fields: &Fields) -> Result<u16, Bad> {
+    let percent = fields.number("percent")?.ok_or("percent is missing")?;
+    Ok(u16::try_from(percent).unwrap_or(u16::MAX))
 }
 
 /// MGMT-36: the digits; the model says what digits are and who takes them.

@@ -25,6 +25,15 @@ pub(super) async fn override_layout(c: &Ctx, fields: &Fields) -> Response {
     }
 }
 
+/// Ours: what hosts and guests have, whether or not it was chosen.
+pub(super) async fn in_force(c: &Ctx) -> Response {
+    match c.command(Command::Layouts).await {
+        Ok(Reply::Layouts(entries)) => success(entries.iter().map(entry_value).collect()),
+        Ok(_) => unknown(),
+        Err(refusal) => refusal,
+    }
+}
+
 /// On the alias path `""` is everybody whom no other entry names: alone, it is for hosts as well.
 fn everybody_else(mut entries: Vec<LayoutEntry>) -> Vec<LayoutEntry> {
     if let [only] = &entries[..]

@@ -92,6 +92,7 @@ async fn dispatch(c: Ctx, path: &[&str], request: Request) -> Response {
         (true, ["presentation.jpeg"]) => picture::picture(&c, Size::Usual).await,
         (true, ["presentation_high.jpeg"]) => picture::picture(&c, Size::High).await,
         (true, ["available_layouts"]) => commands::available_layouts(&c).await,
+        (true, ["override_layout"]) if c.dialect != Dialect::Dedicated => layouts::in_force(&c).await,
         (true, ["theme"]) => commands::no_theme(&c).await,
         (true, _) => unknown(),
         (false, _) if request.method() != Method::POST => {

@@ -112,7 +112,7 @@ pub(super) fn service_type(state: ServiceState) -> &'static str {
 
 /// A participant (MGMT-57, with what real clients read besides).
 pub(super) fn participant(view: &ParticipantView) -> Value {
-    json!({
+    let mut value = json!({
         "api_url": format!("/participants/{}", view.id),
         "buzz_time": view.buzz_time,
         "call_direction": if view.outgoing { "out" } else { "in" },
@@ -153,7 +153,12 @@ pub(super) fn participant(view: &ParticipantView) -> Value {
         "uri": view.uri,
         "uuid": view.id.to_string(),
         "vendor": view.vendor,
-    })
+    });
+    // Ours: clients of conferences in which nobody uses it are told what they ever were.
+    if view.volume != 100 {
+        value["volume"] = json!(view.volume);
+    }
+    value
 }
 
 /// How somebody is connected. Pexip's clients know no telephone: that is a SIP call to them.

@@ -25,8 +25,10 @@ const FILES: &[(&str, &str, &[u8])] = &[
     file!("/devices.js", "text/javascript; charset=utf-8", "devices.js"),
     file!("/dom.js", "text/javascript; charset=utf-8", "dom.js"),
     file!("/i18n.js", "text/javascript; charset=utf-8", "i18n.js"),
+    file!("/layouts.js", "text/javascript; charset=utf-8", "layouts.js"),
     file!("/network.js", "text/javascript; charset=utf-8", "network.js"),
     file!("/people.js", "text/javascript; charset=utf-8", "people.js"),
+    file!("/picture.js", "text/javascript; charset=utf-8", "picture.js"),
     file!("/refusals.js", "text/javascript; charset=utf-8", "refusals.js"),
     file!("/room.js", "text/javascript; charset=utf-8", "room.js"),
     file!("/tiles.js", "text/javascript; charset=utf-8", "tiles.js"),
@@ -142,9 +144,11 @@ mod tests {
         let mut asked = shown_by_html();
         for script in scripts() {
             asked.extend(translated(script));
-            // Tables of keys: the network panel's rows, farewells, refusals.
+            // Tables of keys: the network panel's rows, farewells, refusals, choices of the picture.
             let family = |word: &&str| {
-                let rest = ["stat", "ended", "refused", "problem"].iter().find_map(|name| word.strip_prefix(name));
+                let rest = ["stat", "ended", "refused", "problem", "own", "audience", "slides", "layout"]
+                    .iter()
+                    .find_map(|name| word.strip_prefix(name));
                 rest.is_some_and(|rest| {
                     rest.starts_with(|c: char| c.is_ascii_uppercase())
                         && rest.chars().all(|c| c.is_ascii_alphanumeric())

@@ -1,0 +1,108 @@
+// The panel of the picture: how we get it ourselves, and for hosts what the conference's picture looks like. It shows what the server
+// says is in force; each change is asked for at once, and what is refused goes back to what it was.
+import { $, el, label } from './dom.js';
+import { t } from './i18n.js';
+import { describe, drawing, layouts, slidesDrawing } from './layouts.js';
+
+// Between an event of the picture and asking what is in force: hosts may change several things in a row.
+const settle = 250;
+const audiences = { all: 'audienceAll', hosts: 'audienceHosts', guests: 'audienceGuests' };
+const slides = { main: 'slidesMain', beside: 'slidesBeside', full: 'slidesFull' };
+const on = (value) => (value ? 'auto' : 'off');
+// Each switch: what it says of an entry, and how it changes one.
+const switches = {
+  'show-names': [(e) => e.actors_overlay_text !== 'off', (e, v) => { e.actors_overlay_text = on(v); }],
+  'show-speaker': [(e) => e.indicate_speaker !== false, (e, v) => { e.indicate_speaker = v; }],
+  'show-more': [(e) => e.plus_n !== 'off', (e, v) => { e.plus_n = on(v); }],
+  'leave-self': [(e) => e.remove_self === true, (e, v) => { e.remove_self = v; }],
+};
+
+export class Picture {
+  // `read()` gives what is in force for hosts and guests, or null; `write(layouts)` asks for it, and says whether it was done;
+  // `own(mixed)` changes how we get the picture.
+  constructor({ read, write, own }) {
+    Object.assign(this, { read, write, own, entries: null, audience: 'all', host: false });
+    this.#choices('own-view', { no: 'ownSeparate', yes: 'ownMixed' }, (key) => this.own(key === 'yes'));
+    this.#choices('audience', audiences, (key) => { this.audience = key; this.render(); });
+    this.#choices('slides', slides, (key) => this.#change((e) => { e.presentation = key; }), slidesDrawing);
+    this.#choices('layouts', Object.fromEntries(layouts.map((name) => [name, null])), (key) => this.#change((e) => { e.layout = key; }), drawing);
+    for (const [id, [, set]] of Object.entries(switches)) $(id).onchange = () => this.#change((e) => set(e, $(id).checked));
+    $('banner-text').onchange = () => this.#change((e) => { e.overlay_text = $('banner-text').value.trim(); });
+    $('banner-form').onsubmit = (event) => { event.preventDefault(); $('banner-text').blur(); };
+    $('picture-reset').onclick = () => this.#send([]);
+  }
+
+  // `mixed`: we get one picture; `roles`: hosts and guests are told apart here.
+  show({ host, mixed, roles, open }) {
+    const opened = open && !this.open;
+    Object.assign(this, { host, mixed, roles, open });
+    if (opened && host) this.stirred(0);
+    this.render();
+  }
+
+  // Somebody's picture is another one now: what is in force may have changed.
+  stirred(after = settle) {
+    if (!this.open || !this.host) return;
+    clearTimeout(this.timer);
+    this.timer = setTimeout(async () => { this.#take(await this.read()); }, after);
+  }
+
+  close() { clearTimeout(this.timer); this.open = false; }
+
+  #take(entries) {
+    if (entries) this.entries = { hosts: entries.find((e) => e.audience === 'hosts'), guests: entries.find((e) => e.audience === '') };
+    this.render();
+  }
+
+  // The entries of the chosen audience.
+  get #chosen() {
+    const { entries, audience, roles } = this;
+    if (!entries) return [];
+    return audience === 'all' || !roles ? [entries.hosts, entries.guests] : [entries[audience]];
+  }
+
+  async #change(change) {
+    const wanted = this.#chosen.map((entry) => ({ ...entry }));
+    if (!wanted.length) return;
+    wanted.forEach(change);
+    await this.#send(wanted);
+  }
+
+  async #send(wanted) {
+    await this.write(wanted);
+    this.#take(await this.read());
+  }
+
+  render() {
+    const { host, mixed, roles, entries } = this;
+    const [entry] = this.#chosen;
+    $('host-picture').hidden = !host || !entries;
+    this.#press('own-view', mixed ? 'yes' : 'no');
+    $('own-hint').textContent = t(mixed ? 'ownMixedHint' : 'ownSeparateHint');
+    if (!host || !entry) return;
+    $('audience').hidden = !roles;
+    this.#press('audience', this.audience);
+    this.#press('layouts', entry.layout);
+    this.#press('slides', entry.presentation ?? 'main');
+    $('layout-name').textContent = describe(entry.layout);
+    for (const [id, [get]] of Object.entries(switches)) $(id).checked = get(entry);
+    if (document.activeElement !== $('banner-text')) $('banner-text').value = entry.overlay_text ?? '';
+    const names = Object.entries({ 'own-view': { no: 'ownSeparate', yes: 'ownMixed' }, audience: audiences, slides });
+    for (const [id, words] of names) for (const button of $(id).children) button.lastChild.textContent = t(words[button.value]);
+    for (const button of $('layouts').children) label(button, describe(button.value));
+  }
+
+  // Buttons of which one is pressed; `words` are keys of texts, null where the drawing says it.
+  #choices(id, words, choose, draw) {
+    const button = ([value, word]) => {
+      const made = el('button', '', ...(draw ? [draw(value)] : []), ...(word ? [el('span', '', t(word))] : []));
+      Object.assign(made, { type: 'button', value, onclick: () => choose(value) });
+      return made;
+    };
+    $(id).replaceChildren(...Object.entries(words).map(button));
+  }
+
+  #press(id, value) {
+    for (const button of $(id).children) button.setAttribute('aria-pressed', button.value === value);
+  }
+}
