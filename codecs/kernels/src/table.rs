@@ -122,6 +122,13 @@ impl<'a> Rows<'a> {
 /// Rows that a call of [`Table::across`] takes at once.
 pub(crate) const BATCH: usize = 4;
 
+/// How many source rows ahead [`Across`] fetches: a batch takes less time than memory does.
+#[cfg(target_arch = "x86_64")]
+pub(crate) const SOURCE_AHEAD: usize = 2 * BATCH;
+
+/// How many output rows ahead memory is fetched for writing, for the same reason.
+pub(crate) const OUTPUT_AHEAD: usize = 3;
+
 /// Taps of outputs that are gathered from windows of 64 bytes: `quads` groups of four bytes for each, sixteen groups from each window.
 #[cfg_attr(not(target_arch = "x86_64"), allow(dead_code, reason = "AVX-512 alone gathers"))]
 #[derive(Debug)]
@@ -182,9 +189,9 @@ pub(crate) const PAD: usize = 64;
 /// Rows through [`ByteTaps`] into their lines of the ring: bytes in, Q7 words out.
 pub(crate) type Across = unsafe fn(rows: Rows<'_>, taps: &ByteTaps, ring: Ring<'_>);
 /// Lines at `offsets` weighted in Q15 and summed: Q7 words in, bytes out. At least two lines; of two, the second's weight counts alone.
-/// The memory `ahead` bytes beyond `out` is fetched for the next call.
+/// The memory `ahead` bytes beyond `out` is fetched for a later call.
 pub(crate) type Down = unsafe fn(lines: &[i16], offsets: &[usize], weights: &[i16], ahead: usize, out: &mut [u8]);
-/// Sums over boxes of bytes, scaled and rounded to nearest, ties to even. The memory `ahead` bytes beyond `out` is fetched for the next call.
+/// Sums over boxes of bytes, scaled and rounded to nearest, ties to even. The memory `ahead` bytes beyond `out` is fetched for a later call.
 pub(crate) type Gather = unsafe fn(rows: Strip<'_>, taps: &WindowTaps, ahead: usize, out: &mut [u8]);
 /// Rows of bytes at `offsets`, an even number, weighted and summed; the weights sum to at most 256. A level may keep the sums as its `columns` wants them.
 /// Rows `ahead` bytes further are fetched for the next call.

@@ -18,7 +18,7 @@ mod wide;
 use axis::Axis;
 
 use crate::level::Kernels;
-use crate::table::{Aligned, BATCH, ByteTaps, PAD, Ring, Rows};
+use crate::table::{Aligned, BATCH, ByteTaps, OUTPUT_AHEAD, PAD, Ring, Rows};
 use crate::view::{Plane, PlaneMut, SizeError, check_side};
 use wide::Wide;
 
@@ -166,7 +166,7 @@ impl Narrow {
 
     fn run(&mut self, kernels: Kernels, src: Plane<'_>, dst: &mut PlaneMut<'_>) {
         let Narrow { taps, rows, offsets, factors, ring, line, mask } = self;
-        let (mut next, mut start, ahead) = (0, 0, dst.stride());
+        let (mut next, mut start, ahead) = (0, 0, OUTPUT_AHEAD * dst.stride());
         for (y, (needed, end)) in rows.iter().enumerate() {
             while next < *needed {
                 let count = BATCH.min(src.height() - next);

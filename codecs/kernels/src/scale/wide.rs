@@ -6,7 +6,7 @@
 use super::boxes::Boxes;
 use super::scalar;
 use crate::level::Kernels;
-use crate::table::{Aligned, BLOCK, Block, Columns, Far, Gather, PAD, PairTaps, Strip, Sums, WindowTaps};
+use crate::table::{Aligned, BLOCK, Block, Columns, Far, Gather, OUTPUT_AHEAD, PAD, PairTaps, Strip, Sums, WindowTaps};
 use crate::view::{Plane, PlaneMut};
 
 /// Parts of a pixel at most, across: four whole pixels stay within 16 bits.
@@ -57,7 +57,7 @@ impl Wide {
         match &mut self.steps {
             Steps::Turned(turned) => turned.run(&self.down, self.scale, src, dst),
             Steps::Gathered(gather, taps) => {
-                let (stride, width, ahead) = (src.stride(), src.width(), dst.stride());
+                let (stride, width, ahead) = (src.stride(), src.width(), OUTPUT_AHEAD * dst.stride());
                 for y in 0..dst.height() {
                     let window = self.down.at(y);
                     let rows = Strip {

@@ -5,7 +5,7 @@
 use std::arch::x86_64::*;
 
 use crate::scale::scalar;
-use crate::table::{Block, ByteTaps, PAD, PAIRS, PairTaps, Ring, Rows};
+use crate::table::{Block, ByteTaps, PAD, PAIRS, PairTaps, Ring, Rows, SOURCE_AHEAD};
 
 #[target_feature(enable = "avx2")]
 fn load(bytes: &[u8]) -> __m256i {
@@ -31,7 +31,7 @@ pub(crate) fn across(rows: Rows<'_>, taps: &ByteTaps, mut ring: Ring<'_>) {
             && taps.weight.len() >= taps.outputs * taps.each
     );
     let (starts, outs, count) = (rows.starts(), ring.starts(rows.first, taps.outputs), rows.count);
-    let (last, ahead) = (rows.width - 16, count * rows.stride);
+    let (last, ahead) = (rows.width - 16, SOURCE_AHEAD * rows.stride);
     let at = |table: *const u8, group: usize| {
         // SAFETY: the tables hold 16 bytes for each group, as asserted.
         unsafe { _mm_loadu_si128(table.add(group * 16).cast()) }

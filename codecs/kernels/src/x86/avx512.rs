@@ -4,7 +4,7 @@
 use std::arch::x86_64::*;
 
 use crate::scale::scalar;
-use crate::table::{ByteTaps, PAD, PAIRED, Ring, Rows, Strip, WindowTaps};
+use crate::table::{ByteTaps, PAD, PAIRED, Ring, Rows, SOURCE_AHEAD, Strip, WindowTaps};
 
 /// The first `count` of 64 lanes.
 fn mask(count: usize) -> u64 {
@@ -53,7 +53,7 @@ fn batch<const N: usize>(rows: Rows<'_>, taps: &ByteTaps, mut ring: Ring<'_>) {
         let at = window.wrapping_add(row * stride);
         // SAFETY: `window` gave a place in the first row, and there are `N` rows. A prefetch may name any address.
         unsafe {
-            _mm_prefetch::<_MM_HINT_T0>(at.wrapping_add(N * stride).cast());
+            _mm_prefetch::<_MM_HINT_T0>(at.wrapping_add(SOURCE_AHEAD * stride).cast());
             _mm512_loadu_si512(at.cast())
         }
     };
