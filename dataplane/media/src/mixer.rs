@@ -21,6 +21,8 @@ const FROM_MIXER: usize = 2 << 20;
 /// A mixer that reads nothing for so long although something waits hangs. Shorter: one that is starved on a busy machine is taken for it,
 /// and again and again, because a new one has more to do at first (seen with 5 s). Longer: mixed legs look at a frozen picture.
 const HANGS: Duration = Duration::from_secs(10);
+/// What counts of it at most between two looks: while the machine or this shard stood still, the mixer could not read either.
+const LOOK: Duration = Duration::from_millis(500);
 /// Records that are taken in one turn; what is left is taken in the next, which follows at once.
 const MAX_RECORDS: usize = 1024;
 
@@ -113,13 +115,27 @@ pub(crate) struct MixerLink {
     record: Vec<u8>,
     lost: u64,
     broken: bool,
-    /// What the mixer had read when that was last news, and when.
-    taken: (u64, Time),
+    /// What the mixer had read when that was last news.
+    taken: u64,
+    /// When that was looked at last, and how long it has been no news.
+    looked: Time,
+    idle: Duration,
 }
 
 impl MixerLink {
     pub(crate) fn new(to: RingWriter, from: RingReader, bell: Bell, serial: u64) -> MixerLink {
-        MixerLink { serial, to, from, bell, record: Vec::new(), lost: 0, broken: false, taken: (0, Time::ZERO) }
+        MixerLink {
+            serial,
+            to,
+            from,
+            bell,
+            record: Vec::new(),
+            lost: 0,
+            broken: false,
+            taken: 0,
+            looked: Time::ZERO,
+            idle: Duration::ZERO,
+        }
     }
 
     /// What becomes readable when the mixer wrote, or ended.
@@ -168,10 +184,11 @@ impl MixerLink {
             self.bell.ring();
         }
         let Ok((taken, waiting)) = self.to.taken() else { return false };
-        if taken != self.taken.0 || waiting == 0 || self.taken.1 == Time::ZERO {
-            self.taken = (taken, now);
-        }
-        !self.broken && now.since(self.taken.1) < HANGS
+        let passed = if self.looked == Time::ZERO { Duration::ZERO } else { now.since(self.looked).min(LOOK) };
+        let news = taken != self.taken || waiting == 0;
+        self.idle = if news { Duration::ZERO } else { self.idle + passed };
+        (self.taken, self.looked) = (taken, now);
+        !self.broken && self.idle < HANGS
     }
 }
 
@@ -240,8 +257,24 @@ mod tests {
         }
         assert!(link.flush(Time::from_millis(600_000)), "nothing waits for it");
         link.write(b"news", false);
-        assert!(link.flush(Time::from_millis(609_900)));
+        for ms in (600_100..=610_000).step_by(100) {
+            assert!(link.flush(Time::from_millis(ms)), "{ms}");
+        }
         assert!(!link.flush(Time::from_millis(610_100)));
+    }
+
+    #[test]
+    fn while_the_shard_itself_stood_still_nobody_is_blamed_for_not_reading() {
+        let (mut link, mut reader, _writer, _bell) = link(8192);
+        link.write(b"news", false);
+        for second in 1..=15 {
+            assert!(
+                link.flush(Time::from_millis(60_000 * second)),
+                "a minute without a look is no minute without reading"
+            );
+        }
+        assert!(reader.read(&mut Vec::new()).unwrap());
+        assert!(link.flush(Time::from_millis(60_000 * 16)));
     }
 
     #[test]

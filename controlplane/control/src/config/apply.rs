@@ -88,10 +88,11 @@ impl Config {
         Ok(Resolved {
             listen: self.server.listen.clone(),
             settings: Settings { logo: self.logo()?, ..self.settings(&data, machine) },
-            mixer: self
-                .media
-                .mixer
-                .then(|| MixerProcess { binary: program(&self.media.mixer_binary, "plenum-mix"), data: data.clone() }),
+            mixer: self.media.mixer.then(|| MixerProcess {
+                binary: program(&self.media.mixer_binary, "plenum-mix"),
+                data: data.clone(),
+                threads: self.media.mixer_threads.or(0),
+            }),
             link: LinkConfig { data: data.clone(), process: Some(process), advertised },
             data,
             shards,
@@ -248,6 +249,9 @@ mod tests {
         let expected = "--socket /srv/plenum/media.sock --mixer-socket /srv/plenum/mixer.sock --ip 192.0.2.1,2001:db8::1 --port-base 40000 --shards 4 --io auto --tcp true \
                         --pin true --max-sessions 512 --max-bitrate 20000000 --max-ingest 20000000";
         assert_eq!(args.join(" "), expected);
+        assert_eq!(resolved.mixer.unwrap().threads, 0, "the mixer chooses");
+        config.media.mixer_threads = crate::config::Auto::Is(12);
+        assert_eq!(config.resolve(&MACHINE).unwrap().mixer.unwrap().threads, 12);
         assert_eq!(resolved.settings.public_host, "192.0.2.1:8443");
         assert_eq!(resolved.settings.limits.connections, 3_072);
     }

@@ -99,6 +99,8 @@ pub struct Media {
     pub pin: bool,
     pub binary: PathBuf,
     pub mixer: bool,
+    #[serde(deserialize_with = "values::mixer_threads")]
+    pub mixer_threads: Auto,
     pub mixer_binary: PathBuf,
 }
 
@@ -114,6 +116,7 @@ impl Default for Media {
             pin: true,
             binary: PathBuf::new(),
             mixer: true,
+            mixer_threads: Auto::Auto,
             mixer_binary: PathBuf::new(),
         }
     }

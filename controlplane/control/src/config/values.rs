@@ -8,6 +8,8 @@ use std::net::{IpAddr, SocketAddr};
 
 /// Most shards: what the ufrag and the port range are made for.
 pub(super) const MAX_SHARDS: u32 = 64;
+/// Most threads of the mixer's pool.
+const MAX_MIXER_THREADS: u32 = 256;
 
 /// A number, or `"auto"`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -140,6 +142,10 @@ fn check<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
 
 pub(super) fn shards<'de, D: Deserializer<'de>>(d: D) -> Result<Auto, D::Error> {
     auto_up_to(d, MAX_SHARDS)
+}
+
+pub(super) fn mixer_threads<'de, D: Deserializer<'de>>(d: D) -> Result<Auto, D::Error> {
+    auto_up_to(d, MAX_MIXER_THREADS)
 }
 
 pub(super) fn not_empty<'de, D: Deserializer<'de>>(d: D) -> Result<Vec<SocketAddr>, D::Error> {

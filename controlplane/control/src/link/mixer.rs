@@ -26,6 +26,8 @@ pub struct MixerProcess {
     pub binary: PathBuf,
     /// Data folder: lock and pid of the mixer lie in it, and the socket where media gives it its rings.
     pub data: PathBuf,
+    /// Threads for pictures; 0 = as many as it sees fit.
+    pub threads: u32,
 }
 
 /// How often we look whether media is there, and whether a former mixer has ended.
@@ -93,7 +95,14 @@ async fn next(process: &MixerProcess, failures: usize) -> Option<Child> {
         }
     };
     let mut command = Command::new(&process.binary);
-    command.args(["serve", "--socket"]).arg(&socket).stdin(Stdio::from(lock)).process_group(0).kill_on_drop(false);
+    command
+        .args(["serve", "--socket"])
+        .arg(&socket)
+        .arg("--threads")
+        .arg(process.threads.to_string())
+        .stdin(Stdio::from(lock))
+        .process_group(0)
+        .kill_on_drop(false);
     command.stdout(Stdio::null()).stderr(Stdio::piped());
     let mut child = command
         .spawn()
@@ -141,7 +150,7 @@ mod tests {
         let binary = data.join("mixer.sh");
         std::fs::write(&binary, "#!/bin/sh\necho $$ >> \"${3%/*}/started\"\nexec sleep 600\n").unwrap();
         std::fs::set_permissions(&binary, std::fs::Permissions::from_mode(0o700)).unwrap();
-        MixerProcess { binary, data: data.to_owned() }
+        MixerProcess { binary, data: data.to_owned(), threads: 0 }
     }
 
     async fn started(data: &Path, count: usize) -> Vec<i32> {

@@ -142,8 +142,9 @@ impl Room {
     /// Has the picture composed that is due, when what is drawn in it is there or its time is up. Whether it was.
     fn compose(&mut self, now: Time) -> bool {
         let waits = || self.tiled.iter().filter_map(|feed| self.sources.get(feed)).any(Source::is_decoding);
-        let Some(showing) = self.showing.take_if(|showing| now >= showing.until || !waits()) else { return false };
-        self.overran |= waits();
+        let Some(Showing { show, .. }) = self.showing.take_if(|showing| now >= showing.until || !waits()) else {
+            return false;
+        };
         let Room { screens, sources, desk, .. } = self;
         let picture = |id: u64| {
             let kind = if id & PRESENTATION_BIT == 0 { FeedKind::Camera } else { FeedKind::Presentation };
@@ -151,7 +152,7 @@ impl Room {
         };
         let mut all = true;
         for screen in screens {
-            all &= screen.show(showing.show, picture, desk);
+            all &= screen.show(show, picture, desk);
         }
         self.overran |= !all;
         for feed in &self.tiled {

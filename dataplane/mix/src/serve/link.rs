@@ -6,7 +6,7 @@ use plenum_host::{Bell, RingReader, RingWriter, receive_descriptors};
 use std::error::Error;
 use std::fs::File;
 use std::io::{self, Read};
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::Duration;
@@ -95,11 +95,12 @@ impl Link {
         }
     }
 
-    /// Waits until media wrote something, or `limit` has passed; an error when media is gone.
-    pub(crate) fn wait(&mut self, limit: Duration) -> Result<(), &'static str> {
+    /// Waits until media wrote something, `other` is readable, or `limit` has passed; an error when media is gone.
+    pub(crate) fn wait(&mut self, other: RawFd, limit: Duration) -> Result<(), &'static str> {
         if self.from.sleep() {
             // A whole millisecond at least: the clock of poll counts in these, and what is due sooner is waited for in one go.
-            let _ = plenum_host::poll(&[(self.bell.as_raw_fd(), false)], limit.max(Duration::from_millis(1)));
+            let limit = limit.max(Duration::from_millis(1));
+            let _ = plenum_host::poll(&[(self.bell.as_raw_fd(), false), (other, false)], limit);
         }
         if self.bell.quiet() { Ok(()) } else { Err("the shard is gone, or does not want this mixer") }
     }

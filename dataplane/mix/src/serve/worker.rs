@@ -1,12 +1,13 @@
 //! One shard's conferences: takes what the shard says, ticks rooms when they are due, writes what they say.
 //!
-//! Deadline-driven: it sleeps until the earliest room is due or the shard wrote something. What the shard says first goes first,
-//! so that a packet never waits behind a picture that could be made without it.
+//! Deadline-driven: it sleeps until the earliest room is due, the shard wrote something, or the pool has done something. All that takes long is done
+//! by the pool; here packets are taken and sound is mixed, so that neither waits for a picture.
 
 use super::link::Link;
+use super::pool::Hand;
 use core::time::Duration;
 use plenum_contract::{ConferenceKey, FromMix, ToMix};
-use plenum_mix::room::jobs::AtOnce;
+use plenum_mix::room::jobs::{Done, Job};
 use plenum_mix::room::{Room, RoomSettings};
 use plenum_packet::Time;
 use std::collections::BTreeMap;
@@ -26,6 +27,9 @@ pub(crate) struct Worker {
     settings: RoomSettings,
     rooms: BTreeMap<ConferenceKey, Room>,
     record: Vec<u8>,
+    pool: Hand<Job>,
+    /// What the pool has done; kept for its capacity.
+    done: Vec<Done>,
     load: Load,
 }
 
@@ -38,9 +42,9 @@ struct Load {
 }
 
 impl Worker {
-    pub(crate) fn new(link: Link, settings: RoomSettings) -> Worker {
+    pub(crate) fn new(link: Link, settings: RoomSettings, pool: Hand<Job>) -> Worker {
         let load = Load { since: now(), busy: Duration::ZERO, percent: 0, told: 0 };
-        Worker { link, settings, rooms: BTreeMap::new(), record: Vec::new(), load }
+        Worker { link, settings, rooms: BTreeMap::new(), record: Vec::new(), pool, done: Vec::new(), load }
     }
 
     /// Works until media is gone; returns why it ended.
@@ -56,7 +60,7 @@ impl Worker {
             self.measure(ended);
             self.link.flush();
             let limit = next.since(ended).min(LONGEST);
-            if let Err(reason) = self.link.wait(limit) {
+            if let Err(reason) = self.link.wait(self.pool.descriptor(), limit) {
                 return format!("shard {}: {reason}", self.link.shard);
             }
         }
@@ -64,18 +68,34 @@ impl Worker {
 
     fn turn(&mut self) -> Result<(), &'static str> {
         self.hear()?;
-        // One room after the other, with a look at what arrived in between: a room may take a while.
+        self.finish();
+        // One room after the other, with a look at what arrived in between.
         let due: Vec<ConferenceKey> =
             self.rooms.iter().filter(|(_, room)| room.deadline() <= now()).map(|(key, _)| *key).collect();
         for key in due {
             let link = &mut self.link;
             if let Some(room) = self.rooms.get_mut(&key) {
-                room.tick(now(), &mut AtOnce, &mut |message: FromMix<'_>| link.write(&message));
+                room.tick(now(), &mut self.pool, &mut |message: FromMix<'_>| link.write(&message));
                 self.link.flush();
             }
             self.hear()?;
+            self.finish();
         }
         Ok(())
+    }
+
+    /// Gives rooms back what the pool has done. What a room left that is gone is dropped.
+    fn finish(&mut self) {
+        let mut done = std::mem::take(&mut self.done);
+        self.pool.take(&mut done);
+        for done in done.drain(..) {
+            let link = &mut self.link;
+            if let Some(room) = self.rooms.get_mut(&done.conference()) {
+                room.done(now(), done, &mut self.pool, &mut |message: FromMix<'_>| link.write(&message));
+                self.link.flush();
+            }
+        }
+        self.done = done;
     }
 
     /// Takes what the shard wrote.

@@ -1,6 +1,7 @@
 //! A whole conference in virtual time: guests with cameras and microphones behind networks, the shard's part (levels, speakers, wishes), the
 //! room, and those who watch and listen to what it makes.
 
+use crate::pool::SlowPool;
 use crate::world::{Ear, MS, Microphone, Network, random};
 use plenum_contract::{
     Codec, ConferenceKey, Feed, FeedKind, FromMix, MemberPicture, MixMember, MixOutput, MixPacket, MixSpec,
@@ -9,7 +10,7 @@ use plenum_contract::{
 use plenum_engines::{EncoderSettings, Limits, VideoCodec, VideoDecoder, VideoEncoder, video_decoder, video_encoder};
 use plenum_kernels::{Colour, I420Buf, Rect};
 use plenum_mix::jitter::{VideoBuffer, VideoPacket};
-use plenum_mix::room::jobs::AtOnce;
+use plenum_mix::room::jobs::{AtOnce, Done, Jobs};
 use plenum_mix::room::{Room, RoomSettings};
 use plenum_mix::text::Fonts;
 use plenum_packet::Time;
@@ -273,6 +274,8 @@ pub(crate) struct Hall {
     pub(crate) reports: bool,
     /// How much later than its deadline a tick comes.
     pub(crate) behind: u64,
+    /// Does the room's jobs, in its own time; without one each is done at once.
+    pub(crate) pool: Option<SlowPool>,
     /// The mixer is not run at all: what arrives piles up.
     pub(crate) stopped: bool,
     pub(crate) now: u64,
@@ -324,6 +327,7 @@ impl Hall {
             loud: AudioSeats::default(),
             reports: false,
             behind: 0,
+            pool: None,
             stopped: false,
             now,
         }
@@ -392,9 +396,11 @@ impl Hall {
             self.take_pictures();
             self.deliver();
             self.shard();
+            let done = self.pool.as_mut().map(|pool| pool.run(self.now)).unwrap_or_default();
+            done.into_iter().for_each(|done| self.drive(Some(done)));
             while !self.stopped && self.room.deadline() + std::time::Duration::from_nanos(self.behind) <= Time(self.now)
             {
-                self.tick();
+                self.drive(None);
             }
             self.now += STEP;
         }
@@ -481,10 +487,15 @@ impl Hall {
         }
     }
 
-    fn tick(&mut self) {
+    /// Ticks the room, or gives it back what was done.
+    fn drive(&mut self, done: Option<Done>) {
         let now = self.now;
-        let Hall { room, watchers, ears, tracks, voices, heard, wanted, key_frames, seats, guests, stills, .. } = self;
-        room.tick(Time(now), &mut AtOnce, &mut |message: FromMix<'_>| match message {
+        let Hall {
+            room, watchers, ears, tracks, voices, heard, wanted, key_frames, seats, guests, stills, pool, ..
+        } = self;
+        let (mut at_once, time) = (AtOnce, Time(now));
+        let jobs: &mut dyn Jobs = pool.as_mut().map_or(&mut at_once as &mut dyn Jobs, |pool| pool);
+        let outlet = &mut |message: FromMix<'_>| match message {
             FromMix::Packet { output: MixOutput::Video { scene, codec, rung }, captured, rtp, .. } => {
                 watchers.get_mut(&(scene, codec, rung)).expect("an output that is needed").packet(now, captured, rtp);
             }
@@ -523,7 +534,11 @@ impl Hall {
             }
             FromMix::Still { presenter, height, jpeg, .. } => stills.push((now / MS, presenter, height, jpeg.to_vec())),
             FromMix::Load { .. } => {}
-        });
+        };
+        match done {
+            Some(done) => room.done(time, done, jobs, outlet),
+            None => room.tick(time, jobs, outlet),
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod hall;
 mod hostile;
+mod pool;
 mod room;
 mod show;
 mod sound;
