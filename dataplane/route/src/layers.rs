@@ -59,16 +59,17 @@ pub const MAX_SLOTS: usize = 64;
 /// Most rungs of a ladder; further layers are not used.
 const MAX_RUNGS: usize = 32;
 
-/// What is left of an estimate for video when `audio_slots` audio slots were given their share: 60 kbit/s each (Opus at
-/// 32 kbit/s with RED and packet overhead), never more than half of the estimate.
-pub fn video_budget(estimate: Bitrate, audio_slots: usize) -> Bitrate {
-    Bitrate(estimate.bps() - audio_share(audio_slots).min(estimate.bps() / 2))
+/// What is left of an estimate for video when audio was given its share: what it takes now, and room for 60 kbit/s in each of
+/// its slots (Opus at 32 kbit/s with RED and packet overhead), the latter never more than half of the estimate.
+pub fn video_budget(estimate: Bitrate, audio: Bitrate, audio_slots: usize) -> Bitrate {
+    let room = audio_share(audio_slots).min(estimate.bps() / 2);
+    Bitrate(estimate.bps().saturating_sub(room.max(audio.bps())))
 }
 
 /// The estimate that layers of `video` bits a second together need, so that they may be climbed to: the other way round from
 /// [`video_budget`], with [`RISE_MARGIN`].
-pub fn needed_estimate(video: Bitrate, audio_slots: usize) -> Bitrate {
-    Bitrate(video.scale(RISE_MARGIN).bps().saturating_add(audio_share(audio_slots)))
+pub fn needed_estimate(video: Bitrate, audio: Bitrate, audio_slots: usize) -> Bitrate {
+    Bitrate(video.scale(RISE_MARGIN).bps().saturating_add(audio_share(audio_slots).max(audio.bps())))
 }
 
 fn audio_share(slots: usize) -> u64 {
@@ -289,8 +290,11 @@ mod tests {
 
     #[test]
     fn audio_is_taken_off_first() {
-        assert_eq!(video_budget(Bitrate::kbps(1000), 3), Bitrate::kbps(820));
-        assert_eq!(video_budget(Bitrate::kbps(100), 3), Bitrate::kbps(50));
+        let budget = |estimate, audio| video_budget(Bitrate::kbps(estimate), Bitrate::kbps(audio), 3);
+        assert_eq!(budget(1000, 90), Bitrate::kbps(820), "room for all three");
+        assert_eq!(budget(300, 90), Bitrate::kbps(150), "room never takes more than half");
+        assert_eq!(budget(300, 180), Bitrate::kbps(120), "what is said does");
+        assert_eq!(budget(170, 180), Bitrate::ZERO);
     }
 
     proptest! {
@@ -316,9 +320,10 @@ mod tests {
 
     #[test]
     fn the_needed_estimate_holds_what_it_was_asked_for() {
-        for (kbps, sounds) in [(460, 3), (150, 0), (5000, 8)] {
-            let needed = needed_estimate(Bitrate::kbps(kbps), sounds);
-            assert!(video_budget(needed, sounds) >= Bitrate::kbps(kbps).scale(RISE_MARGIN), "{kbps} kbit/s");
+        for (kbps, audio, sounds) in [(460, 100, 3), (150, 0, 0), (5000, 900, 8)] {
+            let audio = Bitrate::kbps(audio);
+            let needed = needed_estimate(Bitrate::kbps(kbps), audio, sounds);
+            assert!(video_budget(needed, audio, sounds) >= Bitrate::kbps(kbps).scale(RISE_MARGIN), "{kbps} kbit/s");
         }
     }
 }

@@ -65,8 +65,13 @@ impl Shard {
             return;
         }
         let (estimate, media) = (leg.session.target_bitrate(), leg.session.media_bitrate());
-        let audio = leg.slots.iter().filter(|s| s.kind == Kind::Audio && s.subscriber.source().is_some()).count();
-        let mixed = if leg.mix.is_some() { self.decide_mixed(now, index, video_budget(media, audio)) } else { None };
+        let sounds = leg.slots.iter().filter(|s| s.kind == Kind::Audio).filter_map(|s| s.subscriber.source());
+        let (heard, audio) = sounds
+            .filter_map(|s| self.world.sources.get(s))
+            .fold((0, 0), |(rate, count), source| (rate + source.track.bitrate(now).bps(), count + 1));
+        let heard = Bitrate(heard);
+        let budget = video_budget(media, heard, audio);
+        let mixed = if leg.mix.is_some() { self.decide_mixed(now, index, budget) } else { None };
         let (taken, mix_wants) = mixed.unwrap_or_default();
         let World { legs, sources, .. } = &mut self.world;
         let Some(leg) = legs.get_mut(index) else { return };
@@ -78,7 +83,7 @@ impl Shard {
         }
         let wants = &mut wants[..count];
         let targets = &mut self.targets;
-        let budget = Bitrate(video_budget(media, audio).bps().saturating_sub(taken.bps()));
+        let budget = Bitrate(budget.bps().saturating_sub(taken.bps()));
         let used = allocate(budget, wants, targets);
         let made = |slot: &u16| leg.slots[usize::from(*slot)].subscriber.source().and_then(|s| sources.get(s));
         let small = |(slot, target): &(&u16, &Option<Layer>)| {
@@ -106,7 +111,7 @@ impl Shard {
             want.may_rise = true;
         }
         let wanted = allocate(Bitrate(u64::MAX / 4), wants, targets);
-        leg.session.set_wanted_bitrate(needed_estimate(Bitrate(wanted.bps() + mix_wants.bps()), audio));
+        leg.session.set_wanted_bitrate(needed_estimate(Bitrate(wanted.bps() + mix_wants.bps()), heard, audio));
         let (before, bitrate) = (leg.told_bitrate as f64, estimate.bps());
         if (bitrate as f64 - before).abs() > before * TELL_CHANGE {
             leg.told_bitrate = bitrate;

@@ -9,7 +9,7 @@ use super::arrival::ArrivalClock;
 use super::gcc::aimd::{Aimd, Seen};
 use super::gcc::loss::{LossBased, Verdict};
 use super::gcc::throughput::Throughput;
-use super::gcc::{DelayBased, Usage};
+use super::gcc::{DelayBased, LONG_QUEUE_MS, Usage};
 use super::probe::Prober;
 use super::remb::RembEstimator;
 use super::send_history::{Acked, SendHistory};
@@ -45,10 +45,8 @@ const REMEMBER: Duration = Duration::from_secs(5);
 const QUIET: Duration = Duration::from_millis(700);
 /// Without transport-wide feedback for this long, REMB and loss decide.
 const TWCC_GONE: Duration = Duration::from_secs(10);
-/// A queue longer than this is drained: the target falls by a thousandth for each further millisecond, faster the longer it is,
-/// at most by [`MOST_DRAIN`]. Larger: sound is late for longer after a path narrowed. Smaller: video yields to small queues.
-const LONG_QUEUE_MS: f64 = 100.0;
-/// See [`LONG_QUEUE_MS`].
+/// A queue longer than [`LONG_QUEUE_MS`] is drained: the target falls by a thousandth for each further millisecond, faster the
+/// longer it is, at most by this.
 const MOST_DRAIN: f64 = 0.65;
 /// So much more must be wanted for a probe out of turn. Smaller: measured rates that wobble cause probes.
 const MORE_WANTED: f64 = 1.2;
@@ -405,6 +403,9 @@ impl BandwidthEstimator {
         if self.target() < before.scale(DEEP_CUT) {
             self.loss.settle(now);
         }
+        if self.delay.queue_ms() > LONG_QUEUE_MS {
+            self.loss.crowded();
+        }
         let undrained = self.aimd.rate().min(self.loss.limit().unwrap_or(Bitrate::MAX));
         match self.loss.update(now, undrained, passing(self.throughput.long())) {
             Verdict::Congested(rate) => self.aimd.overused(now, rate),
@@ -421,7 +422,11 @@ impl BandwidthEstimator {
     /// The rate at which the path is overused: what it delivers. A queue that just began says that a burst was too fast, and
     /// little of the path: what was delivered is then what was sent, and that may be far less than passes.
     fn overused_at(&self, target: Bitrate) -> Option<Bitrate> {
-        let delivered = if self.is_blurred() { self.throughput.steady() } else { self.throughput.short() }?;
+        let throughput = &self.throughput;
+        let delivered = match self.is_blurred() {
+            true => throughput.steady(),
+            false => throughput.busy(self.delay.queue_ms()).or(throughput.short()),
+        }?;
         Some(if self.queue_is_young() { delivered.max(target) } else { delivered })
     }
 

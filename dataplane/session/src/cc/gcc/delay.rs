@@ -1,8 +1,8 @@
 //! The delay-based part: packets in, a [`Usage`] out. Joins the trend line and the detector.
 //!
-//! Adds one rule to them: a slope counts as overuse only while even the quickest packet of the last [`RECENT`] was
+//! Adds two rules to them. A slope counts as overuse only while even the quickest packet of the last [`RECENT`] was
 //! slower than the quickest one of the last seconds. A queue delays every packet; jitter spares some. So jitter on an
-//! empty queue does not cost rate.
+//! empty queue does not cost rate. And a long queue that grows is overuse whatever the line says.
 
 use super::overuse::{Overuse, Usage};
 use super::trendline::{BEND, Trendline};
@@ -23,6 +23,9 @@ const QUIET_MS: f64 = 10.0;
 /// The floor is the smallest delay in the last one to two of these. Longer: slow to accept a longer route. Shorter: a
 /// queue that stands is taken for the route.
 const FLOOR_WINDOW: Duration = Duration::from_secs(10);
+/// A queue longer than this is to be drained. Larger: sound is late for longer after a path narrowed. Smaller: video yields to
+/// small queues.
+pub const LONG_QUEUE_MS: f64 = 100.0;
 
 /// More than this is a jump of the path, not its noise.
 const MOST_JITTER_MS: f64 = 150.0;
@@ -56,7 +59,9 @@ impl DelayBased {
         }
         self.last = [delay, self.last[0]];
         self.floor.note(acked.sent, FLOOR_WINDOW, delay);
-        self.recent.note(acked.sent, RECENT / 4, delay);
+        // By the peer's clock: a burst that waits in a queue is sent at one time and arrives for long.
+        let arrival = Time((acked.arrival_us.max(0) as u64).saturating_mul(1000));
+        self.recent.note(arrival, RECENT / 4, delay);
         let Some(sample) = self.line.packet(acked.sent, acked.arrival_us) else { return };
         let verdict = self.detector.sample(sample);
         self.usage = match verdict {
@@ -68,7 +73,19 @@ impl DelayBased {
 
     /// The verdict so far.
     pub fn usage(&self) -> Usage {
-        self.usage
+        if self.swells() { Usage::Over } else { self.usage }
+    }
+
+    /// Whether a long queue grows on: each packet of the last half of [`RECENT`] was slower than the quickest one of the half
+    /// before. The line needs several groups for that, of which little arrives when the path has all but closed.
+    fn swells(&self) -> bool {
+        let [new, old] =
+            [self.recent.of(2), self.recent.before(2)].map(|d| d.saturating_sub(self.floor.of(2)) as f64 / 1e3);
+        old < new && new > LONG_QUEUE_MS && new - old > self.noise_ms()
+    }
+
+    fn noise_ms(&self) -> f64 {
+        TOLERATED_MS + NOISES * self.line.jitter_ms()
     }
 
     /// The queue that stands: the smallest recent delay above the floor, milliseconds.
@@ -79,7 +96,7 @@ impl DelayBased {
 
     /// Whether a queue stands, as far as the newest packets show.
     fn stands(&self) -> bool {
-        self.queue_ms() > TOLERATED_MS + NOISES * self.line.jitter_ms()
+        self.queue_ms() > self.noise_ms()
     }
 
     /// Noise of the path, milliseconds.
@@ -130,6 +147,11 @@ impl<const N: usize> Lowest<N> {
     fn of(&self, count: usize) -> i64 {
         self.windows.iter().take(count).copied().min().unwrap_or(0)
     }
+
+    /// The smallest value of those before the newest `count` windows.
+    fn before(&self, count: usize) -> i64 {
+        self.windows.iter().skip(count).copied().min().unwrap_or(0)
+    }
 }
 
 #[cfg(test)]
@@ -146,5 +168,28 @@ mod tests {
             lowest.note(Time::from_millis(ms), window, value);
             assert_eq!(lowest.of(4), expected, "at {ms} ms");
         }
+    }
+
+    /// Sends at `sent`, arrives at `arrival` (milliseconds of two clocks that differ).
+    fn packet(delay: &mut DelayBased, sent: u64, arrival: u64) {
+        let arrival_us = (7_000_000 + arrival * 1000) as i64;
+        let sent = Time::from_millis(sent);
+        delay.packet(&Acked { sequence: 0, sent, arrival_us, size: 1200, cumulative: 0, cluster: 0, recovered: false });
+    }
+
+    #[test]
+    fn a_burst_that_waits_in_a_queue_shows_it_before_anything_later_arrives() {
+        let mut delay = DelayBased::default();
+        (0..200).for_each(|i| packet(&mut delay, i * 10, i * 10 + 20));
+        assert_eq!((delay.usage(), delay.queue_ms() as u64), (Usage::Normal, 0));
+        // What left at one time arrives at a packet in each 40 ms.
+        (1..=3).for_each(|i| packet(&mut delay, 2000, 2020 + i * 40));
+        assert_eq!(delay.usage(), Usage::Normal, "a frame that was large");
+        (4..=7).for_each(|i| packet(&mut delay, 2000, 2020 + i * 40));
+        assert_eq!(delay.usage(), Usage::Over);
+        assert!(delay.queue_ms() > 150.0, "{}", delay.queue_ms());
+        // The queue drains: less was sent since.
+        (1..=10).for_each(|i| packet(&mut delay, 2020 + i * 80, 2300 + i * 40));
+        assert_ne!(delay.usage(), Usage::Over);
     }
 }

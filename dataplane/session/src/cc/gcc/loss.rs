@@ -160,6 +160,11 @@ impl LossBased {
         }
     }
 
+    /// A long queue stands: what is lost is likely to have overflowed, and is not presumed to be the path's own.
+    pub fn crowded(&mut self) {
+        self.informed = true;
+    }
+
     /// Begins again at `now`, but for what it knows of the path: what left before was lost for another reason.
     pub fn forget(&mut self, now: Time) {
         *self = LossBased {
@@ -318,6 +323,19 @@ mod tests {
         assert!((0.08..0.12).contains(&part.inherent()));
         run(&mut part, 15_000, 10, 0.0, 1e9, 2e6);
         assert!(part.inherent() < 0.03, "the path got better, and that is noticed");
+    }
+
+    #[test]
+    fn what_a_full_queue_loses_at_the_start_is_not_presumed_to_be_the_paths_own() {
+        for crowded in [false, true] {
+            let mut part = LossBased::default();
+            if crowded {
+                part.crowded();
+            }
+            let rate = run(&mut part, 0, 4, 0.0, 1.6e6, 2e6);
+            assert_eq!(part.inherent() < 0.05, crowded, "{}", part.inherent());
+            assert_eq!(rate < 1.75e6, crowded, "{rate}");
+        }
     }
 
     #[test]

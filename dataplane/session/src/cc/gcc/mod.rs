@@ -10,5 +10,5 @@ pub mod overuse;
 pub mod throughput;
 pub mod trendline;
 
-pub use delay::DelayBased;
+pub use delay::{DelayBased, LONG_QUEUE_MS};
 pub use overuse::Usage;

@@ -1,8 +1,8 @@
 //! What reached the peer, by its own clock: bytes in buckets of arrival time.
 //!
-//! Three readings: a short one, which is exact while a queue keeps the path busy and so serves decreases; one of twice that
-//! length for paths whose jitter moves packets out of the short one; and a long one, which evens out frames and so bounds
-//! increases. The bucket that still fills is left out.
+//! Four readings: a short one, which is exact while a queue keeps the path busy and so serves decreases; one of no more than the
+//! time for which a long queue stood; one of twice the short one's length for paths whose jitter moves packets out of it; and a
+//! long one, which evens out frames and so bounds increases. The bucket that still fills is left out.
 
 use plenum_packet::Bitrate;
 
@@ -13,6 +13,9 @@ const BUCKETS: usize = 24;
 const SHORT: i64 = 8;
 /// The end of [`Throughput::short`] in which a queue that stands kept the path busy, in buckets.
 const BUSY: i64 = 5;
+/// Least window of [`Throughput::busy`], in buckets. Longer: late to see that a path all but closed. Shorter: the size of a packet
+/// decides.
+const LEAST_BUSY: i64 = 4;
 /// Window of [`Throughput::steady`], in buckets. Longer: late to see a drop. Shorter: jitter of 100 ms looks like one.
 const STEADY: i64 = 16;
 /// Window of [`Throughput::long`], in buckets.
@@ -64,6 +67,13 @@ impl Throughput {
     /// idle, which says nothing of its capacity. `None` before they have passed.
     pub fn short(&self) -> Option<Bitrate> {
         self.rate(SHORT).max(self.rate(BUSY))
+    }
+
+    /// What passed while a queue of `queue_ms` stood, of the last 200 ms at the most: it kept the path busy for as long, so that
+    /// this is the capacity, whatever was delivered before. `None` when that is too short to say.
+    pub fn busy(&self, queue_ms: f64) -> Option<Bitrate> {
+        let window = (queue_ms * 1e3 / BUCKET_US as f64) as i64;
+        if window < LEAST_BUSY { None } else { self.rate(window.min(SHORT)) }
     }
 
     /// What [`Throughput::short`] says, or the rate of the last 400 ms if that is higher: jitter moves packets out of a short
@@ -119,6 +129,17 @@ mod tests {
         }
         assert!(throughput.short() < Some(Bitrate::kbps(600)), "{:?}", throughput.short());
         assert_eq!(throughput.steady(), Some(Bitrate::kbps(750)));
+    }
+
+    #[test]
+    fn a_queue_that_stands_tells_the_capacity_whatever_passed_before() {
+        let mut throughput = Throughput::default();
+        (0..1000).for_each(|i| throughput.packet(i * 1000, 250));
+        (1000..1126).step_by(5).for_each(|i| throughput.packet(i * 1000, 125));
+        assert!(throughput.short() > Some(Bitrate::kbps(800)), "{:?}", throughput.short());
+        assert_eq!(throughput.busy(110.0), Some(Bitrate::kbps(200)));
+        assert!(throughput.busy(1e9) > Some(Bitrate::kbps(800)), "never further back than the short window");
+        assert_eq!(throughput.busy(99.0), None, "too short to say");
     }
 
     #[test]
