@@ -462,6 +462,7 @@ fn mix_seeds() -> Named {
                 seats: vec![Some(ParticipantKey(2)), None],
             }),
         ),
+        ("unable", from(FromMix::Unable { conference, reason: "the logo cannot be drawn".into() })),
         ("load", from(FromMix::Load { shed: 2, busy: 90 })),
         ("deep_spec", [&[1u8][..], &[0x81; 1024]].concat()),
         ("more_people_than_bytes", [&[3u8][..], &[0; 8], &[64, 1]].concat()),

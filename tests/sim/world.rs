@@ -358,7 +358,7 @@ impl World {
             EventBody::Layer { leg, mid, layer } => {
                 told.layers.insert((leg, mid), layer);
             }
-            EventBody::Bandwidth { .. } | EventBody::Dtmf { .. } => {}
+            EventBody::Bandwidth { .. } | EventBody::Dtmf { .. } | EventBody::MixUnable { .. } => {}
         });
     }
 

@@ -229,6 +229,7 @@ impl Hall {
                 FromMix::Packet { output: MixOutput::Track { .. }, .. }
                 | FromMix::Seats { .. }
                 | FromMix::Still { .. }
+                | FromMix::Unable { .. }
                 | FromMix::Load { .. } => {}
             });
         }

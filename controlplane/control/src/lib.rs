@@ -17,6 +17,7 @@ pub mod faces;
 pub mod hooks;
 pub mod http;
 pub mod link;
+pub mod logo;
 pub mod outside;
 pub mod serve;
 pub mod store;

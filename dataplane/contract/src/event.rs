@@ -201,6 +201,13 @@ pub enum EventBody {
         #[serde(default)]
         layout: Option<String>,
     },
+    /// A part of a conference's mix cannot be done; the rest is. Told once for each spec that asks for it.
+    MixUnable {
+        /// The conference.
+        conference: ConferenceKey,
+        /// What and why, in words for an operator.
+        reason: String,
+    },
     /// Which layer a slot gets now; `None` = paused.
     Layer {
         /// The leg.

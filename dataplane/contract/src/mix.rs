@@ -19,6 +19,8 @@ pub const MAX_LOGO: usize = 64 << 10;
 pub const MAX_STILLS: usize = 2;
 /// Most bytes of such a picture; one that would be longer is made smaller.
 pub const MAX_STILL: usize = 448 << 10;
+/// Most bytes of what the mixer says of a part of the spec that it cannot do.
+pub const MAX_REASON: usize = 256;
 
 /// What a conference's mix is to look and sound like. Whole value; the conference is the key.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -433,6 +435,13 @@ pub enum FromMix<'a> {
         layout: String,
         /// Who stands in each tile.
         seats: Vec<Option<ParticipantKey>>,
+    },
+    /// A part of the spec that cannot be done; the rest is. Told once for each part.
+    Unable {
+        /// Whose conference.
+        conference: ConferenceKey,
+        /// What and why, in words for an operator; at most [`MAX_REASON`] bytes.
+        reason: String,
     },
     /// A new picture of the presentation, see [`Still`].
     Still {

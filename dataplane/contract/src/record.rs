@@ -5,7 +5,9 @@
 //! the mixer runs hostile bytes through C codecs: every length is checked, nothing panics, lists are bounded. A record that is
 //! not understood is an error for the reader to count; the next record is not harmed by it.
 
-use crate::mix::{MAX_LOGO, MAX_MEMBERS, MAX_SCENES, MAX_STILL, MAX_STILLS, MAX_TRANSCODES, MixOutput, MixPacket};
+use crate::mix::{
+    MAX_LOGO, MAX_MEMBERS, MAX_REASON, MAX_SCENES, MAX_STILL, MAX_STILLS, MAX_TRANSCODES, MixOutput, MixPacket,
+};
 use crate::{Codec, ConferenceKey, Feed, FeedKind, FromMix, MixSpec, ParticipantKey, ToMix};
 
 /// Most bytes of a record. A spec that needs more is not written.
@@ -80,6 +82,7 @@ const UNWANT: u8 = 11;
 const SEATS: u8 = 12;
 const LOAD: u8 = 13;
 const STILL: u8 = 14;
+const UNABLE: u8 = 15;
 
 /// "No audio level" in a packet's record; levels are 0 to 127.
 const NO_LEVEL: u8 = 0xff;
@@ -260,6 +263,13 @@ impl<'a> FromMix<'a> {
                 out.u16(*height);
                 out.0.extend_from_slice(jpeg);
             }
+            FromMix::Unable { conference, reason } => {
+                if reason.len() > MAX_REASON {
+                    return Err(Malformed);
+                }
+                out.head(UNABLE, *conference);
+                out.0.extend_from_slice(reason.as_bytes());
+            }
             FromMix::Load { shed, busy } => {
                 out.u8(LOAD);
                 out.u8(*shed);
@@ -303,6 +313,10 @@ impl<'a> FromMix<'a> {
                 let seat = |key| Some(ParticipantKey(key)).filter(|p| p.0 != NOBODY);
                 let seats = (0..count).map(|_| Ok(seat(from.u64()?))).collect::<Result<_, Malformed>>()?;
                 FromMix::Seats { conference, scene, layout: layout.to_owned(), seats }
+            }
+            UNABLE => {
+                let reason = std::str::from_utf8(from.rest(MAX_REASON)?).map_err(|_| Malformed)?;
+                FromMix::Unable { conference, reason: reason.to_owned() }
             }
             STILL => FromMix::Still {
                 conference,

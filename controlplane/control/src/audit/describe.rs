@@ -26,6 +26,8 @@ pub fn deed(request: &Request) -> Option<Deed> {
         Request::Change(name, settings) => {
             Deed { detail: Some(what(settings)), ..conference("conference_change", name) }
         }
+        Request::SetLogo(name, Some(_)) => conference("conference_logo_set", name),
+        Request::SetLogo(name, None) => conference("conference_logo_delete", name),
         Request::Delete(name) => conference("conference_delete", name),
         Request::Do { alias, by, command } => {
             let (action, target, detail) = command_deed(command, *by)?;

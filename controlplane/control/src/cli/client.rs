@@ -41,6 +41,11 @@ pub(super) fn socket_path(data: &Path) -> PathBuf {
 
 /// Asks and gives the answer's text.
 pub(super) fn ask(data: &Path, method: Method, path: &str, body: Option<&Value>) -> Result<Bytes, Failure> {
+    send(data, method, path, body.map(|value| ("application/json", value.to_string().into())))
+}
+
+/// The same with a body of any type: its content type and its bytes.
+pub(super) fn send(data: &Path, method: Method, path: &str, body: Option<(&str, Bytes)>) -> Result<Bytes, Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let answer = async { tokio::time::timeout(PATIENCE, exchange(data, method, path, body)).await };
     let (status, bytes) = runtime.block_on(answer).map_err(|_| ClientError::Silent)??;
@@ -51,7 +56,7 @@ async fn exchange(
     data: &Path,
     method: Method,
     path: &str,
-    body: Option<&Value>,
+    body: Option<(&str, Bytes)>,
 ) -> Result<(StatusCode, Bytes), Failure> {
     let socket = socket_path(data);
     let stream = match UnixStream::connect(&socket).await {
@@ -61,10 +66,10 @@ async fn exchange(
     let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
     tokio::spawn(connection);
     let mut request = Request::builder().method(method).uri(path).header("host", "localhost");
-    if body.is_some() {
-        request = request.header("content-type", "application/json");
+    if let Some((kind, _)) = &body {
+        request = request.header("content-type", *kind);
     }
-    let body = body.map_or_else(Body::empty, |value| Body::from(value.to_string()));
+    let body = body.map_or_else(Body::empty, |(_, bytes)| Body::from(bytes));
     let answer = sender.send_request(request.body(body)?).await?;
     let status = answer.status();
     let bytes = axum::body::to_bytes(Body::new(answer.into_body()), MAX_ANSWER).await?;

@@ -1,9 +1,12 @@
-//! `plenum conference create|list|show|delete`, by the operator API of the running server.
+//! `plenum conference create|list|show|logo|delete`, by the operator API of the running server.
 
 use super::{Failure, Where, client};
+use crate::logo::MAX_LOGO;
 use clap::{Args, Subcommand};
 use hyper::Method;
 use serde_json::{Map, Value};
+use std::io::Read as _;
+use std::path::PathBuf;
 
 /// Conferences that are asked for at once.
 const PAGE: usize = 1_000;
@@ -18,6 +21,8 @@ pub(super) enum ConferenceCommand {
     List(ListArgs),
     /// Show one conference.
     Show(OneArgs),
+    /// Give a conference a logo of its own, in the upper right of its composed pictures, or take it away.
+    Logo(LogoArgs),
     /// Delete a conference; who is in it is disconnected.
     Delete(OneArgs),
 }
@@ -61,6 +66,18 @@ pub(super) struct OneArgs {
     id: String,
 }
 
+#[derive(Args, Debug)]
+pub(super) struct LogoArgs {
+    #[command(flatten)]
+    one: OneArgs,
+    /// A PNG, at most 65536 bytes and 1024 pixels a side.
+    #[arg(required_unless_present = "remove", conflicts_with = "remove")]
+    file: Option<PathBuf>,
+    /// Take it away: the conference has the server's logo again.
+    #[arg(long)]
+    remove: bool,
+}
+
 fn number(text: &str) -> Result<String, &'static str> {
     let ok = (1..=20).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_digit());
     if ok { Ok(text.to_owned()) } else { Err("1 to 20 digits") }
@@ -81,6 +98,7 @@ pub(super) fn run(command: &ConferenceCommand) -> Result<(), Failure> {
             println!("{:#}", serde_json::from_slice::<Value>(&bytes)?);
             Ok(())
         }
+        ConferenceCommand::Logo(args) => logo(args),
         ConferenceCommand::Delete(args) => {
             client::ask(&args.at.load()?.data_folder()?, Method::DELETE, &path(&args.id), None)?;
             println!("{} deleted", args.id);
@@ -91,6 +109,26 @@ pub(super) fn run(command: &ConferenceCommand) -> Result<(), Failure> {
 
 fn path(id: &str) -> String {
     format!("{CONFERENCES}/{id}")
+}
+
+fn logo(args: &LogoArgs) -> Result<(), Failure> {
+    let (data, path) = (args.one.at.load()?.data_folder()?, format!("{}/logo", path(&args.one.id)));
+    let Some(file) = &args.file else {
+        client::ask(&data, Method::DELETE, &path, None)?;
+        println!("{} has no logo of its own", args.one.id);
+        return Ok(());
+    };
+    let wrong = |why: String| Failure::from(format!("{}: {why}", file.display()));
+    let mut png = Vec::new();
+    // One byte more is enough to be refused.
+    let opened = std::fs::File::open(file).map_err(|e| wrong(e.to_string()))?;
+    std::io::Read::take(opened, MAX_LOGO as u64 + 1).read_to_end(&mut png).map_err(|e| wrong(e.to_string()))?;
+    if let Some(why) = crate::logo::problem(&png) {
+        return Err(wrong(why));
+    }
+    client::send(&data, Method::PUT, &path, Some(("image/png", png.into())))?;
+    println!("{} has the logo {}", args.one.id, file.display());
+    Ok(())
 }
 
 fn create(args: &CreateArgs) -> Result<(), Failure> {

@@ -2,8 +2,8 @@
 
 use super::{Auto, Config, Machine};
 use crate::link::{LinkConfig, MediaProcess, MixerProcess, mixer_socket_path, socket_path};
+use crate::logo::{self, MAX_LOGO};
 use crate::serve::{self, Settings, TurnServer};
-use plenum_contract::mix::MAX_LOGO;
 use std::ffi::OsString;
 use std::io::Read as _;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
@@ -30,9 +30,6 @@ pub struct Resolved {
     /// Media connections on each shard.
     pub sessions_per_shard: u32,
 }
-
-/// Longest side of a logo in pixels, as the mixer has it.
-const LOGO_SIDE: u32 = 1024;
 
 impl Config {
     /// Whether the settings fit together.
@@ -110,15 +107,7 @@ impl Config {
         let file = std::fs::File::open(path).map_err(|e| wrong(e.to_string()))?;
         let mut bytes = Vec::new();
         std::io::Read::take(file, MAX_LOGO as u64 + 1).read_to_end(&mut bytes).map_err(|e| wrong(e.to_string()))?;
-        if bytes.len() > MAX_LOGO {
-            return Err(wrong(format!("longer than {MAX_LOGO} bytes")));
-        }
-        let reader = png::Decoder::new(std::io::Cursor::new(&bytes)).read_info().map_err(|e| wrong(e.to_string()))?;
-        let (width, height) = (reader.info().width, reader.info().height);
-        if width.max(height) > LOGO_SIDE {
-            return Err(wrong(format!("{width}x{height} pixels, at most {LOGO_SIDE} a side")));
-        }
-        Ok(Some(bytes))
+        logo::problem(&bytes).map_or(Ok(Some(bytes)), |why| Err(wrong(why)))
     }
 
     fn settings(&self, data: &Path, machine: &Machine) -> Settings {
@@ -279,14 +268,8 @@ mod tests {
 
     #[test]
     fn a_logo_that_is_no_small_png_is_refused_by_its_setting() {
+        use crate::logo::{LOGO_SIDE, tests::png};
         let folder = tempfile::tempdir().unwrap();
-        let png = |side: u32| {
-            let mut file = Vec::new();
-            let mut encoder = png::Encoder::new(&mut file, side, 1);
-            encoder.set_color(png::ColorType::Grayscale);
-            encoder.write_header().unwrap().write_image_data(&vec![0; side as usize]).unwrap();
-            file
-        };
         let logo = |bytes: &[u8]| {
             let mut config = Config::default();
             config.mix.logo = folder.path().join("logo.png");

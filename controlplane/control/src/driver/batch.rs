@@ -1,5 +1,6 @@
 //! One batch: apply, write once, then publish, tell media and answer.
 
+use super::mixing::MAX_LOGOS;
 use super::{Clock, ConferenceInfo, Driver, Failure, Input, Newest, Reply, Request, Size};
 use crate::audit::Origin;
 use crate::events::Observed;
@@ -11,6 +12,7 @@ use plenum_model::{
     NewConference, Outcome, Refusal, Row, ServiceState, TokenHash,
 };
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use tokio::sync::oneshot;
 
 type Answer = oneshot::Sender<Result<Reply, Failure>>;
@@ -24,6 +26,8 @@ pub(super) struct Pending {
     events: Vec<Event>,
     media: Vec<MediaChange>,
     commands: Vec<contract::Command>,
+    /// Logos that are given and taken away.
+    logos: Vec<(ConferenceKey, Option<Arc<[u8]>>)>,
     /// Legs whose client said what it wants to see.
     pub(super) sight: BTreeSet<LegKey>,
 }
@@ -158,6 +162,11 @@ impl Driver {
         self.legs.commit();
         self.accounts.commit();
         self.publish(told);
+        for (key, logo) in pending.logos {
+            self.media.mixes.set_logo(key, logo);
+            self.gauges.mix_problems(|problems| problems.remove(&key.0));
+            places.insert(key);
+        }
         // A call that is opened again starts in the same batch: media must have its session first.
         let (starts, changes): (Vec<_>, Vec<_>) =
             pending.media.iter().partition(|change| matches!(change, MediaChange::StartLeg(_)));
@@ -248,10 +257,12 @@ impl Driver {
             Request::Follow { .. } | Request::Resume(_) | Request::Observe => self.follow(request),
             Request::Picture { alias, token, size } => self.picture(&alias, token, size),
             Request::Meetings(which) => Ok(Reply::Meetings(self.meetings(which))),
-            Request::Conferences(None) => Ok(Reply::Conferences(self.model.conferences().map(info).collect())),
+            Request::Conferences(None) => {
+                Ok(Reply::Conferences(self.model.conferences().map(|c| self.info(c)).collect()))
+            }
             Request::Conferences(Some(name)) => {
                 let key = self.place(&name, By::Operator)?;
-                Ok(Reply::Conferences(self.model.conference(key).map(info).into_iter().collect()))
+                Ok(Reply::Conferences(self.model.conference(key).map(|c| self.info(c)).into_iter().collect()))
             }
             Request::Page { offset, limit, filter } => {
                 let filter = filter.to_lowercase();
@@ -259,7 +270,7 @@ impl Driver {
                 let all = self.model.conferences();
                 let found: Vec<&Conference> =
                     all.filter(|c| fits(&c.settings.name) || c.settings.aliases.iter().any(fits)).collect();
-                let page = found.iter().skip(offset).take(limit).map(|conference| info(conference)).collect();
+                let page = found.iter().skip(offset).take(limit).map(|conference| self.info(conference)).collect();
                 Ok(Reply::Page(page, found.len()))
             }
             // Read beside the batch.
@@ -283,6 +294,18 @@ impl Driver {
             Request::Delete(name) => {
                 let key = self.place(&name, By::Operator)?;
                 pending.take(self.model.apply(now, Action::Delete(key)))?;
+                Ok(Reply::Done)
+            }
+            Request::Logo(name) => Ok(Reply::Logo(self.media.mixes.logo(self.place(&name, By::Operator)?))),
+            Request::SetLogo(name, logo) => {
+                let key = self.place(&name, By::Operator)?;
+                if logo.is_some() && !self.media.mixes.has_room_for_logo(key) {
+                    return Err(
+                        Refusal::Limit(format!("{MAX_LOGOS} conferences have a logo of their own already")).into()
+                    );
+                }
+                pending.writes.push(Write::Logo(key.0.cast_signed(), logo.clone()));
+                pending.logos.push((key, logo));
                 Ok(Reply::Done)
             }
             Request::Accounts(change) => {
@@ -363,6 +386,18 @@ impl Driver {
         Some(newest)
     }
 
+    fn info(&self, conference: &Conference) -> ConferenceInfo {
+        ConferenceInfo {
+            key: conference.key,
+            id: conference.id,
+            settings: SettingsRow::of(&conference.settings),
+            status: conference.status(),
+            participants: conference.members.values().filter(|m| m.state != ServiceState::Connecting).count(),
+            with_media: conference.members.values().filter(|m| m.has_media()).count(),
+            logo: self.media.mixes.logo(conference.key).is_some(),
+        }
+    }
+
     /// Wall-clock milliseconds, for revisions that outlive the process.
     pub(super) fn unix_ms(&self) -> u64 {
         match &self.clock {
@@ -381,19 +416,10 @@ fn writes(request: &Request) -> bool {
         Request::Check { .. } | Request::Follow { .. } | Request::Resume(_) | Request::Observe => false,
         Request::Conferences(_) | Request::Page { .. } | Request::Audit(_) => false,
         Request::Wishes { .. } | Request::Meetings(_) | Request::Picture { .. } => false,
-        Request::Spooled { .. } => false,
-        Request::Do { command, .. } => !matches!(command, Command::Roster | Command::Status | Command::Extend),
+        Request::Spooled { .. } | Request::Logo(_) => false,
+        Request::Do { command, .. } => {
+            !matches!(command, Command::Roster | Command::Status | Command::Layouts | Command::Extend)
+        }
         _ => true,
-    }
-}
-
-fn info(conference: &Conference) -> ConferenceInfo {
-    ConferenceInfo {
-        key: conference.key,
-        id: conference.id,
-        settings: SettingsRow::of(&conference.settings),
-        status: conference.status(),
-        participants: conference.members.values().filter(|m| m.state != ServiceState::Connecting).count(),
-        with_media: conference.members.values().filter(|m| m.has_media()).count(),
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::hooks::States;
 use plenum_contract::event::Metrics;
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
@@ -42,6 +43,8 @@ pub struct Gauges {
     /// How deliveries to webhooks go.
     pub hooks: States,
     media: Mutex<Metrics>,
+    /// What the mixer cannot do: by the conference's key its first alias and the reason.
+    mix_problems: Mutex<BTreeMap<u64, (String, String)>>,
 }
 
 impl Gauges {
@@ -52,6 +55,11 @@ impl Gauges {
 
     pub(super) fn set_media(&self, metrics: Metrics) {
         *self.media.lock().unwrap_or_else(PoisonError::into_inner) = metrics;
+    }
+
+    /// Looks at what the mixer cannot do, or changes it.
+    pub fn mix_problems<T>(&self, look: impl FnOnce(&mut BTreeMap<u64, (String, String)>) -> T) -> T {
+        look(&mut self.mix_problems.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Adds one.

@@ -3,7 +3,7 @@
 //! Media hears of a conference and a participant with their first call, not before: sessions without media cost it nothing.
 
 use crate::driver::legs::Legs;
-use crate::driver::mixing::{Look, Mixes};
+use crate::driver::mixing::Mixes;
 use crate::driver::stills::Stills;
 use crate::link::MediaLink;
 use plenum_contract as contract;
@@ -31,11 +31,11 @@ pub(super) struct Media {
 }
 
 impl Media {
-    /// `mixer`: whether media is to be told of mixes; `look`: what they all have.
-    pub(super) fn new(link: MediaLink, mixer: bool, look: Look) -> Media {
+    /// `mixer`: whether media is to be told of `mixes`.
+    pub(super) fn new(link: MediaLink, mixer: bool, mixes: Mixes) -> Media {
         Media {
             mixer,
-            mixes: Mixes::new(look),
+            mixes,
             stills: Stills::default(),
             link,
             hello: None,

@@ -14,9 +14,13 @@ use plenum_contract::{Command, Kind, MemberPicture, MixMember, MixSpec, Presenta
 use plenum_model::layout::PresentationPlace as Chosen;
 use plenum_model::{Conference, ConferenceKey, Event, LegKey, MediaChange, Model, Participant, Purpose, ServiceState};
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 /// Size of a scene.
 const SIZE: (u16, u16) = (1280, 720);
+
+/// Most conferences with a logo of their own: they are kept in memory, 64 KiB each.
+pub(super) const MAX_LOGOS: usize = 1_000;
 
 /// What media was told of mixes.
 #[derive(Debug, Default)]
@@ -25,6 +29,8 @@ pub(super) struct Mixes {
     /// Legs that get the mix because too much would have to be transcoded for them.
     beyond: BTreeMap<ConferenceKey, BTreeSet<LegKey>>,
     look: Look,
+    /// Logos that conferences have of their own, instead of the one of all.
+    logos: BTreeMap<ConferenceKey, Arc<[u8]>>,
 }
 
 /// What an operator decided for all mixes.
@@ -62,8 +68,36 @@ pub(super) fn gets_mix(spec: &SessionSpec, choice: Option<bool>) -> bool {
 }
 
 impl Mixes {
-    pub(super) fn new(look: Look) -> Mixes {
-        Mixes { look, ..Mixes::default() }
+    pub(super) fn new(look: Look, logos: impl IntoIterator<Item = (ConferenceKey, Vec<u8>)>) -> Mixes {
+        let logos = logos.into_iter().map(|(key, png)| (key, png.into())).collect();
+        Mixes { look, logos, ..Mixes::default() }
+    }
+
+    /// A conference's own logo.
+    pub(super) fn logo(&self, key: ConferenceKey) -> Option<Arc<[u8]>> {
+        self.logos.get(&key).cloned()
+    }
+
+    pub(super) fn set_logo(&mut self, key: ConferenceKey, logo: Option<Arc<[u8]>>) {
+        match logo {
+            Some(logo) => self.logos.insert(key, logo),
+            None => self.logos.remove(&key),
+        };
+    }
+
+    /// Whether this conference has a logo, or may have one beside the others.
+    pub(super) fn has_room_for_logo(&self, key: ConferenceKey) -> bool {
+        self.logos.len() < MAX_LOGOS || self.logos.contains_key(&key)
+    }
+
+    /// Drops logos of conferences that were deleted.
+    pub(super) fn sweep(&mut self, model: &Model) {
+        self.logos.retain(|key, _| model.conference(*key).is_some());
+    }
+
+    /// Whether media has a mix of this conference.
+    pub(super) fn is_told(&self, key: ConferenceKey) -> bool {
+        self.told.contains_key(&key)
     }
 
     /// The scene of a leg, if it gets the mix: as media was last told.
@@ -105,7 +139,8 @@ impl Mixes {
             self.told.remove(&key)?;
             return Some(Command::RemoveMix(contract::ConferenceKey(key.0)));
         };
-        (wanted.level, wanted.logo) = (self.look.level, self.look.logo.clone());
+        let own = self.logos.get(&key).map(|logo| logo.to_vec());
+        (wanted.level, wanted.logo) = (self.look.level, own.or_else(|| self.look.logo.clone()));
         wanted.revision = before.map_or(0, |told| told.revision);
         if before == Some(&wanted) && same {
             return None;

@@ -182,7 +182,7 @@ impl Driver {
         link: MediaLink,
         facts: mpsc::Receiver<LinkEvent>,
     ) -> Result<(Driver, Handle, Arc<Gauges>), StoreError> {
-        let Loaded { saved, legs: kept, lost, logs, unreadable } = store.load().await?;
+        let Loaded { saved, legs: kept, lost, logos, logs, unreadable } = store.load().await?;
         let accounts = Accounts::new(store.directory().await?);
         let (conferences, participants) = (saved.conferences.len(), saved.participants.len());
         let now = clock.now();
@@ -216,7 +216,7 @@ impl Driver {
         gauges.store_ok.store(true, Relaxed);
         let (inputs, queue) = mpsc::channel(QUEUE);
         let look = mixing::Look { logo: settings.logo.clone(), level: settings.auto_gain };
-        let media = Media::new(link, settings.mixer, look);
+        let media = Media::new(link, settings.mixer, mixing::Mixes::new(look, logos));
         let (spool, spooled) = Spool::new(&model);
         let driver = Driver {
             settings,
@@ -279,6 +279,9 @@ impl Driver {
         self.later(forgotten);
         let unasked = self.media.stills.sweep(self.clock.now().ms);
         self.tell_sight(&[], [], unasked.into_iter().collect());
+        self.media.mixes.sweep(&self.model);
+        let mixes = &self.media.mixes;
+        self.gauges.mix_problems(|problems| problems.retain(|key, _| mixes.is_told(ConferenceKey(*key))));
         self.write_what_happened().await;
         self.survey();
     }
@@ -421,6 +424,13 @@ impl Driver {
                 conference: ConferenceKey(conference.0),
                 order: order.into_iter().map(|(who, speaks)| (key(who), speaks)).collect(),
             },
+            Told::MixUnable { conference, reason } => {
+                let alias = self.model.conference(ConferenceKey(conference.0)).and_then(|c| c.settings.aliases.first());
+                let Some(alias) = alias.cloned() else { return };
+                tracing::warn!(conference = alias, reason, "the mixer cannot do a part of a mix");
+                self.gauges.mix_problems(|problems| problems.insert(conference.0, (alias, reason)));
+                return;
+            }
             Told::Seats { leg, seats, presentation, layout } => Fact::Seats {
                 leg: LegKey(leg.0),
                 seats: seats.into_iter().map(|seat| seat.map(key)).collect(),

@@ -93,6 +93,10 @@ pub enum Request {
     Change(String, Settings),
     /// An operator deletes the one with this alias or UUID.
     Delete(String),
+    /// An operator reads the logo of the one with this alias or UUID.
+    Logo(String),
+    /// An operator gives the one with this alias or UUID a logo, which [`crate::logo::problem`] let pass, or takes it away.
+    SetLogo(String, Option<Arc<[u8]>>),
     /// An admin changes accounts or keys.
     Accounts(accounts::Change),
     /// An admin reads the audit log.
@@ -131,6 +135,7 @@ impl Request {
             Request::Create(_) => "create",
             Request::Change(..) => "change",
             Request::Delete(_) => "delete",
+            Request::Logo(_) | Request::SetLogo(..) => "logo",
             Request::Accounts(_) => "accounts",
             Request::Audit(_) => "audit",
             Request::Spooled { .. } | Request::Delivered { .. } => "webhook",
@@ -246,6 +251,8 @@ pub enum Reply {
     Conferences(Vec<ConferenceInfo>),
     /// A part of them, and how many there are in all.
     Page(Vec<ConferenceInfo>, usize),
+    /// A conference's own logo; `None` = it has none.
+    Logo(Option<Arc<[u8]>>),
     /// What the audit log has.
     Audit(audit::Found),
     /// What waits for a webhook.
@@ -269,6 +276,8 @@ pub struct ConferenceInfo {
     pub participants: usize,
     /// Of them with media.
     pub with_media: usize,
+    /// Whether it has a logo of its own.
+    pub logo: bool,
 }
 
 /// A negative answer.

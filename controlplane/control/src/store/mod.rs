@@ -19,7 +19,7 @@ use crate::hooks::Spooled;
 use futures_util::TryStreamExt;
 use plenum_contract::SessionSpec;
 use plenum_contract::spec::SlotWish;
-use plenum_model::{CallId, LegKey, ParticipantKey, Purpose, Saved, TokenHash};
+use plenum_model::{CallId, ConferenceKey, LegKey, ParticipantKey, Purpose, Saved, TokenHash};
 use serde::{Deserialize, Serialize};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqliteSynchronous};
 use sqlx::{Connection, Row, query, query_scalar};
@@ -51,6 +51,7 @@ const MIGRATIONS: &[&str] = &[
        PRIMARY KEY (meeting, last)) STRICT;
      CREATE TABLE lost (participant INTEGER NOT NULL, purpose TEXT NOT NULL, body TEXT NOT NULL,
        PRIMARY KEY (participant, purpose)) STRICT;",
+    "CREATE TABLE logos (conference INTEGER PRIMARY KEY, png BLOB NOT NULL) STRICT;",
 ];
 
 /// How long a write waits for another process that has the store open. Longer would hold up everybody's requests.
@@ -110,6 +111,8 @@ pub struct Loaded {
     pub saved: Saved,
     /// Media connections.
     pub legs: Vec<(LegKey, LegRecord)>,
+    /// Logos that conferences have of their own.
+    pub logos: Vec<(ConferenceKey, Vec<u8>)>,
     /// Calls that may come back.
     pub lost: Vec<(ParticipantKey, Purpose, LostCall)>,
     /// Logs by the number of their meeting: their parts, the oldest first. What is before a part that cannot be read is left out.
@@ -201,6 +204,9 @@ impl Store {
             {
                 given_way.push((hook.clone(), done.rows_affected()));
             }
+            if let Write::Conference(key, None) = write {
+                query("DELETE FROM logos WHERE conference = ?").bind(*key).execute(&mut *transaction).await?;
+            }
             if let Write::Hook(id, None) = write {
                 query("DELETE FROM spool WHERE hook = ?").bind(id).execute(&mut *transaction).await?;
             }
@@ -283,6 +289,9 @@ impl Store {
                 // Its client sets it up anew.
                 None => tracing::error!(key, "a lost call of the store cannot be read and is left out"),
             }
+        }
+        for row in query("SELECT conference, png FROM logos").fetch_all(&mut self.connection).await? {
+            loaded.logos.push((rows::conference_key(row.try_get(0)?), row.try_get(1)?));
         }
         self.load_logs(&mut loaded).await?;
         Ok(loaded)

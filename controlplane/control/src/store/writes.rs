@@ -2,12 +2,15 @@
 
 use crate::audit::{Class, Note};
 use sqlx::{Sqlite, query};
+use std::sync::Arc;
 
 /// One change. `None` deletes.
 #[derive(Clone, Debug)]
 pub enum Write {
     /// A conference.
     Conference(i64, Option<String>),
+    /// The logo of a conference that is there; it goes with it.
+    Logo(i64, Option<Arc<[u8]>>),
     /// A participant, with the conference; deleting takes the tokens along.
     Participant(i64, i64, Option<String>),
     /// A token: conference and participant.
@@ -47,6 +50,12 @@ pub(super) fn statement(write: &Write) -> sqlx::query::Query<'_, Sqlite, sqlx::s
             query("INSERT OR REPLACE INTO conferences (key, body) VALUES (?, ?)").bind(*key).bind(body)
         }
         Write::Conference(key, None) => query("DELETE FROM conferences WHERE key = ?").bind(*key),
+        Write::Logo(key, Some(png)) => {
+            // In the same transaction the conference may have been deleted.
+            let sql = "INSERT OR REPLACE INTO logos (conference, png) SELECT key, ?2 FROM conferences WHERE key = ?1";
+            query(sql).bind(*key).bind(&png[..])
+        }
+        Write::Logo(key, None) => query("DELETE FROM logos WHERE conference = ?").bind(*key),
         Write::Participant(key, conference, Some(body)) => {
             let sql = "INSERT OR REPLACE INTO participants (key, conference, body) VALUES (?, ?, ?)";
             query(sql).bind(*key).bind(*conference).bind(body)

@@ -84,7 +84,8 @@ fn comes_back(value: &FromMix<'_>) {
     value.write(&mut bytes).unwrap();
     assert_eq!(FromMix::read(&bytes).as_ref(), Ok(value));
     bytes.push(0);
-    assert!(matches!(value, FromMix::Packet { .. } | FromMix::Still { .. }) || FromMix::read(&bytes).is_err());
+    let to_its_end = matches!(value, FromMix::Packet { .. } | FromMix::Still { .. } | FromMix::Unable { .. });
+    assert!(to_its_end || FromMix::read(&bytes).is_err());
 }
 
 #[test]
@@ -212,6 +213,7 @@ proptest! {
         comes_back(&FromMix::Unwant { conference, feed });
         comes_back(&FromMix::KeyFrame { conference, feed });
         comes_back(&FromMix::Seats { conference, scene: width, layout: "2:21".into(), seats });
+        comes_back(&FromMix::Unable { conference, reason: "logo: 徽标".repeat(usize::from(shed) % 9) });
         comes_back(&FromMix::Load { shed, busy: height });
     }
 

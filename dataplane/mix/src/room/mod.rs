@@ -15,6 +15,7 @@
 mod encoding;
 mod intake;
 pub mod jobs;
+mod logo;
 mod pictures;
 mod screen;
 mod seating;
@@ -24,11 +25,11 @@ mod stills;
 mod sync;
 mod tracks;
 
-use crate::canvas::Canvas;
 use crate::scene::SeatState;
 use crate::sound::{MAX_VOICES, Sound, SoundSettings};
 use crate::text::Fonts;
 use jobs::{Desk, Done, Jobs};
+use logo::Logo;
 use pictures::Showing;
 use plenum_contract::mix::{MAX_MEMBERS, MAX_SCENES, MAX_TRANSCODES};
 use plenum_contract::{
@@ -42,7 +43,6 @@ use screen::Screen;
 use shed::Shedder;
 use source::Source;
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 use std::time::Duration;
 use stills::Stills;
 use sync::{Pace, Report};
@@ -111,22 +111,6 @@ impl Person {
             MemberPicture::Camera | MemberPicture::AudioOnly | MemberPicture::Nothing => SeatState::AudioOnly,
             MemberPicture::CameraOff => SeatState::CameraOff,
             MemberPicture::Held => SeatState::Held,
-        }
-    }
-}
-
-/// The logo over every scene: decoded when it is another file than before. One that cannot be decoded is none.
-#[derive(Default)]
-struct Logo {
-    file: Option<Vec<u8>>,
-    picture: Option<Arc<Canvas>>,
-}
-
-impl Logo {
-    fn set(&mut self, file: Option<&[u8]>) {
-        if self.file.as_deref() != file {
-            self.picture = file.and_then(|file| crate::files::decode_png(file).ok()).map(Arc::new);
-            self.file = file.map(<[u8]>::to_vec);
         }
     }
 }
@@ -460,6 +444,9 @@ impl Room {
             presenter: self.spec.presenter,
             spoke: self.speakers.as_ref().map_or(&[], |(order, _)| order),
         };
+        if let Some(reason) = self.logo.refused() {
+            outlet.tell(FromMix::Unable { conference: self.spec.conference, reason });
+        }
         for screen in &mut self.screens {
             if let Some(event) = screen.place(now.nanos(), &members, &self.order, &self.logo) {
                 outlet.tell(event);

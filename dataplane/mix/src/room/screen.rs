@@ -6,9 +6,10 @@
 
 use super::encoding::{Encoded, Encoding, Picture, Stamp, Wish, Work};
 use super::jobs::{self, Desk, Ticket};
+use super::logo::Logo;
 use super::seating::{Order, Seating};
 use super::source::Decoder;
-use super::{Logo, Members, PRESENTATION_BIT, RoomSettings};
+use super::{Members, PRESENTATION_BIT, RoomSettings};
 use crate::layout::Layout;
 use crate::scene::{Banner, Cast, Edge, Presenting, Scene, SceneSettings, Seat, SeatState};
 use crate::text::Fonts;

@@ -269,6 +269,8 @@ pub(crate) struct Hall {
     pub(crate) seats: BTreeMap<u16, (u64, String, Vec<Option<ParticipantKey>>)>,
     /// Pictures of the presentation: when, whose, in which height.
     pub(crate) stills: Vec<(u64, ParticipantKey, u16, Vec<u8>)>,
+    /// What the room says that it cannot do.
+    pub(crate) unable: Vec<String>,
     pub(crate) stage: Stage,
     loud: AudioSeats,
     pub(crate) reports: bool,
@@ -323,6 +325,7 @@ impl Hall {
             key_frames: Vec::new(),
             seats: BTreeMap::new(),
             stills: Vec::new(),
+            unable: Vec::new(),
             stage: Stage::new(),
             loud: AudioSeats::default(),
             reports: false,
@@ -491,7 +494,20 @@ impl Hall {
     fn drive(&mut self, done: Option<Done>) {
         let now = self.now;
         let Hall {
-            room, watchers, ears, tracks, voices, heard, wanted, key_frames, seats, guests, stills, pool, ..
+            room,
+            watchers,
+            ears,
+            tracks,
+            voices,
+            heard,
+            wanted,
+            key_frames,
+            seats,
+            guests,
+            stills,
+            unable,
+            pool,
+            ..
         } = self;
         let (mut at_once, time) = (AtOnce, Time(now));
         let jobs: &mut dyn Jobs = pool.as_mut().map_or(&mut at_once as &mut dyn Jobs, |pool| pool);
@@ -533,6 +549,7 @@ impl Hall {
                 seats.insert(scene, (now / MS, layout, told));
             }
             FromMix::Still { presenter, height, jpeg, .. } => stills.push((now / MS, presenter, height, jpeg.to_vec())),
+            FromMix::Unable { reason, .. } => unable.push(reason),
             FromMix::Load { .. } => {}
         };
         match done {

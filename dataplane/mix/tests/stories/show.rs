@@ -160,9 +160,14 @@ fn a_logo_and_a_banner_lie_over_the_picture_and_a_broken_logo_is_none() {
     hall.run(400);
     let white: Colour = plenum_mix::canvas::colour([255, 255, 255]);
     assert!(corner(&hall).0.abs_diff(white.y) < 12, "{:?}", corner(&hall));
+    assert_eq!(hall.unable, [""; 0]);
     change(&mut hall, |spec| spec.logo = Some(b"no PNG".to_vec()));
     hall.run(400);
     assert!(corner(&hall).0.abs_diff(wall.0) < 12);
+    change(&mut hall, |spec| spec.fps = 15);
+    hall.run(400);
+    let [told] = &hall.unable[..] else { panic!("told once: {:?}", hall.unable) };
+    assert!(told.starts_with("the logo cannot be drawn: "), "{told}");
 }
 
 /// CMS-22

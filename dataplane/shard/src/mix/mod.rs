@@ -16,8 +16,8 @@ use core::time::Duration;
 use plenum_contract::mix::{MAX_MEMBERS, MAX_SCENES, MAX_TRANSCODES};
 use plenum_contract::record::MAX_SPEAKERS;
 use plenum_contract::{
-    ConferenceKey, Feed, FromMix, MixOutput, MixSpec, ParticipantKey, PresentationPlace, SceneSpec, Still, ToMix,
-    TranscodeSpec,
+    ConferenceKey, EventBody, Feed, FromMix, MixOutput, MixSpec, ParticipantKey, PresentationPlace, SceneSpec, Still,
+    ToMix, TranscodeSpec,
 };
 use plenum_packet::{DropReason, Pool, Time};
 use plenum_route::keyframe::Cause;
@@ -51,6 +51,8 @@ pub(crate) struct Mix {
     seats: Vec<(u16, String, Vec<Option<ParticipantKey>>)>,
     /// When a picture of the presentation came, by its height.
     stills: Vec<(u16, Time)>,
+    /// What cannot be done, as the mixer told of this spec.
+    unable: Option<String>,
 }
 
 /// A feed that the mixer wants.
@@ -121,6 +123,7 @@ impl Mix {
             needs: Vec::new(),
             seats: Vec::new(),
             stills: Vec::new(),
+            unable: None,
         }
     }
 
@@ -146,7 +149,12 @@ impl Shard {
         let scenes: Vec<u16> = spec.scenes.iter().map(|s| s.id).collect();
         let transcodes = spec.transcodes.clone();
         match &mut conference.mix {
-            Some(mix) => mix.spec = spec,
+            Some(mix) => {
+                if mix.spec.logo != spec.logo {
+                    mix.unable = None;
+                }
+                mix.spec = spec;
+            }
             None => conference.mix = Some(Box::new(Mix::new(spec))),
         }
         self.retire(pool, index, |track| match track.made {
@@ -240,6 +248,13 @@ impl Shard {
                 }
             }
             FromMix::Seats { conference, scene, layout, seats } => self.seated(conference, scene, layout, seats),
+            FromMix::Unable { conference, reason } => {
+                let index = self.world.conference(conference);
+                let mix = index.and_then(|index| self.world.conferences.get_mut(index)?.mix.as_mut());
+                if mix.is_some_and(|mix| mix.unable.replace(reason.clone()).is_none()) {
+                    self.tell(false, EventBody::MixUnable { conference, reason });
+                }
+            }
             FromMix::Still { conference, presenter, height, jpeg } => {
                 self.still(now, conference, presenter, height, jpeg);
             }

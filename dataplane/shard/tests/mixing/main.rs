@@ -470,6 +470,23 @@ fn control_is_told_who_stands_in_the_tiles_of_a_mixed_leg() {
 }
 
 #[test]
+fn control_is_told_once_of_what_the_mixer_cannot_do_and_again_of_another_logo() {
+    let (mut hall, mut mixer, _) = room();
+    mixer.run(&mut hall, SECOND);
+    let said = |hall: &Hall| hall.events.iter().filter(|e| matches!(e, EventBody::MixUnable { .. })).count();
+    for (revision, logo, times) in [(9, b"a", 1), (10, b"a", 1), (11, b"b", 2)] {
+        hall.command(Command::Mix(MixSpec { logo: Some(logo.to_vec()), ..spec(&hall, revision) }));
+        for _ in 0..3 {
+            let reason = String::from("the logo cannot be drawn");
+            mixer.say(&mut hall, &FromMix::Unable { conference: ROOM, reason });
+        }
+        mixer.run(&mut hall, SECOND);
+        assert_eq!(said(&hall), times, "{revision}");
+    }
+    hall.finish();
+}
+
+#[test]
 fn control_gets_the_pictures_of_a_presentation_that_it_asked_for_and_not_too_many() {
     let (mut hall, mut mixer, [a, b, ..]) = room();
     mixer.run(&mut hall, SECOND);

@@ -82,6 +82,8 @@ struct Conference {
     participants: usize,
     /// Of them with media.
     with_media: usize,
+    /// Whether it has a logo of its own.
+    logo_set: bool,
 }
 
 /// Conferences.
@@ -298,5 +300,6 @@ fn shown(info: ConferenceInfo, role: Role) -> Conference {
         started: info.status.started,
         participants: info.participants,
         with_media: info.with_media,
+        logo_set: info.logo,
     }
 }

@@ -8,6 +8,7 @@ mod audit;
 mod body;
 mod conferences;
 mod docs;
+mod logos;
 mod metrics;
 mod participants;
 mod status;
@@ -46,6 +47,7 @@ fn api() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .merge(status::routes())
         .merge(conferences::routes())
+        .merge(logos::routes())
         .merge(participants::routes())
         .merge(accounts::routes())
         .merge(webhooks::routes())

@@ -10,6 +10,9 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+/// Most problems of mixes that are told.
+const SHOWN_PROBLEMS: usize = 16;
+
 pub(super) fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new().routes(routes!(status)).routes(routes!(me))
 }
@@ -39,6 +42,17 @@ struct Status {
     calls: u64,
     /// Open event streams.
     event_streams: u64,
+    /// What the mixer cannot do for meetings that go on: each with the conference and the reason; the first 16.
+    mix_problems: Vec<MixProblem>,
+}
+
+/// A part of a conference's mix that cannot be done; the rest is.
+#[derive(Debug, Serialize, ToSchema)]
+struct MixProblem {
+    /// First alias.
+    conference: String,
+    /// What and why.
+    reason: String,
 }
 
 /// How the appliance is doing
@@ -57,6 +71,13 @@ async fn status(State(app): State<App>, _: Operator) -> Answer {
         participants: gauges.participants.load(Relaxed),
         calls: gauges.calls.load(Relaxed),
         event_streams: gauges.event_streams.load(Relaxed),
+        mix_problems: gauges.mix_problems(|all| {
+            let problem = |(conference, reason): &(String, String)| MixProblem {
+                conference: conference.clone(),
+                reason: reason.clone(),
+            };
+            all.values().take(SHOWN_PROBLEMS).map(problem).collect()
+        }),
     }))
 }
 
