@@ -113,7 +113,8 @@ pub struct EncoderSettings {
     pub fps: u32,
     /// Target in bit/s, held to [`MIN_BITRATE`] to [`MAX_BITRATE`].
     pub bitrate: u32,
-    /// Temporal layers: 1; with VP8 up to 3.
+    /// Temporal layers: 1; with H.264 up to 2, with VP8 up to 3. Each has half the frames of those up to the one above it; of two layers the base
+    /// takes three fifths of the bits.
     pub temporal_layers: u8,
     /// Threads that one frame may use, from 1.
     pub threads: u32,

@@ -133,16 +133,16 @@ fn frames_that_the_rate_control_leaves_out_are_told() {
 }
 
 #[test]
-fn vp8_layers_can_be_left_out() {
-    for layers in [2, 3] {
+fn layers_can_be_left_out() {
+    for (codec, layers) in [(VideoCodec::Vp8, 2), (VideoCodec::Vp8, 3), (VideoCodec::H264, 2)] {
         let settings = EncoderSettings {
             temporal_layers: layers,
             may_drop: false,
             token_partitions: 2,
             ..EncoderSettings::new(128, 96, 30, 300_000)
         };
-        let mut sender = video_encoder(VideoCodec::Vp8, &settings).expect("an encoder");
-        let decoder = || video_decoder(VideoCodec::Vp8, Limits::default()).expect("a decoder");
+        let mut sender = video_encoder(codec, &settings).expect("an encoder");
+        let decoder = || video_decoder(codec, Limits::default()).expect("a decoder");
         let mut receivers: Vec<_> = (0..layers).map(|_| decoder()).collect();
         // One that stays at the base and goes up at the first frame that says it may.
         let (mut climber, mut up) = (decoder(), 0);
@@ -151,6 +151,7 @@ fn vp8_layers_can_be_left_out() {
             let picture = scene(128, 96, n);
             out.clear();
             let encoded = sender.encode(&picture.view(), n as u32 * 3000, n == 13, &mut out).expect("encoded");
+            assert_eq!(encoded.key, n == 0 || n == 13, "{codec:?} frame {n}");
             seen.push(encoded.temporal);
             for receiver in receivers.iter_mut().skip(usize::from(encoded.temporal)) {
                 let decoded = receiver.decode(&out).expect("no reference is missing").expect("a picture");
@@ -164,12 +165,42 @@ fn vp8_layers_can_be_left_out() {
                 assert!(psnr(picture.view(), decoded) > 25.0);
             }
             assert_eq!(encoded.reference, encoded.temporal + 1 < layers);
+            if codec == VideoCodec::H264 {
+                // What nothing refers to says so to everybody: nal_ref_idc is 0. No other NAL units than with one layer.
+                let starts = (3..out.len()).filter(|i| out[i - 3..*i] == [0, 0, 1]);
+                let kinds: Vec<_> = starts.map(|i| (out[i] & 0x1f, out[i] & 0x60 != 0)).collect();
+                let wanted =
+                    if encoded.key { vec![(7, true), (8, true), (5, true)] } else { vec![(1, encoded.reference)] };
+                assert_eq!(kinds, wanted, "frame {n}");
+            }
         }
         let round: &[u8] = if layers == 2 { &[0, 1] } else { &[0, 2, 1, 2] };
         // The key frame at 13 starts the round again.
         let want: Vec<u8> = round.iter().cycle().take(13).chain(round.iter().cycle().take(11)).copied().collect();
-        assert_eq!(seen, want);
+        assert_eq!(seen, want, "{codec:?}");
         assert_eq!(up, layers - 1, "the climber got to the top");
+    }
+}
+
+#[test]
+fn of_two_layers_the_base_takes_three_fifths_and_both_hold_the_target() {
+    for codec in [VideoCodec::Vp8, VideoCodec::H264] {
+        let settings = EncoderSettings { temporal_layers: 2, ..EncoderSettings::new(320, 180, 30, 400_000) };
+        let mut sender = video_encoder(codec, &settings).expect("an encoder");
+        let mut bits = [0.0; 2];
+        for n in 0..240 {
+            let mut out = Vec::new();
+            let picture = scene(320, 180, n * 7);
+            let encoded = sender.encode(&picture.view(), n as u32 * 3000, false, &mut out).expect("encoded");
+            if n >= 60 {
+                bits[usize::from(encoded.temporal)] += out.len() as f64 * 8.0 / 6.0;
+            }
+        }
+        let (whole, base) = (bits[0] + bits[1], bits[0] / (bits[0] + bits[1]));
+        assert!(
+            (200e3..560e3).contains(&whole) && (0.5..0.75).contains(&base),
+            "{codec:?}: {whole:.0} bit/s, {base:.2}"
+        );
     }
 }
 

@@ -130,6 +130,9 @@ pub struct Rung {
     pub least: u32,
 }
 
+/// Of the bits of a picture that the mixer makes the base temporal layer takes so much, in per cent. The base has every second frame; VP8's descriptor
+/// tells it, of H.264 it is what is referred to (nal_ref_idc above 0).
+pub const BASE_SHARE: u32 = 60;
 /// Most rungs of a scene.
 pub const MAX_RUNGS: u8 = 3;
 /// A rung is not made when its picture would be lower than this.
@@ -241,7 +244,7 @@ pub struct Feed {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum MixOutput {
-    /// A scene's picture.
+    /// A scene's picture, in two temporal layers ([`BASE_SHARE`]).
     Video {
         /// [`SceneSpec::id`].
         scene: u16,

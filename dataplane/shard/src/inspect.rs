@@ -72,6 +72,7 @@ pub(crate) fn arrival(incoming: &Incoming, source: &mut Source, pool: &Pool) -> 
         marker: header.marker,
         payload,
         descriptor: descriptor.map(|s| s.of(packet)),
+        made: false,
     };
     let frame = source.parser.frame(&view)?;
     Ok(Arrival {
@@ -127,6 +128,8 @@ pub(crate) struct View<'a> {
     pub(crate) marker: bool,
     pub(crate) payload: &'a [u8],
     pub(crate) descriptor: Option<&'a [u8]>,
+    /// Our own mixer made it: what nothing refers to is then the upper of two temporal layers, where the codec has no word for layers.
+    pub(crate) made: bool,
 }
 
 impl Parser {
@@ -143,6 +146,9 @@ impl Parser {
         // Its number is readable all the same, and is rewritten like all others: a receiver would take it for a jump.
         let number = || Some(dd::Mandatory::parse(view.descriptor?).ok()?.frame_number);
         info.frame_number = info.frame_number.or_else(number);
+        if view.made && view.codec == Codec::H264 && info.discardable {
+            (info.temporal, info.temporal_sync) = (1, true);
+        }
         if view.codec == Codec::Vp9 {
             let sizes = &mut self.sizes[view.encoding];
             *sizes = info.layer_sizes.unwrap_or(*sizes);
@@ -187,7 +193,7 @@ mod tests {
     const WITHOUT_STRUCTURE: [u8; 3] = [0x85, 2, 3];
 
     fn view<'a>(codec: Codec, timestamp: u32, payload: &'a [u8]) -> View<'a> {
-        View { codec, encoding: 0, timestamp, marker: false, payload, descriptor: None }
+        View { codec, encoding: 0, timestamp, marker: false, payload, descriptor: None, made: false }
     }
 
     /// A VP9 payload: first packet of a layer frame, with picture id and layer indices; the base of a key frame brings the sizes.
@@ -241,6 +247,22 @@ mod tests {
                 (frame.begins, frame.key, frame.spatial, frame.spatial_sync),
                 (true, spatial == 0, spatial, true)
             );
+        }
+    }
+
+    #[test]
+    fn h264_that_was_made_here_has_the_layers_that_its_references_tell_and_that_of_others_has_one() {
+        let mut parser = Parser::default();
+        // A reference picture, and one that nothing refers to, whole and in fragments.
+        let payloads: [(&[u8], u8); 4] =
+            [(&[0x61, 0x9a], 0), (&[0x01, 0x9a], 1), (&[0x1c, 0x81, 0x9a], 1), (&[0x1c, 0x41, 7], 1)];
+        for (at, (payload, temporal)) in payloads.into_iter().enumerate() {
+            for (made, temporal) in [(true, temporal), (false, 0)] {
+                let timestamp = 10 * at as u32 + u32::from(made);
+                let packet = View { made, ..view(Codec::H264, timestamp, payload) };
+                let frame = parser.frame(&packet).unwrap();
+                assert_eq!((frame.temporal, frame.temporal_sync), (temporal, temporal > 0), "{payload:?}");
+            }
         }
     }
 

@@ -1,4 +1,7 @@
-//! Encoding H.264 constrained baseline in real time: constant bitrate, parameter sets before every key frame, one temporal layer.
+//! Encoding H.264 constrained baseline in real time: constant bitrate, parameter sets before every key frame, one or two temporal layers.
+//!
+//! Of two layers the upper one's frames have a nal_ref_idc of 0 and refer to the base alone: who leaves them out leaves a whole stream. The crate
+//! knows one layer, and OpenH264 is told of two once it is initialised, which a picture that nobody sees does.
 
 use std::ffi::{c_int, c_void};
 
@@ -10,9 +13,10 @@ use openh264::formats::YUVSource;
 use openh264::{OpenH264API, Timestamp};
 use openh264_sys2::{
     ENCODER_OPTION, ENCODER_OPTION_BITRATE, ENCODER_OPTION_FRAME_RATE, ENCODER_OPTION_MAX_BITRATE,
-    ENCODER_OPTION_TRACE_LEVEL, SBitrateInfo, SPATIAL_LAYER_0, WELS_LOG_QUIET,
+    ENCODER_OPTION_SVC_ENCODE_PARAM_EXT, ENCODER_OPTION_TRACE_LEVEL, SBitrateInfo, SEncParamExt, SPATIAL_LAYER_0,
+    WELS_LOG_QUIET,
 };
-use plenum_kernels::I420;
+use plenum_kernels::{I420, I420Buf};
 
 use crate::clock::Clock;
 use crate::video::{EncodeError, Encoded, EncoderSettings, VideoEncoder, held};
@@ -39,8 +43,8 @@ impl Encoder {
         if !even || width.min(height) < 16 || width.max(height) > 3840 || width.min(height) > 2160 {
             return Err(EncodeError::Size(width, height));
         }
-        if settings.temporal_layers != 1 {
-            return Err(EncodeError::Unsupported("H.264 with temporal layers"));
+        if !(1..=2).contains(&settings.temporal_layers) {
+            return Err(EncodeError::Unsupported("H.264 with more than 2 temporal layers"));
         }
         let (bitrate, fps) = held(settings.bitrate, settings.fps);
         let complexity = match settings.speed {
@@ -78,7 +82,32 @@ impl Encoder {
         };
         // Before the first picture, whose initialisation would print.
         encoder.set_option(ENCODER_OPTION_TRACE_LEVEL, WELS_LOG_QUIET);
+        if settings.temporal_layers > 1 {
+            encoder.set_layers(settings.temporal_layers)?;
+        }
         Ok(encoder)
+    }
+
+    /// Initialises OpenH264 and gives it temporal layers; it begins anew with the next picture.
+    fn set_layers(&mut self, layers: u8) -> Result<(), EncodeError> {
+        let (width, height) = self.size;
+        let unseen = I420Buf::new(width, height).map_err(|_| EncodeError::Size(width, height))?;
+        let failed = |_| EncodeError::Failed(0);
+        self.encoder.encode_at(&Source(&unseen.view()), Timestamp::ZERO).map_err(failed)?;
+        self.set_option(ENCODER_OPTION_TRACE_LEVEL, WELS_LOG_QUIET);
+        let mut params = SEncParamExt::default();
+        // SAFETY: this option's type is the one that OpenH264 writes and reads for it; the encoder is initialised.
+        let code = unsafe {
+            let api = self.encoder.raw_api();
+            api.get_option(ENCODER_OPTION_SVC_ENCODE_PARAM_EXT, (&raw mut params).cast::<c_void>());
+            params.iTemporalLayerNum = c_int::from(layers);
+            api.set_option(ENCODER_OPTION_SVC_ENCODE_PARAM_EXT, (&raw mut params).cast::<c_void>())
+        };
+        if code != 0 {
+            return Err(EncodeError::Failed(code));
+        }
+        self.started = true;
+        Ok(())
     }
 
     fn set_option<T>(&mut self, option: ENCODER_OPTION, mut value: T) {
@@ -132,7 +161,11 @@ impl VideoEncoder for Encoder {
         }
         encoded.write_vec(out);
         self.key_due &= !key;
-        Ok(Encoded { key, reference: true, ..Encoded::default() })
+        let info = encoded.raw_info();
+        // Parameter sets are layers of their own, before the picture.
+        let last = usize::try_from(info.iLayerNum).unwrap_or(0).saturating_sub(1);
+        let temporal = info.sLayerInfo.get(last).map_or(0, |layer| layer.uiTemporalId);
+        Ok(Encoded { key, temporal, sync: temporal > 0, reference: temporal == 0, dropped: false })
     }
 
     fn set_rate(&mut self, bitrate: u32, fps: u32) {

@@ -1,4 +1,4 @@
-//! One encoding of pictures that the room makes: scaled to its size, encoded, packed.
+//! One encoding of pictures that the room makes: scaled to its size, encoded in two temporal layers, packed.
 //!
 //! The room keeps what is wished; what makes it, the [`Maker`], goes into a job with each picture and comes back with packets. A picture that comes
 //! while it is out is left out. An encoder lives while somebody needs the encoding and the size stays; packet numbers go on through encoders. Which
@@ -14,6 +14,9 @@ use plenum_wire::payload::pack::{FrameTags, Packer};
 use plenum_wire::rtp;
 use std::sync::Arc;
 
+/// Temporal layers of every encoding: who cannot take it whole gets every second frame of it, from the same encoder. At 1.8 Mbit/s libvpx loses 0.6 dB by
+/// two and 2.5 dB by three; OpenH264 has no more than two.
+const LAYERS: u8 = 2;
 /// Shortest time in nanoseconds between two key frames, and between two encoders: pictures that change their size more often are left out.
 const KEY_AGAIN: u64 = 300_000_000;
 
@@ -231,7 +234,7 @@ struct Scaled {
 
 impl Maker {
     fn new(codec: Codec) -> Option<Maker> {
-        let (_, format) = engine(codec)?;
+        let (_, format) = engine(codec).filter(|_| codec.encoded().is_some())?;
         Some(Maker {
             codec,
             encoder: None,
@@ -285,7 +288,8 @@ impl Maker {
         if encoded.key {
             self.keyed = Some(stamp.now);
         }
-        Some(FrameTags { key: encoded.key, temporal: None, sync: encoded.sync, discardable: !encoded.reference, size })
+        let (temporal, discardable) = (Some(encoded.temporal), !encoded.reference);
+        Some(FrameTags { key: encoded.key, temporal, sync: encoded.sync, discardable, size })
     }
 
     /// Makes packets of the unit; whether it could be packed.
@@ -313,6 +317,7 @@ impl Encoder {
         let (width, height) = wide(size);
         let mut settings = EncoderSettings::new(width, height, work.fps, rate(bitrate, size, work.fps));
         settings.speed = if width * height >= 1280 * 720 { 3 } else { 2 };
+        settings.temporal_layers = LAYERS;
         let engine = video_encoder(engine(codec)?.0, &settings).ok()?;
         Some(Encoder { engine, size, rate: settings.bitrate, fps: settings.fps })
     }

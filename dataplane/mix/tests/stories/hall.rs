@@ -2,14 +2,14 @@
 //! room, and those who watch and listen to what it makes.
 
 use crate::pool::SlowPool;
+use crate::watcher::Watcher;
 use crate::world::{Ear, MS, Microphone, Network, random};
 use plenum_contract::{
     Codec, ConferenceKey, Feed, FeedKind, FromMix, MemberPicture, MixMember, MixOutput, MixPacket, MixSpec,
     ParticipantKey, SceneSpec, ToMix, TranscodeSpec,
 };
-use plenum_engines::{EncoderSettings, Limits, VideoCodec, VideoDecoder, VideoEncoder, video_decoder, video_encoder};
+use plenum_engines::{EncoderSettings, VideoCodec, VideoEncoder, video_encoder};
 use plenum_kernels::{Colour, I420Buf, Rect};
-use plenum_mix::jitter::{VideoBuffer, VideoPacket};
 use plenum_mix::room::jobs::{AtOnce, Done, Jobs};
 use plenum_mix::room::{Room, RoomSettings};
 use plenum_mix::text::Fonts;
@@ -24,6 +24,8 @@ pub(crate) const CONFERENCE: ConferenceKey = ConferenceKey(7);
 const STEP: u64 = 5 * MS;
 /// Between two frames of a camera.
 const FRAME: u64 = 33_333_333;
+/// A scene in AV1, as an IVF file.
+pub(crate) const AV1: &[u8] = include_bytes!("../../../../codecs/engines/tests/vectors/av1.ivf");
 /// Wall time of the beginning, in seconds since 1900.
 const WALL: u64 = 3_900_000_000;
 
@@ -35,7 +37,7 @@ pub(crate) fn feed(n: u64, kind: FeedKind) -> Feed {
     Feed { participant: p(n), kind }
 }
 
-fn engines(codec: Codec) -> (VideoCodec, payload::Codec) {
+pub(crate) fn engines(codec: Codec) -> (VideoCodec, payload::Codec) {
     match codec {
         Codec::Vp8 => (VideoCodec::Vp8, payload::Codec::Vp8),
         Codec::Vp9 => (VideoCodec::Vp9, payload::Codec::Vp9),
@@ -164,98 +166,14 @@ pub(crate) struct Guest {
 /// Sequence number, timestamp and captured time of a packet of sound.
 pub(crate) type Said = (u16, u32, u64);
 
-/// Somebody who watches an output.
-pub(crate) struct Watcher {
-    buffer: VideoBuffer,
-    decoder: Box<dyn VideoDecoder>,
-    pub(crate) picture: Option<I420Buf>,
-    /// Captured time of each frame in milliseconds, and the luma at `probe`.
-    pub(crate) frames: Vec<(u64, u8)>,
-    /// In 1024ths of width and height; the middle at first.
-    pub(crate) probe: (usize, usize),
-    pub(crate) keys: usize,
-    /// RTP timestamp, captured time in nanoseconds and SSRC of each packet.
-    pub(crate) stamps: Vec<(u32, u64, u32)>,
-}
-
-impl Watcher {
-    fn new(codec: Codec) -> Watcher {
-        let (engine, format) = engines(codec);
-        let decoder = video_decoder(engine, Limits::default()).expect("a decoder");
-        let buffer = VideoBuffer::new(format).expect("a buffer");
-        Watcher { buffer, decoder, picture: None, frames: Vec::new(), probe: (512, 512), keys: 0, stamps: Vec::new() }
-    }
-
-    fn packet(&mut self, now: u64, captured: u64, packet: &[u8]) {
-        assert!(packet.len() <= 1200, "the contract's limit");
-        let header = rtp::parse(packet).expect("our own packet");
-        self.stamps.push((header.timestamp, captured, header.ssrc));
-        self.buffer.insert(&VideoPacket {
-            sequence: header.sequence,
-            timestamp: header.timestamp,
-            marker: header.marker,
-            payload: &packet[usize::from(header.payload_start)..],
-            arrival: Time(now),
-        });
-        while let Some(frame) = self.buffer.next(Time(now), |_| Time::ZERO) {
-            self.keys += usize::from(frame.key);
-            let picture = self.decoder.decode(frame.unit).expect("our own frame").expect("a picture");
-            let (width, height) = (picture.width(), picture.height());
-            let copy = self.picture.take().filter(|p| (p.width(), p.height()) == (width, height));
-            let mut copy = copy.unwrap_or_else(|| I420Buf::new(width, height).expect("a picture"));
-            for y in 0..height {
-                copy.view_mut().y.row_mut(y).copy_from_slice(&picture.y.row(y)[..width]);
-            }
-            for y in 0..height.div_ceil(2) {
-                copy.view_mut().u.row_mut(y).copy_from_slice(&picture.u.row(y)[..width.div_ceil(2)]);
-                copy.view_mut().v.row_mut(y).copy_from_slice(&picture.v.row(y)[..width.div_ceil(2)]);
-            }
-            let (x, y) = (self.probe.0 * width / 1024, self.probe.1 * height / 1024);
-            self.frames.push((captured / MS, picture.y.row(y)[x]));
-            self.picture = Some(copy);
-        }
-    }
-
-    /// Width and height of what is seen.
-    pub(crate) fn size(&self) -> (usize, usize) {
-        self.picture.as_ref().map_or((0, 0), |p| (p.width(), p.height()))
-    }
-
-    /// The colour at a pixel.
-    pub(crate) fn at(&self, x: usize, y: usize) -> (u8, u8, u8) {
-        let view = self.picture.as_ref().expect("a picture").view();
-        (view.y.row(y)[x], view.u.row(y / 2)[x / 2], view.v.row(y / 2)[x / 2])
-    }
-
-    /// The share of the time from `from` (milliseconds) on in which what is probed had not changed for 200 ms.
-    pub(crate) fn frozen(&self, from: u64) -> f32 {
-        let frames: Vec<_> = self.frames.iter().filter(|(at, _)| *at >= from).collect();
-        let (mut changed, mut frozen) = (from, 0);
-        for pair in frames.windows(2) {
-            if pair[0].1.abs_diff(pair[1].1) > 40 {
-                frozen += (pair[1].0 - changed).saturating_sub(200);
-                changed = pair[1].0;
-            }
-        }
-        let end = frames.last().map_or(from + 1, |frame| frame.0);
-        (frozen + (end - changed).saturating_sub(200)) as f32 / (end - from).max(1) as f32
-    }
-
-    /// Which of the guests stands at a pixel, by their colour.
-    pub(crate) fn who(&self, x: usize, y: usize) -> Option<u64> {
-        let (a, b, c) = self.at(x, y);
-        let near =
-            |colour: Colour| [(a, colour.y), (b, colour.u), (c, colour.v)].iter().all(|(x, y)| x.abs_diff(*y) < 20);
-        (1..=7).find(|n| near(colour(*n)))
-    }
-}
-
 /// The conference. See the module.
 pub(crate) struct Hall {
     pub(crate) room: Room,
     pub(crate) spec: MixSpec,
     pub(crate) guests: BTreeMap<u64, Guest>,
     pub(crate) watchers: BTreeMap<(u16, Codec, u8), Watcher>,
+    /// Those who see every second frame of what another watches.
+    pub(crate) halves: BTreeMap<(u16, Codec, u8), Watcher>,
     pub(crate) ears: BTreeMap<Option<ParticipantKey>, Ear>,
     /// Those who see a member alone in another codec: guest, camera or screen, codec, rung.
     pub(crate) tracks: BTreeMap<(u64, FeedKind, Codec, u8), Watcher>,
@@ -317,6 +235,7 @@ impl Hall {
             spec,
             guests: BTreeMap::new(),
             watchers: BTreeMap::new(),
+            halves: BTreeMap::new(),
             ears: BTreeMap::new(),
             tracks: BTreeMap::new(),
             voices: BTreeMap::new(),
@@ -384,6 +303,30 @@ impl Hall {
             _ => drop(self.tracks.insert((n, kind, codec, rung), Watcher::new(codec))),
         }
         self.room.need(MixOutput::Track { feed: feed(n, kind), codec, rung }, 0)
+    }
+
+    /// Guest `n` shows the scene in AV1; how many packets it took.
+    pub(crate) fn show_av1(&mut self, n: u64) -> u16 {
+        let mut packer = Packer::new(payload::Codec::Av1, 1000, 0).expect("a packer");
+        let (mut rest, mut sequence) = (&AV1[32..], 0);
+        while rest.len() > 12 {
+            let len = u32::from_le_bytes([rest[0], rest[1], rest[2], rest[3]]) as usize;
+            let (unit, behind) = rest[12..].split_at(len);
+            rest = behind;
+            let tags = FrameTags { key: sequence == 0, ..FrameTags::default() };
+            let (room, now) = (&mut self.room, self.now);
+            let packed = packer.pack(unit, tags, &mut |piece| {
+                let rtp = [&header(sequence, video_clock(now), piece.last)[..], piece.head, piece.body].concat();
+                sequence += 1;
+                let (feed, codec, clock) = (feed(n, FeedKind::Camera), Codec::Av1, 90_000);
+                let (conference, encoding, level, rtp) = (CONFERENCE, 0, None, &rtp[..]);
+                let packet = MixPacket { conference, feed, encoding, codec, clock, arrival: now, level, rtp };
+                room.handle(Time(now), ToMix::Packet(packet));
+            });
+            packed.expect("a temporal unit");
+            self.run(35);
+        }
+        sequence
     }
 
     /// Only these speak.
@@ -496,6 +439,7 @@ impl Hall {
         let Hall {
             room,
             watchers,
+            halves,
             ears,
             tracks,
             voices,
@@ -513,7 +457,11 @@ impl Hall {
         let jobs: &mut dyn Jobs = pool.as_mut().map_or(&mut at_once as &mut dyn Jobs, |pool| pool);
         let outlet = &mut |message: FromMix<'_>| match message {
             FromMix::Packet { output: MixOutput::Video { scene, codec, rung }, captured, rtp, .. } => {
-                watchers.get_mut(&(scene, codec, rung)).expect("an output that is needed").packet(now, captured, rtp);
+                let key = (scene, codec, rung);
+                watchers.get_mut(&key).expect("an output that is needed").packet(now, captured, rtp);
+                if let Some(half) = halves.get_mut(&key) {
+                    half.base(now, captured, rtp);
+                }
             }
             FromMix::Packet { output: MixOutput::Audio { without, .. }, captured, rtp, .. } => {
                 heard.push(captured / MS);

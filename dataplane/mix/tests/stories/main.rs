@@ -7,4 +7,5 @@ mod room;
 mod show;
 mod sound;
 mod tracks;
+mod watcher;
 mod world;

@@ -1,6 +1,7 @@
 //! Who is seen where and who is heard, in whole conferences.
 
 use crate::hall::{CONFERENCE, Camera, Hall, colour, feed, header, hum, p, scene};
+use crate::watcher::Watcher;
 use crate::world::{MS, random};
 use plenum_contract::{
     Codec, Feed, FeedKind, FromMix, MemberPicture, MixOutput, MixPacket, PresentationPlace, ToMix, TranscodeSpec,
@@ -182,53 +183,36 @@ fn who_is_alone_sees_the_holding_picture_until_somebody_comes() {
     assert_eq!([MAIN, small(0)].map(|at| who(&hall, 0, Codec::Vp8, at)), [Some(1), Some(2)]);
 }
 
-/// The payloads of an AV1 temporal unit (AOMedia's RTP format, section 4.4): each OBU without its size, in as many fragments as it takes.
-pub(crate) fn av1_payloads(mut unit: &[u8], new_sequence: bool) -> Vec<Vec<u8>> {
-    let mut payloads = Vec::new();
-    while !unit.is_empty() {
-        assert_eq!(unit[0] & 0x06, 0x02, "an OBU with its size and without extension");
-        let bytes = 1 + unit[1..].iter().position(|b| b & 0x80 == 0).expect("an end of the size") + 1;
-        let size = (1..bytes).map(|i| usize::from(unit[i] & 0x7f) << (7 * (i - 1))).sum::<usize>();
-        let obu = [&[unit[0] & !0x02][..], &unit[bytes..bytes + size]].concat();
-        // Temporal delimiters are not sent.
-        let parts = if unit[0] >> 3 == 2 { 0 } else { obu.len().div_ceil(1000) };
-        for (n, part) in obu.chunks(1000).take(parts).enumerate() {
-            let (z, y) = (if n > 0 { 0x80 } else { 0 }, if n + 1 < parts { 0x40 } else { 0 });
-            let first = if new_sequence && payloads.is_empty() { 0x08 } else { 0 };
-            payloads.push([&[z | y | 0x10 | first][..], part].concat());
-        }
-        unit = &unit[bytes + size..];
+#[test]
+fn every_second_frame_of_a_mix_is_a_stream_of_its_own_in_each_codec() {
+    for codec in [Codec::Vp8, Codec::H264] {
+        let mut hall = hall("1:0", SMALL, 1);
+        hall.watch(0, codec, 0);
+        hall.halves.insert((0, codec, 0), Watcher::new(codec));
+        hall.run(1500);
+        let output = MixOutput::Video { scene: 0, codec, rung: 0 };
+        hall.room.handle(Time(hall.now), ToMix::KeyFrame { conference: CONFERENCE, output });
+        hall.run(1500);
+        let (all, half) = (hall.watcher(0, codec), &hall.halves[&(0, codec, 0)]);
+        let (frames, fewer) = (all.frames.len(), half.frames.len());
+        assert!(frames > 80 && (fewer * 2).abs_diff(frames) <= 4, "{codec:?}: {fewer} of {frames}");
+        assert_eq!((all.keys, half.keys), (2, 2), "{codec:?}");
+        let middle = (half.size().0 / 2, half.size().1 / 2);
+        assert_eq!((half.size(), half.who(middle.0, middle.1)), (all.size(), Some(1)), "{codec:?}");
     }
-    payloads
 }
 
 #[test]
 fn av1_is_decoded_from_its_packets() {
-    const IVF: &[u8] = include_bytes!("../../../../codecs/engines/tests/vectors/av1.ivf");
     let mut hall = hall("1:0", SMALL, 1);
     hall.guests.get_mut(&1).unwrap().camera = None;
     hall.watch(0, Codec::Vp8, 0);
     hall.run(200);
     let shades = |hall: &Hall| (40..120).map(|x| hall.watcher(0, Codec::Vp8).at(2 * x, 60)).collect::<Vec<_>>();
     let before = shades(&hall);
-    let (mut rest, mut sequence) = (&IVF[32..], 0);
-    while rest.len() > 12 {
-        let len = u32::from_le_bytes([rest[0], rest[1], rest[2], rest[3]]) as usize;
-        let payloads = av1_payloads(&rest[12..12 + len], sequence == 0);
-        rest = &rest[12 + len..];
-        let timestamp = (hall.now * 9 / 100_000) as u32;
-        for (n, payload) in payloads.iter().enumerate() {
-            let rtp = [&header(sequence, timestamp, n + 1 == payloads.len())[..], payload].concat();
-            sequence += 1;
-            let (conference, feed, arrival, rtp) = (CONFERENCE, feed(1, FeedKind::Camera), hall.now, &rtp[..]);
-            let (encoding, codec, clock, level) = (0, Codec::Av1, 90_000, None);
-            let packet = MixPacket { conference, feed, encoding, codec, clock, arrival, level, rtp };
-            hall.room.handle(Time(hall.now), ToMix::Packet(packet));
-        }
-        hall.run(35);
-    }
+    let packets = hall.show_av1(1);
     hall.run(100);
-    assert!(sequence > 10, "the key frame took several packets");
+    assert!(packets > 10, "the key frame took several packets");
     assert_ne!(shades(&hall), before, "the scene, and no avatar");
     assert_eq!(hall.key_frames.len(), 1, "only the first, when the source is new");
 }

@@ -1,9 +1,8 @@
 //! Single tracks in another codec: who cannot decode what a member sends sees and hears them all the same, alone, in shape and in time.
 
-use crate::hall::{CONFERENCE, Camera, Hall, colour, feed, header, hum, p, scene};
-use crate::room::av1_payloads;
+use crate::hall::{AV1, CONFERENCE, Camera, Hall, colour, feed, hum, p, scene};
 use crate::world::{MS, Microphone};
-use plenum_contract::{Codec, FeedKind, MixOutput, MixPacket, ToMix};
+use plenum_contract::{Codec, FeedKind, MixOutput, ToMix};
 use plenum_packet::Time;
 
 const CAMERA: FeedKind = FeedKind::Camera;
@@ -49,29 +48,13 @@ fn a_picture_in_another_codec_has_the_shape_and_the_timestamps_of_the_original()
 
 #[test]
 fn an_av1_picture_is_seen_by_who_has_vp8_alone() {
-    const IVF: &[u8] = include_bytes!("../../../../codecs/engines/tests/vectors/av1.ivf");
     let mut hall = hall(Codec::Vp8);
     hall.guests.get_mut(&1).unwrap().camera = None;
     hall.transcode(1, CAMERA, Codec::Vp8, 2);
     hall.run(50);
-    let (mut rest, mut sequence) = (&IVF[32..], 0);
-    while rest.len() > 12 {
-        let len = u32::from_le_bytes([rest[0], rest[1], rest[2], rest[3]]) as usize;
-        let payloads = av1_payloads(&rest[12..12 + len], sequence == 0);
-        rest = &rest[12 + len..];
-        let timestamp = (hall.now * 9 / 100_000) as u32;
-        for (n, payload) in payloads.iter().enumerate() {
-            let rtp = [&header(sequence, timestamp, n + 1 == payloads.len())[..], payload].concat();
-            sequence += 1;
-            let (conference, feed, arrival, rtp) = (CONFERENCE, feed(1, CAMERA), hall.now, &rtp[..]);
-            let (encoding, codec, clock, level) = (0, Codec::Av1, 90_000, None);
-            let packet = MixPacket { conference, feed, encoding, codec, clock, arrival, level, rtp };
-            hall.room.handle(Time(hall.now), ToMix::Packet(packet));
-        }
-        hall.run(35);
-    }
+    hall.show_av1(1);
     let watcher = &hall.tracks[&(1, CAMERA, Codec::Vp8, 2)];
-    let source = (u16::from_le_bytes([IVF[12], IVF[13]]), u16::from_le_bytes([IVF[14], IVF[15]]));
+    let source = (u16::from_le_bytes([AV1[12], AV1[13]]), u16::from_le_bytes([AV1[14], AV1[15]]));
     let whole = |rung| plenum_contract::mix::track_rung(source.0, source.1, rung).map(|r| (r.width, r.height));
     let size = (0..3).rev().find_map(whole).expect("a size");
     assert_eq!(watcher.size(), (usize::from(size.0), usize::from(size.1)));

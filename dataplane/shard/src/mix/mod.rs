@@ -8,6 +8,7 @@
 
 mod feeds;
 mod outputs;
+mod steps;
 mod tracks;
 
 use crate::Shard;

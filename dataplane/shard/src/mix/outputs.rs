@@ -4,6 +4,7 @@
 //! holds them. A mixed leg's first picture slot gets the scene, its first sound slot the mix without themself; a presentation
 //! slot is filled as for everybody.
 
+use super::steps::{Choice, Step, as_whole, rate_of};
 use super::{MixTrack, Need, tracks};
 use crate::Shard;
 use crate::inspect::{Parser, View};
@@ -12,8 +13,8 @@ use core::time::Duration;
 use plenum_contract::mix::MAX_RUNGS;
 use plenum_contract::{Codec, ConferenceKey, Feed, Kind, MixOutput, ParticipantKey, SceneSpec, ToMix, TrackKey};
 use plenum_packet::{Bitrate, DropReason, HEADROOM, Pool, Time};
-use plenum_route::layers::RISE_MARGIN;
-use plenum_route::{Arrival, Codec as Routed, Format, Kind as RouteKind, Layer, Track};
+use plenum_route::layers::SMOOTH;
+use plenum_route::{Arrival, Codec as Routed, Format, Kind as RouteKind, Track};
 use plenum_stage::LineUp;
 use plenum_wire::{PlanExtensions, rtp};
 
@@ -214,6 +215,7 @@ impl Shard {
             marker: header.marker,
             payload,
             descriptor: None,
+            made: true,
         };
         let frame = source.parser.frame(&view)?;
         let buf = pool.copy_in(HEADROOM, payload).ok_or(DropReason::NoBuffer)?;
@@ -238,7 +240,7 @@ impl Shard {
         Ok(())
     }
 
-    /// Chooses the rung of a mixed leg's picture: the rate that it takes, and what it would take if there were no limit.
+    /// Chooses what a mixed leg gets of its picture: the rate that it takes, and what it would take if there were no limit.
     pub(crate) fn decide_mixed(&mut self, now: Time, index: LegIndex, budget: Bitrate) -> Option<(Bitrate, Bitrate)> {
         let leg = self.world.legs.get(index)?;
         let at = mixed_slot(leg, Kind::Video)?;
@@ -246,18 +248,24 @@ impl Shard {
         let (key, Made::Video { scene, .. }) = self.world.sources.get(slot.subscriber.source()?)?.made? else {
             return None;
         };
-        let conference = self.world.conferences.get(self.world.conference(key)?)?;
-        let scene = conference.mix.as_ref()?.spec.scenes.iter().find(|s| s.id == scene)?;
-        let (current, may_rise) = (slot.subscriber.target().map(|l| l.encoding), slot.subscriber.may_rise(now));
+        let mix = self.world.conferences.get(self.world.conference(key)?)?.mix.as_ref()?;
+        let scene = mix.spec.scenes.iter().find(|s| s.id == scene)?;
+        let (current, may_rise) = (slot.subscriber.target().map(Step::of), slot.subscriber.may_rise(now));
         let hidden = slot.wish.width == 0 || slot.wish.height == 0;
-        let top = if self.mixer.is_short() { 0 } else { top_rung(scene, slot) };
+        let fps = f32::from(mix.spec.fps) / if self.mixer.shed > 0 { 2.0 } else { 1.0 };
+        let choice = Choice {
+            top: if self.mixer.is_short() { 0 } else { top_rung(scene, slot) },
+            slow: slot.wish.max_fps > 0 && fps > f32::from(slot.wish.max_fps) * 1.1,
+            jerky: fps / 2.0 < SMOOTH,
+        };
         let presented = leg.slots.iter().any(|s| s.presentation && s.subscriber.source().is_some());
         let budget = if presented { Bitrate(budget.bps() / 2) } else { budget };
-        let rung = (!hidden).then(|| rung_for(scene, top, budget, current.filter(|_| !may_rise), current));
-        let rate = |rung: Option<u8>| Bitrate(rung.and_then(|r| scene.rung(r)).map_or(0, |r| u64::from(r.bitrate)));
-        let rates = (rate(rung), rate(Some(top).filter(|_| !hidden)));
+        let step = (!hidden).then(|| choice.step(scene, budget, current.filter(|_| !may_rise), current));
+        let bits = |step: Step| scene.rung(step.rung).map_or(0, |rung| step.share(rung.bitrate));
+        let rate = |step: Option<Step>| Bitrate(step.map_or(0, bits));
+        let rates = (rate(step), rate(Some(choice.best()).filter(|_| !hidden)));
         let slot = &mut self.world.legs.get_mut(index)?.slots[at];
-        slot.subscriber.set_target(rung.map(|encoding| Layer { encoding, spatial: 0, temporal: ALL_TEMPORAL }), now);
+        slot.subscriber.set_target(step.map(Step::layer), now);
         if let (Some(source), Some(encoding)) = (slot.subscriber.source(), slot.subscriber.wants_key_frame()) {
             self.asks.push((source, encoding));
         }
@@ -286,7 +294,8 @@ impl Shard {
                 let holders = source.subscribers.iter().filter_map(|(leg, slot)| {
                     let leg = self.world.legs.get(*leg)?;
                     let target = leg.slots.get(usize::from(*slot))?.subscriber.target()?;
-                    (target.encoding == rung).then(|| (leg.session.target_bitrate(), leg.spare))
+                    let estimate = as_whole(leg.session.target_bitrate(), Step::of(target));
+                    (target.encoding == rung).then_some((estimate, leg.spare))
                 });
                 let holders = holders.reduce(|a, b| (a.0.min(b.0), a.1.min(b.1)));
                 let Some((least, spare)) = holders else { continue };
@@ -295,7 +304,7 @@ impl Shard {
                     _ if track.made.codec().kind() == Kind::Audio => SOUND,
                     Made::Track { .. } | Made::Audio { .. } => tracks::rate(&source.layers, rung, spare),
                     Made::Video { scene, .. } => match mix.spec.scenes.iter().find(|s| s.id == scene) {
-                        Some(scene) => rate_of(scene, rung, least),
+                        Some(scene) => rate_of(scene, rung, least, SOUND),
                         None => continue,
                     },
                 };
@@ -330,9 +339,6 @@ impl Shard {
     }
 }
 
-/// All temporal layers.
-const ALL_TEMPORAL: u8 = plenum_route::info::MAX_TEMPORAL as u8 - 1;
-
 /// The highest rung that a slot's tile has use for. A wish that was never uttered is for the whole scene.
 fn top_rung(scene: &SceneSpec, slot: &Slot) -> u8 {
     let top = scene.rungs() - 1;
@@ -343,64 +349,9 @@ fn top_rung(scene: &SceneSpec, slot: &Slot) -> u8 {
     (0..top).find(fills).unwrap_or(top)
 }
 
-/// The highest rung up to `top` that a budget carries. `held`: it may not go above this now. Above `current` there must be room.
-fn rung_for(scene: &SceneSpec, top: u8, budget: Bitrate, held: Option<u8>, current: Option<u8>) -> u8 {
-    let carries = |rung: &u8| {
-        let margin = if current.is_some_and(|c| *rung > c) { RISE_MARGIN } else { 1.0 };
-        scene.rung(*rung).is_some_and(|r| f64::from(r.least) * margin <= budget.bps() as f64)
-    };
-    (1..=top.min(held.unwrap_or(top))).rev().find(carries).unwrap_or(0)
-}
-
-/// The rate for a rung when the narrowest of its viewers has this estimate.
-fn rate_of(scene: &SceneSpec, rung: u8, estimate: Bitrate) -> u32 {
-    let Some(rung) = scene.rung(rung) else { return 0 };
-    // Nine tenths: sound, headers and retransmissions share the link.
-    let narrow = estimate.bps().saturating_sub(u64::from(SOUND)) * 9 / 10;
-    u32::try_from(narrow).unwrap_or(u32::MAX).clamp(rung.least, rung.bitrate)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use plenum_contract::PresentationPlace;
-
-    fn scene() -> SceneSpec {
-        SceneSpec {
-            id: 0,
-            layout: "1:7".into(),
-            width: 1280,
-            height: 720,
-            first: vec![],
-            fixed: vec![],
-            without: None,
-            names: true,
-            plus_n: true,
-            border: true,
-            fill: false,
-            banner: None,
-            presentation: PresentationPlace::Main,
-        }
-    }
-
-    #[test]
-    fn a_rung_is_chosen_by_the_estimate_and_rises_with_a_margin() {
-        let rung = |kbps, held, current| rung_for(&scene(), 2, Bitrate::kbps(kbps), held, current);
-        assert_eq!(rung(50, None, None), 0);
-        assert_eq!(rung(310, None, None), 1);
-        assert_eq!(rung(5_000, None, None), 2);
-        assert_eq!(rung(920, None, Some(2)), 2);
-        assert_eq!(rung(920, None, Some(1)), 1, "there must be room to rise");
-        assert_eq!(rung(5_000, Some(1), Some(1)), 1, "it was lowered a moment ago");
-        assert_eq!(rung_for(&scene(), 0, Bitrate::kbps(5_000), None, None), 0);
-    }
-
-    #[test]
-    fn a_rung_is_made_at_the_rate_of_its_narrowest_viewer_within_its_bounds() {
-        let rate = |kbps| rate_of(&scene(), 1, Bitrate::kbps(kbps));
-        assert_eq!((rate(100), rate(10_000)), (300_000, 600_000));
-        assert_eq!(rate(548), 450_000);
-    }
 
     #[test]
     fn every_codec_that_the_mixer_makes_has_a_format_and_others_have_none() {

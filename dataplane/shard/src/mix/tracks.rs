@@ -8,7 +8,7 @@ use super::outputs::format;
 use super::{Made, MixTrack};
 use crate::Shard;
 use crate::world::{ConferenceIndex, LegIndex, Slot, Source, TrackIndex, World};
-use plenum_contract::mix::{MAX_RUNGS, track_rung};
+use plenum_contract::mix::{BASE_SHARE, MAX_RUNGS, track_rung};
 use plenum_contract::{Feed, FeedKind, Kind, ParticipantKey};
 use plenum_packet::Bitrate;
 use plenum_route::{Codec as Routed, Format, Kind as RouteKind, Layer, LayerInfo};
@@ -55,14 +55,20 @@ impl World {
         source.layers.clear();
         let Some(LayerInfo { width, height, frame_rate, .. }) = largest else { return };
         let offered = (0..rungs).filter_map(|rung| Some((rung, track_rung(width, height, rung)?)));
-        source.layers.extend(offered.map(|(rung, size)| LayerInfo {
-            layer: Layer { encoding: rung, spatial: 0, temporal: 0 },
-            width: size.width,
-            height: size.height,
-            frame_rate,
+        for (rung, size) in offered {
             // The smallest may be made for less than it could use: see `rate`.
-            bitrate: Bitrate(u64::from(if rung == 0 { size.least } else { size.bitrate })),
-        }));
+            let bits = u64::from(if rung == 0 { size.least } else { size.bitrate });
+            let base = bits * u64::from(BASE_SHARE) / 100;
+            source.layers.extend([(0, frame_rate / 2.0, base), (1, frame_rate, bits)].map(
+                |(temporal, frame_rate, bits)| LayerInfo {
+                    layer: Layer { encoding: rung, spatial: 0, temporal },
+                    width: size.width,
+                    height: size.height,
+                    frame_rate,
+                    bitrate: Bitrate(bits),
+                },
+            ));
+        }
     }
 }
 

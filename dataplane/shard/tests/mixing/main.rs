@@ -2,6 +2,7 @@
 
 #[path = "../common/mod.rs"]
 mod common;
+mod layers;
 mod transcoding;
 
 use common::*;
@@ -45,6 +46,11 @@ struct Mixer {
 #[derive(Default)]
 struct Encoder {
     frame: u32,
+    /// The newest frame of the base layer, and how many there were.
+    base: u32,
+    bases: u32,
+    /// The next frame of a picture is of the upper layer.
+    upper: bool,
     wants_key: bool,
     keys: u32,
     bitrate: u32,
@@ -101,7 +107,7 @@ impl Mixer {
         }
     }
 
-    /// A picture each 33 ms, a sound each 20 ms.
+    /// A picture each 33 ms, in two temporal layers; a sound each 20 ms.
     fn make(&mut self, hall: &mut Hall) {
         self.turns += 1;
         let now = hall.now;
@@ -119,7 +125,12 @@ impl Mixer {
             let key = std::mem::take(&mut encoder.wants_key);
             encoder.keys += u32::from(key);
             encoder.frame += 1;
-            let refers = if key { encoder.frame } else { encoder.frame - 1 };
+            let upper = every == 33 && encoder.upper && !key;
+            let refers = if key { encoder.frame } else { encoder.base };
+            encoder.upper = !upper;
+            if !upper {
+                (encoder.base, encoder.bases) = (encoder.frame, encoder.bases + 1);
+            }
             let (track, encoding) = match output {
                 MixOutput::Video { scene, rung, .. } => (SCENE + u32::from(scene), rung),
                 MixOutput::Track { feed, rung, .. } => (SINGLE + feed.participant.0 as u32, rung),
@@ -130,9 +141,9 @@ impl Mixer {
             // Not every frame takes the same time.
             let lag = if every == 33 { self.lag.0 + Duration::from_millis(5) * (frame % 3) } else { self.lag.1 };
             let sent = Time(now.nanos().saturating_sub(lag.as_nanos() as u64));
-            let stamp =
-                Stamp { track, frame, refers, base: frame, part: 0, parts: 1, fps, encoding, temporal: 0, sent };
-            let payload = if every == 33 { picture(&stamp, key) } else { sound(&stamp) };
+            let (base, temporal) = (encoder.base, u8::from(upper));
+            let stamp = Stamp { track, frame, refers, base, part: 0, parts: 1, fps, encoding, temporal, sent };
+            let payload = if every == 33 { picture(&stamp, key, encoder.bases as u8) } else { sound(&stamp) };
             let fields = rtp::Fields {
                 marker: every == 33,
                 payload_type: 96,
@@ -170,8 +181,11 @@ impl Mixer {
 }
 
 /// A VP8 payload of a frame in one packet.
-fn picture(stamp: &Stamp, key: bool) -> Vec<u8> {
-    let mut out = vec![0x90, 0x80, 0x80 | (stamp.frame >> 8) as u8 & 0x7f, stamp.frame as u8];
+fn picture(stamp: &Stamp, key: bool, tl0: u8) -> Vec<u8> {
+    let (id, upper) = (0x8000 | stamp.frame as u16 & 0x7fff, stamp.temporal > 0);
+    let mut out = vec![if upper { 0xb0 } else { 0x90 }, 0xe0];
+    out.extend(id.to_be_bytes());
+    out.extend([tl0, if upper { 0x60 } else { 0 }]);
     let mut header = [0; 10];
     header[0] = u8::from(!key) | 0x10;
     if key {
