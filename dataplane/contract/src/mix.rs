@@ -130,6 +130,14 @@ pub struct Rung {
     pub least: u32,
 }
 
+impl Rung {
+    /// Most pictures a second that a single track is made of at this size: beyond 1280×720 as many as have the pixels of 15 of 1920×1080, and 5 at least.
+    pub fn most_fps(&self) -> u32 {
+        let pixels = u32::from(self.width) * u32::from(self.height);
+        if pixels <= 1280 * 720 { 60 } else { (1920 * 1080 * 15 / pixels).clamp(5, 60) }
+    }
+}
+
 /// Of the bits of a picture that the mixer makes the base temporal layer takes so much, in per cent. The base has every second frame; VP8's descriptor
 /// tells it, of H.264 it is what is referred to (nal_ref_idc above 0).
 pub const BASE_SHARE: u32 = 60;
@@ -229,6 +237,15 @@ pub enum FeedKind {
     Camera,
     /// Screen.
     Presentation,
+    /// What the screen sounds.
+    PresentationAudio,
+}
+
+impl FeedKind {
+    /// Whether it is sound.
+    pub const fn is_sound(self) -> bool {
+        matches!(self, FeedKind::Audio | FeedKind::PresentationAudio)
+    }
 }
 
 /// A stream that a participant sends.
@@ -271,21 +288,31 @@ pub enum MixOutput {
     },
 }
 
-/// Shorter sides of the encodings of a transcoded picture: those of a scene's usual rungs, and one for what is read.
-const TRACK_HEIGHTS: [u16; MAX_RUNGS as usize] = [180, 360, 720];
+/// Shorter sides of the encodings of a transcoded camera: those of a scene's usual rungs.
+const CAMERA_HEIGHTS: [u16; MAX_RUNGS as usize] = [180, 360, 720];
+/// The same of a presentation, which is read: the largest is its own size.
+const PRESENTATION_HEIGHTS: [u16; MAX_RUNGS as usize] = [360, 720, 2160];
+/// The longest side of an encoding.
+const LONGEST_SIDE: u16 = 3840;
 
 /// Size and rate of an encoding of a picture of `width` × `height` that is transcoded: the picture fitted to the rung's shorter side and never enlarged,
-/// sides even and from 16. `None` for a rung that would be hardly larger than the one below, and above [`MAX_RUNGS`].
-pub fn track_rung(width: u16, height: u16, rung: u8) -> Option<Rung> {
+/// sides even, 16 to 3840. A presentation that is hardly larger than its rung keeps its size: scaled a little, letters blur.
+/// `None` for a rung that would be hardly larger than the one below, and above [`MAX_RUNGS`].
+pub fn track_rung(kind: FeedKind, width: u16, height: u16, rung: u8) -> Option<Rung> {
     let (width, height) = (width.max(1), height.max(1));
-    let shorter = width.min(height);
-    let limit = *TRACK_HEIGHTS.get(usize::from(rung))?;
-    let below = rung.checked_sub(1).map(|below| TRACK_HEIGHTS[usize::from(below)]);
-    if below.is_some_and(|below| u32::from(shorter) * 4 <= u32::from(below) * 5) {
+    let (shorter, longer) = (u32::from(width.min(height)), u32::from(width.max(height)));
+    let presentation = kind == FeedKind::Presentation;
+    let heights = if presentation { PRESENTATION_HEIGHTS } else { CAMERA_HEIGHTS };
+    let hardly_above = |height: u16| shorter * 4 <= u32::from(height) * 5;
+    let limit = *heights.get(usize::from(rung))?;
+    if rung.checked_sub(1).is_some_and(|below| hardly_above(heights[usize::from(below)])) {
         return None;
     }
-    let (of, by) = if shorter > limit { (limit, shorter) } else { (1, 1) };
-    let side = |side: u16| ((u32::from(side) * u32::from(of) / u32::from(by)).clamp(16, 3840) & !1) as u16;
+    let keeps = presentation && rung + 1 < MAX_RUNGS && hardly_above(limit);
+    let (of, by) = if shorter > u32::from(limit) && !keeps { (u32::from(limit), shorter) } else { (1, 1) };
+    let longest = u32::from(LONGEST_SIDE);
+    let (of, by) = if longer * of / by > longest { (longest, longer) } else { (of, by) };
+    let side = |side: u16| ((u32::from(side) * of / by).clamp(16, longest) & !1) as u16;
     let (width, height) = (side(width), side(height));
     let bitrate = bitrate_for(u32::from(width) * u32::from(height));
     Some(Rung { width, height, bitrate, least: if rung == 0 { 60_000 } else { bitrate / 2 } })

@@ -384,6 +384,7 @@ impl Put<'_> {
             FeedKind::Audio => 0,
             FeedKind::Camera => 1,
             FeedKind::Presentation => 2,
+            FeedKind::PresentationAudio => 3,
         });
     }
 
@@ -469,6 +470,7 @@ impl<'a> Take<'a> {
             0 => FeedKind::Audio,
             1 => FeedKind::Camera,
             2 => FeedKind::Presentation,
+            3 => FeedKind::PresentationAudio,
             _ => return Err(Malformed),
         };
         Ok(Feed { participant, kind })

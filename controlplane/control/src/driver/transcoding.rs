@@ -40,8 +40,9 @@ pub(super) fn plan(conference: &Conference, legs: &Legs) -> Plan {
 fn plan_of(legs: &[Leg<'_>]) -> Plan {
     let mut plan = Plan::default();
     for viewer in legs {
-        let (shared, own): (Vec<_>, Vec<_>) =
-            lacks(viewer, legs).into_iter().partition(|t| t.source.kind == FeedKind::Presentation);
+        let (shared, own): (Vec<_>, Vec<_>) = lacks(viewer, legs)
+            .into_iter()
+            .partition(|t| matches!(t.source.kind, FeedKind::Presentation | FeedKind::PresentationAudio));
         if !viewer.mixed && !plan.add(own) {
             plan.mixed.insert(viewer.key);
         }
@@ -74,12 +75,13 @@ fn lacks(viewer: &Leg<'_>, legs: &[Leg<'_>]) -> Vec<TranscodeSpec> {
         .collect()
 }
 
-/// The stream of an m-line; `None` for what is not transcoded: the sound of a screen.
+/// The stream of an m-line; `None` for what is neither picture nor sound.
 fn feed(participant: ParticipantKey, media: &MediaSpec) -> Option<Feed> {
     let kind = match (media.kind, media.presentation) {
         (Kind::Audio, false) => FeedKind::Audio,
         (Kind::Video, false) => FeedKind::Camera,
         (Kind::Video, true) => FeedKind::Presentation,
+        (Kind::Audio, true) => FeedKind::PresentationAudio,
         _ => return None,
     };
     Some(Feed { participant, kind })
@@ -127,6 +129,7 @@ mod tests {
                 line(Kind::Audio, false, &[audio]),
                 line(Kind::Video, false, video),
                 line(Kind::Video, true, video),
+                line(Kind::Audio, true, &[audio]),
             ],
             max_bitrate: None,
             cname: "c".into(),
@@ -156,7 +159,7 @@ mod tests {
 
     #[test]
     fn who_lacks_a_codec_gets_each_sender_in_one_they_have_and_the_mixed_only_what_is_presented() {
-        use FeedKind::{Audio, Camera, Presentation};
+        use FeedKind::{Audio, Camera, Presentation, PresentationAudio};
         let (vp8, h264) = (spec(1, &[Codec::Vp8], Codec::Opus), spec(2, &[Codec::H264], Codec::Pcmu));
         let av1 = spec(3, &[Codec::Av1, Codec::Vp8, Codec::H264], Codec::Opus);
         let plan = planned(&[vp8.clone(), h264.clone(), av1.clone()], &[]);
@@ -164,22 +167,27 @@ mod tests {
             track(1, Audio, Codec::Pcmu),
             track(1, Camera, Codec::H264),
             track(1, Presentation, Codec::H264),
+            track(1, PresentationAudio, Codec::Pcmu),
             track(2, Audio, Codec::Opus),
             track(2, Camera, Codec::Vp8),
             track(2, Presentation, Codec::Vp8),
+            track(2, PresentationAudio, Codec::Opus),
             track(3, Audio, Codec::Pcmu),
             track(3, Camera, Codec::Vp8),
             track(3, Camera, Codec::H264),
             track(3, Presentation, Codec::Vp8),
             track(3, Presentation, Codec::H264),
+            track(3, PresentationAudio, Codec::Pcmu),
         ];
         assert_eq!((plan.tracks.into_iter().collect::<Vec<_>>(), plan.mixed), (wanted.to_vec(), BTreeSet::new()));
         let plan = planned(&[vp8, h264], &[2]);
         let wanted = [
             track(1, Presentation, Codec::H264),
+            track(1, PresentationAudio, Codec::Pcmu),
             track(2, Audio, Codec::Opus),
             track(2, Camera, Codec::Vp8),
             track(2, Presentation, Codec::Vp8),
+            track(2, PresentationAudio, Codec::Opus),
         ];
         assert_eq!(plan.tracks.into_iter().collect::<Vec<_>>(), wanted);
         // What the mixer does not decode is not made.

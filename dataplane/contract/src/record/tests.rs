@@ -155,9 +155,10 @@ fn a_greeting_is_read_back_and_another_versions_is_not() {
 
 #[test]
 fn a_transcoded_picture_keeps_its_shape_is_never_enlarged_and_has_the_rungs_that_are_worth_it() {
-    let sizes = |width, height| -> Vec<_> {
-        (0..4).map_while(|rung| track_rung(width, height, rung)).map(|r| (r.width, r.height)).collect()
+    let of = |kind, width, height| -> Vec<_> {
+        (0..4).map_while(|rung| track_rung(kind, width, height, rung)).map(|r| (r.width, r.height)).collect()
     };
+    let sizes = |width, height| of(FeedKind::Camera, width, height);
     assert_eq!(sizes(1280, 720), [(320, 180), (640, 360), (1280, 720)]);
     assert_eq!(sizes(1920, 1080), [(320, 180), (640, 360), (1280, 720)]);
     assert_eq!(sizes(640, 480), [(240, 180), (480, 360), (640, 480)]);
@@ -166,9 +167,25 @@ fn a_transcoded_picture_keeps_its_shape_is_never_enlarged_and_has_the_rungs_that
     assert_eq!(sizes(320, 180), [(320, 180)]);
     assert_eq!((sizes(1, 1), sizes(0, 0)), (vec![(16, 16)], vec![(16, 16)]));
     assert_eq!(sizes(8192, 16), [(3840, 16)]);
-    let rung = track_rung(1280, 720, 2).unwrap();
-    assert_eq!((rung.bitrate, rung.least), (1_800_000, 900_000));
-    assert_eq!(track_rung(1280, 720, u8::MAX), None);
+    assert_eq!(sizes(5120, 1440), [(640, 180), (1280, 360), (2560, 720)]);
+    let rung = track_rung(FeedKind::Camera, 1280, 720, 2).unwrap();
+    assert_eq!((rung.bitrate, rung.least, rung.most_fps()), (1_800_000, 900_000, 60));
+    assert_eq!(track_rung(FeedKind::Camera, 1280, 720, u8::MAX), None);
+    let screens = [
+        ((640, 360), vec![(640, 360)]),
+        ((1280, 720), vec![(640, 360), (1280, 720)]),
+        ((1440, 900), vec![(576, 360), (1440, 900)]),
+        ((1920, 1080), vec![(640, 360), (1280, 720), (1920, 1080)]),
+        ((1170, 2532), vec![(360, 778), (720, 1558), (1170, 2532)]),
+        ((3840, 2160), vec![(640, 360), (1280, 720), (3840, 2160)]),
+        ((3840, 2400), vec![(576, 360), (1152, 720), (3456, 2160)]),
+        ((5120, 1440), vec![(1280, 360), (2560, 720), (3840, 1080)]),
+    ];
+    for ((width, height), expected) in screens {
+        assert_eq!(of(FeedKind::Presentation, width, height), expected, "{width}x{height}");
+    }
+    let fps = |width, height| track_rung(FeedKind::Presentation, width, height, 2).map(|rung| rung.most_fps());
+    assert_eq!((fps(1920, 1080), fps(2560, 1440), fps(3840, 2160)), (Some(15), Some(8), Some(5)));
 }
 
 #[test]

@@ -136,6 +136,13 @@ impl Encoding {
         self.key = true;
     }
 
+    /// Whether it is too early for the next picture, of `fps` a second. One that is to be a key frame is never too early.
+    pub(super) fn rests(&self, now: u64, fps: u32) -> bool {
+        // A tenth earlier, for those that come unsteadily.
+        let least = 900_000_000 / u64::from(fps.max(1));
+        !self.key && self.made.is_some_and(|at| now.saturating_sub(at) < least)
+    }
+
     /// Whether a key frame was asked for that was not made yet.
     pub(super) fn wants_key(&self) -> bool {
         self.key

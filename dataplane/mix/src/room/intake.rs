@@ -6,7 +6,7 @@
 use super::screen::Screen;
 use super::source::{self, Source};
 use super::sync::{self, Stream};
-use super::{KEEP_VOICE, MAX_SOURCES, Outlet, PRESENTATION_BIT, Room};
+use super::{KEEP_VOICE, MAX_SOURCES, Outlet, PRESENTATION_BIT, Room, feed_of};
 use crate::sound::{FRAME, MAX_VOICES};
 use plenum_contract::{Feed, FeedKind, FromMix, MemberPicture, ParticipantKey};
 use plenum_packet::Time;
@@ -76,13 +76,13 @@ impl Room {
         let needed = self.sound.is_needed();
         let voices = self.hearing.keys().copied().filter(|_| needed).chain(self.sound.singles());
         let mut wanted = pictures;
-        wanted.extend(voices.map(|participant| (Feed { participant, kind: FeedKind::Audio }, (0, 0))));
+        wanted.extend(voices.map(|voice| (feed_of(voice), (0, 0))));
         let conference = self.spec.conference;
         for (feed, (width, height)) in &wanted {
             if self.wanted.get(feed) == Some(&(*width, *height)) {
                 continue;
             }
-            if feed.kind != FeedKind::Audio && !self.sources.contains_key(feed) {
+            if !feed.kind.is_sound() && !self.sources.contains_key(feed) {
                 self.sources.insert(*feed, Source::new());
             }
             outlet.tell(FromMix::Want { conference, feed: *feed, width: *width, height: *height });

@@ -65,6 +65,18 @@ const STOPPED: Duration = Duration::from_millis(400);
 /// Marks the presentation of a participant among the ids of a scene; keys of participants are smaller.
 const PRESENTATION_BIT: u64 = 1 << 63;
 
+/// Whose voice a feed of sound is among the voices: that of a screen has a key of its own.
+fn voice_of(feed: Feed) -> ParticipantKey {
+    let screen = if feed.kind == FeedKind::PresentationAudio { PRESENTATION_BIT } else { 0 };
+    ParticipantKey(feed.participant.0 | screen)
+}
+
+/// The feed that a voice is.
+fn feed_of(voice: ParticipantKey) -> Feed {
+    let kind = if voice.0 & PRESENTATION_BIT == 0 { FeedKind::Audio } else { FeedKind::PresentationAudio };
+    Feed { participant: ParticipantKey(voice.0 & !PRESENTATION_BIT), kind }
+}
+
 /// What a room says: to the shard, and through it to everybody who sees and hears it.
 pub trait Outlet {
     /// Carries one message.
@@ -276,7 +288,9 @@ impl Room {
             self.people.insert(member.participant, Person { member: member.clone(), live, pace });
         }
         for key in before.keys() {
-            self.sound.remove(*key);
+            for kind in [FeedKind::Audio, FeedKind::PresentationAudio] {
+                self.sound.remove(voice_of(Feed { participant: *key, kind }));
+            }
             self.hearing.remove(key);
             self.reports.retain(|feed, _| feed.participant != *key);
         }
@@ -299,10 +313,8 @@ impl Room {
             source.refresh();
         }
         self.tracks.apply(&spec);
-        self.sound.retain_singles(|codec, participant| {
-            let source = Feed { participant, kind: FeedKind::Audio };
-            spec.transcodes.contains(&TranscodeSpec { source, codec })
-        });
+        self.sound
+            .retain_singles(|codec, voice| spec.transcodes.contains(&TranscodeSpec { source: feed_of(voice), codec }));
         self.spec = spec;
         self.put_in_order();
     }
@@ -314,8 +326,8 @@ impl Room {
         }
         let Ok(header) = rtp::parse(packet.rtp) else { return };
         let Some(payload) = packet.rtp.get(usize::from(header.payload_start)..) else { return };
-        if packet.feed.kind == FeedKind::Audio {
-            let key = packet.feed.participant;
+        if packet.feed.kind.is_sound() {
+            let key = voice_of(packet.feed);
             if self.sound.packet(key, packet.codec, packet.clock, &header, payload, packet.arrival) {
                 self.sound.set_gain(key, self.gain(key));
             }
@@ -332,9 +344,9 @@ impl Room {
             MixOutput::Video { scene, codec, rung } => self.screen(scene).is_some_and(|s| s.need(codec, rung, bitrate)),
             MixOutput::Track { feed, codec, rung } => {
                 let what = TranscodeSpec { source: feed, codec };
-                if feed.kind == FeedKind::Audio {
+                if feed.kind.is_sound() {
                     let allowed = rung == 0 && self.spec.transcodes.contains(&what);
-                    return allowed && self.sound.need_single(codec, feed.participant, bitrate);
+                    return allowed && self.sound.need_single(codec, voice_of(feed), bitrate);
                 }
                 self.tracks.need(&self.spec, what, rung, bitrate)
             }
@@ -351,8 +363,8 @@ impl Room {
                     screen.unneeded(codec, rung);
                 }
             }
-            MixOutput::Track { feed, codec, .. } if feed.kind == FeedKind::Audio => {
-                self.sound.unneeded_single(codec, feed.participant, now.nanos());
+            MixOutput::Track { feed, codec, .. } if feed.kind.is_sound() => {
+                self.sound.unneeded_single(codec, voice_of(feed), now.nanos());
             }
             MixOutput::Track { feed, codec, rung } => self.tracks.unneeded(feed, codec, rung),
         }
@@ -368,7 +380,7 @@ impl Room {
     fn gone(&mut self, feed: Feed) {
         self.reports.remove(&feed);
         match feed.kind {
-            FeedKind::Audio => self.sound.remove(feed.participant),
+            FeedKind::Audio | FeedKind::PresentationAudio => self.sound.remove(voice_of(feed)),
             FeedKind::Camera | FeedKind::Presentation => {
                 if let Some(source) = self.sources.get_mut(&feed) {
                     *source = Source::new();
@@ -468,8 +480,8 @@ impl Room {
                 let output = MixOutput::Audio { codec, without };
                 outlet.tell(FromMix::Packet { conference, output, captured: at.nanos(), rtp: packet });
             });
-            self.sound.singles_of(&mut |codec, participant, captured, packet| {
-                let output = MixOutput::Track { feed: Feed { participant, kind: FeedKind::Audio }, codec, rung: 0 };
+            self.sound.singles_of(&mut |codec, voice, captured, packet| {
+                let output = MixOutput::Track { feed: feed_of(voice), codec, rung: 0 };
                 outlet.tell(FromMix::Packet { conference, output, captured, rtp: packet });
             });
             self.keep_in_step(at);

@@ -21,8 +21,8 @@ const ASK_AGAIN: u64 = 1_000_000_000;
 const LONGEST_STEP: u32 = 10 * 90_000;
 /// Frames a second that are taken for granted before they are known.
 const USUAL_FPS: u32 = 30;
-/// The shape that is taken for granted of a picture before it comes.
-const USUAL_SIZE: (u16, u16) = (1280, 720);
+/// The shapes that are taken for granted of a camera's picture and of a presentation's before they come.
+const USUAL_SIZES: [(u16, u16); 2] = [(1280, 720), (3840, 2160)];
 /// Slower pictures are not made slower to save work.
 const LEAST_FPS: u32 = 15;
 
@@ -61,7 +61,7 @@ impl Tracks {
     /// Somebody needs an encoding at `bitrate` bit/s; whether it can be made.
     pub(super) fn need(&mut self, spec: &MixSpec, what: TranscodeSpec, rung: u8, bitrate: u32) -> bool {
         let TranscodeSpec { source, codec } = what;
-        let allowed = source.kind != FeedKind::Audio && rung < MAX_RUNGS && spec.transcodes.contains(&what);
+        let allowed = !source.kind.is_sound() && rung < MAX_RUNGS && spec.transcodes.contains(&what);
         if !allowed {
             return false;
         }
@@ -111,7 +111,8 @@ impl Tracks {
     pub(super) fn wanted(&self) -> impl Iterator<Item = (Feed, (u16, u16))> + '_ {
         self.list.iter().filter_map(|(feed, track)| {
             let largest = track.encodings.iter().filter(|e| e.needed).map(|e| e.rung).max()?;
-            let size = track_rung(USUAL_SIZE.0, USUAL_SIZE.1, largest)?;
+            let (width, height) = USUAL_SIZES[usize::from(feed.kind == FeedKind::Presentation)];
+            let size = track_rung(feed.kind, width, height, largest)?;
             Some((*feed, (size.width, size.height)))
         })
     }
@@ -147,7 +148,13 @@ impl Tracks {
                 continue;
             }
             // A picture that became smaller has fewer rungs.
-            let Some(size) = (0..=rung).rev().find_map(|rung| track_rung(width, height, rung)) else { continue };
+            let whole = |rung| track_rung(feed.kind, width, height, rung);
+            let Some(size) = (0..=rung).rev().find_map(whole) else { continue };
+            let most = size.most_fps();
+            if most < work.fps && track.encodings[at].rests(now, most) {
+                continue;
+            }
+            let work = Work { fps: work.fps.min(most), ..work };
             let (output, size) = (MixOutput::Track { feed, codec, rung }, (size.width, size.height));
             let wish = Wish { output, size, stamp, captured: sent.captured, work };
             all &= track.encodings[at].make(Picture::Decoded(decoder.clone()), wish, desk);

@@ -37,6 +37,11 @@ pub(crate) fn feed(n: u64, kind: FeedKind) -> Feed {
     Feed { participant: p(n), kind }
 }
 
+/// Under which number a guest's voice is heard alone, and what their screen says.
+pub(crate) fn said(n: u64, kind: FeedKind) -> u64 {
+    if kind == FeedKind::PresentationAudio { 1000 + n } else { n }
+}
+
 pub(crate) fn engines(codec: Codec) -> (VideoCodec, payload::Codec) {
     match codec {
         Codec::Vp8 => (VideoCodec::Vp8, payload::Codec::Vp8),
@@ -155,6 +160,8 @@ pub(crate) struct Guest {
     pub(crate) camera: Option<Camera>,
     pub(crate) screen: Option<Camera>,
     pub(crate) microphone: Option<Microphone>,
+    /// What their screen says all the time.
+    pub(crate) screen_sound: Option<Microphone>,
     pub(crate) speaking: bool,
     /// Whether what they send is damaged on the way, and the state of the damage.
     pub(crate) mangled: Option<u64>,
@@ -177,7 +184,7 @@ pub(crate) struct Hall {
     pub(crate) ears: BTreeMap<Option<ParticipantKey>, Ear>,
     /// Those who see a member alone in another codec: guest, camera or screen, codec, rung.
     pub(crate) tracks: BTreeMap<(u64, FeedKind, Codec, u8), Watcher>,
-    /// Those who hear a member alone in another codec, with sequence number, timestamp and captured time of each packet.
+    /// Those who hear a member alone in another codec, or their screen ([`said`]), with sequence number, timestamp and captured time of each packet.
     pub(crate) voices: BTreeMap<(u64, Codec), (Ear, Vec<Said>)>,
     /// Captured time of each packet of sound in milliseconds.
     pub(crate) heard: Vec<u64>,
@@ -263,7 +270,16 @@ impl Hall {
         let (camera, microphone) = (Some(camera), Some(microphone));
         self.guests.insert(
             n,
-            Guest { camera, screen: None, microphone, speaking: false, mangled: None, networks, sequence: 0 },
+            Guest {
+                camera,
+                screen: None,
+                microphone,
+                screen_sound: None,
+                speaking: false,
+                mangled: None,
+                networks,
+                sequence: 0,
+            },
         );
         self.stage.set_member(p(n), Flags { audio: true, video: true, ..Flags::default() });
         self.spec.members.insert(self.spec.members.len() - 1, member(n));
@@ -299,7 +315,7 @@ impl Hall {
             self.apply();
         }
         match kind {
-            FeedKind::Audio => drop(self.voices.insert((n, codec), (Ear::new(codec), Vec::new()))),
+            kind if kind.is_sound() => drop(self.voices.insert((said(n, kind), codec), (Ear::new(codec), Vec::new()))),
             _ => drop(self.tracks.insert((n, kind, codec, rung), Watcher::new(codec))),
         }
         self.room.need(MixOutput::Track { feed: feed(n, kind), codec, rung }, 0)
@@ -375,6 +391,12 @@ impl Hall {
                     mangle(rtp, state);
                 }
                 guest.networks.0.send(now, sent);
+            }
+            if let Some(sound) = guest.screen_sound.as_mut().filter(|_| now % (20 * MS) < STEP) {
+                let (timestamp, payload) = sound.frame(true);
+                let rtp = [header((now / (20 * MS)) as u16, timestamp, false), payload].concat();
+                let (codec, clock, feed) = (sound.codec, sound.clock(), feed(*n, FeedKind::PresentationAudio));
+                guest.networks.1.send(now, Sent::Rtp { feed, encoding: 0, codec, clock, rtp });
             }
             if let Some(microphone) = guest.microphone.as_mut().filter(|_| now % (20 * MS) < STEP) {
                 let (timestamp, payload) = microphone.frame(guest.speaking);
@@ -469,12 +491,12 @@ impl Hall {
             }
             FromMix::Packet { output: MixOutput::Track { feed, codec, rung }, captured, rtp, .. } => {
                 let n = feed.participant.0;
-                if feed.kind != FeedKind::Audio {
+                if !feed.kind.is_sound() {
                     let watcher = tracks.get_mut(&(n, feed.kind, codec, rung)).expect("an output that is needed");
                     return watcher.packet(now, captured, rtp);
                 }
                 let header = rtp::parse(rtp).expect("our own packet");
-                let (ear, stamps) = voices.get_mut(&(n, codec)).expect("an output that is needed");
+                let (ear, stamps) = voices.get_mut(&(said(n, feed.kind), codec)).expect("an output that is needed");
                 ear.hear(&rtp[rtp::FIXED_LEN..]);
                 stamps.push((header.sequence, header.timestamp, captured));
             }

@@ -1,6 +1,6 @@
 //! Single tracks in another codec: who cannot decode what a member sends sees and hears them all the same, alone, in shape and in time.
 
-use crate::hall::{AV1, CONFERENCE, Camera, Hall, colour, feed, hum, p, scene};
+use crate::hall::{AV1, CONFERENCE, Camera, Hall, colour, feed, hum, p, said, scene};
 use crate::world::{MS, Microphone};
 use plenum_contract::{Codec, FeedKind, MixOutput, ToMix};
 use plenum_packet::Time;
@@ -55,7 +55,7 @@ fn an_av1_picture_is_seen_by_who_has_vp8_alone() {
     hall.show_av1(1);
     let watcher = &hall.tracks[&(1, CAMERA, Codec::Vp8, 2)];
     let source = (u16::from_le_bytes([AV1[12], AV1[13]]), u16::from_le_bytes([AV1[14], AV1[15]]));
-    let whole = |rung| plenum_contract::mix::track_rung(source.0, source.1, rung).map(|r| (r.width, r.height));
+    let whole = |rung| plenum_contract::mix::track_rung(CAMERA, source.0, source.1, rung).map(|r| (r.width, r.height));
     let size = (0..3).rev().find_map(whole).expect("a size");
     assert_eq!(watcher.size(), (usize::from(size.0), usize::from(size.1)));
     let (width, height) = watcher.size();
@@ -93,6 +93,56 @@ fn a_voice_in_another_codec_is_heard_alone_and_pauses_where_its_codec_can() {
         assert!(ear.amplitude(hum(1), 200) < 100.0);
         assert!(if to == Codec::Opus { packets < 25 } else { packets == 50 }, "{from:?} to {to:?}: {packets}");
     }
+}
+
+#[test]
+fn a_presentation_keeps_its_size_with_fewer_pictures_where_that_is_large() {
+    const SCREEN: FeedKind = FeedKind::Presentation;
+    let mut hall = hall(Codec::Vp8);
+    let guest = hall.guests.get_mut(&1).unwrap();
+    (guest.camera, guest.screen) = (None, Some(Camera::new(Codec::Vp8, (1920, 1080), colour(1))));
+    for rung in 0..3 {
+        assert!(hall.transcode(1, SCREEN, Codec::H264, rung));
+    }
+    hall.run(200);
+    assert_eq!(hall.wanted[&feed(1, SCREEN)], (3840, 2160), "as large as it comes");
+    hall.run(1000);
+    let sizes = [(640, 360), (1280, 720), (1920, 1080)];
+    let most = [25..=40, 25..=40, 12..=20];
+    for (rung, (size, most)) in sizes.into_iter().zip(most).enumerate() {
+        let watcher = &hall.tracks[&(1, SCREEN, Codec::H264, rung as u8)];
+        assert_eq!(watcher.size(), size);
+        assert_eq!(watcher.who(size.0 / 2, size.1 / 2), Some(1));
+        assert!(most.contains(&watcher.frames.len()), "{size:?}: {}", watcher.frames.len());
+    }
+}
+
+#[test]
+fn what_a_screen_says_is_heard_in_another_codec_beside_the_voice_and_not_in_the_mix() {
+    const SOUND: FeedKind = FeedKind::PresentationAudio;
+    let mut hall = hall(Codec::Vp8);
+    hall.guests.get_mut(&1).unwrap().screen_sound = Some(Microphone::new(Codec::Opus, hum(4), 5));
+    hall.transcode(1, FeedKind::Audio, Codec::Pcmu, 0);
+    hall.listen(None);
+    let output = MixOutput::Track { feed: feed(1, SOUND), codec: Codec::Pcmu, rung: 0 };
+    assert!(!hall.room.need(output, 0), "control did not name it");
+    assert!(hall.transcode(1, SOUND, Codec::Pcmu, 0));
+    hall.speak(&[1]);
+    hall.run(2000);
+    for (kind, own, other) in [(FeedKind::Audio, hum(1), hum(4)), (SOUND, hum(4), hum(1))] {
+        let (ear, _) = &hall.voices[&(said(1, kind), Codec::Pcmu)];
+        assert!(ear.amplitude(own, 500) > 3000.0 && ear.amplitude(other, 500) < 100.0, "{kind:?}");
+    }
+    let mixed = &hall.ears[&None];
+    assert!(mixed.amplitude(hum(1), 500) > 3000.0 && mixed.amplitude(hum(4), 500) < 100.0);
+    hall.room.handle(Time(hall.now), ToMix::Unneeded { conference: CONFERENCE, output });
+    hall.run(100);
+    assert!(!hall.wanted.contains_key(&feed(1, SOUND)) && hall.wanted.contains_key(&feed(1, FeedKind::Audio)));
+    hall.spec.members.retain(|m| m.participant != p(1));
+    hall.spec.transcodes.clear();
+    hall.apply();
+    hall.run(300);
+    assert!(hall.wanted.is_empty());
 }
 
 #[test]

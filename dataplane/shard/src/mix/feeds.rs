@@ -72,7 +72,7 @@ impl Shard {
             let fresh = Tap { conference: key, feed: want.feed, current: None, target };
             let tap = source.tap.get_or_insert(fresh);
             tap.target = target;
-            let waits = tap.current != Some(target) && want.feed.kind != FeedKind::Audio;
+            let waits = tap.current != Some(target) && !want.feed.kind.is_sound();
             // An encoding that ended cannot go on until the other one's key frame.
             tap.current = tap.current.filter(|c| source.layers.is_empty() || offers(&source.layers, *c));
             if waits {
@@ -99,7 +99,7 @@ impl Shard {
     pub(crate) fn tap(&mut self, pool: &Pool, index: TrackIndex, info: &PacketInfo) {
         let Some(source) = self.world.sources.get_mut(index) else { return };
         let Some(mut tap) = source.tap else { return };
-        let sound = tap.feed.kind == FeedKind::Audio;
+        let sound = tap.feed.kind.is_sound();
         let begins = tap.current != Some(tap.target) && info.encoding == tap.target && (sound || info.frame.key);
         if begins {
             tap.current = Some(tap.target);
@@ -135,7 +135,7 @@ impl super::Mixer {
         };
         let Some(payload) = payload.and_then(|p| pool.get(p)) else { return };
         // A probe of a picture says that no packet of its number is missing.
-        if payload.is_empty() && tap.feed.kind == FeedKind::Audio {
+        if payload.is_empty() && tap.feed.kind.is_sound() {
             return;
         }
         let Some(codec) = codec_of(info.format.codec) else { return };
@@ -178,6 +178,7 @@ fn tappable(world: &World, conference: ConferenceIndex, feed: Feed) -> Option<Tr
         FeedKind::Audio => (Kind::Audio, false, spec.audio_blocked),
         FeedKind::Camera => (Kind::Video, false, spec.video_blocked),
         FeedKind::Presentation => (Kind::Video, true, false),
+        FeedKind::PresentationAudio => (Kind::Audio, true, spec.audio_blocked),
     };
     if participant.conference != conference || spec.waiting || blocked {
         return None;

@@ -302,7 +302,8 @@ impl Shard {
                 let output = track.made.output(rung);
                 let bitrate = match track.made {
                     _ if track.made.codec().kind() == Kind::Audio => SOUND,
-                    Made::Track { .. } | Made::Audio { .. } => tracks::rate(&source.layers, rung, spare),
+                    Made::Audio { .. } => SOUND,
+                    Made::Track { feed, .. } => tracks::rate(feed.kind, &source.layers, rung, spare),
                     Made::Video { scene, .. } => match mix.spec.scenes.iter().find(|s| s.id == scene) {
                         Some(scene) => rate_of(scene, rung, least, SOUND),
                         None => continue,

@@ -54,8 +54,9 @@ impl World {
         let Some(source) = self.sources.get_mut(made) else { return };
         source.layers.clear();
         let Some(LayerInfo { width, height, frame_rate, .. }) = largest else { return };
-        let offered = (0..rungs).filter_map(|rung| Some((rung, track_rung(width, height, rung)?)));
+        let offered = (0..rungs).filter_map(|rung| Some((rung, track_rung(feed.kind, width, height, rung)?)));
         for (rung, size) in offered {
+            let frame_rate = frame_rate.min(size.most_fps() as f32);
             // The smallest may be made for less than it could use: see `rate`.
             let bits = u64::from(if rung == 0 { size.least } else { size.bitrate });
             let base = bits * u64::from(BASE_SHARE) / 100;
@@ -94,6 +95,7 @@ impl Shard {
                 (Kind::Video, false) => FeedKind::Camera,
                 (Kind::Video, true) => FeedKind::Presentation,
                 (Kind::Audio, false) => FeedKind::Audio,
+                (Kind::Audio, true) => FeedKind::PresentationAudio,
                 _ => return Some(original),
             },
         };
@@ -128,10 +130,10 @@ impl Shard {
 }
 
 /// The rate for an encoding of a transcoded picture. The smallest gets what the layers of the narrowest of its viewers leave; others were chosen because their rate fits.
-pub(super) fn rate(layers: &[LayerInfo], rung: u8, spare: u64) -> u32 {
+pub(super) fn rate(kind: FeedKind, layers: &[LayerInfo], rung: u8, spare: u64) -> u32 {
     let offered = layers.iter().find(|l| l.layer.encoding == rung).map(|l| (l.width, l.height));
     let (width, height) = offered.unwrap_or(USUAL_SIZE);
-    let whole = |rung| track_rung(width, height, rung);
+    let whole = |rung| track_rung(kind, width, height, rung);
     let Some(size) = (0..=rung.min(MAX_RUNGS)).rev().find_map(whole) else { return 0 };
     if rung > 0 {
         return size.bitrate;
@@ -148,6 +150,7 @@ fn original(world: &World, feed: Feed) -> Option<TrackIndex> {
         FeedKind::Audio => (Kind::Audio, false),
         FeedKind::Camera => (Kind::Video, false),
         FeedKind::Presentation => (Kind::Video, true),
+        FeedKind::PresentationAudio => (Kind::Audio, true),
     };
     world.source_of(feed.participant, kind, presentation)
 }

@@ -116,7 +116,7 @@ impl Mixer {
             let heard = match output {
                 MixOutput::Video { .. } => false,
                 MixOutput::Audio { .. } => true,
-                MixOutput::Track { feed, .. } => feed.kind == FeedKind::Audio,
+                MixOutput::Track { feed, .. } => feed.kind.is_sound(),
             };
             let (every, ticks) = if heard { (20, 48) } else { (33, 90) };
             if !self.turns.is_multiple_of(every) {

@@ -61,6 +61,31 @@ fn who_cannot_decode_a_member_gets_them_in_another_codec_in_the_same_slot_and_ot
 }
 
 #[test]
+fn what_a_screen_says_is_made_in_another_codec_too_while_it_is_presented() {
+    let (mut hall, mut mixer, [sender, _, lacks]) = foreign();
+    // All that the sender sends is a presentation's; the viewer takes the sound of one.
+    hall.respec(sender, |spec| spec.media.iter_mut().for_each(|m| m.presentation = true));
+    hall.respec(lacks, |spec| {
+        spec.media.iter_mut().filter(|m| m.kind == Kind::Audio).for_each(|m| m.presentation = true);
+    });
+    let sound = Feed { kind: FeedKind::PresentationAudio, ..camera_of(&hall, sender) };
+    let named = TranscodeSpec { source: sound, codec: Codec::Opus };
+    let spec = MixSpec { scenes: vec![], transcodes: vec![named], ..spec(&hall, 2) };
+    hall.command(Command::Mix(spec));
+    mixer.run(&mut hall, SECOND);
+    let made = MixOutput::Track { feed: sound, codec: Codec::Opus, rung: 0 };
+    assert!(!mixer.needs.contains_key(&made), "nobody has the floor");
+    let presenter = Some(hall.participant(sender));
+    hall.conference(ROOM, 2, |spec| spec.presenter = presenter);
+    mixer.run(&mut hall, SECOND);
+    assert!(mixer.needs.contains_key(&made), "{:?}", mixer.needs.keys());
+    mixer.say(&mut hall, &FromMix::Want { conference: ROOM, feed: sound, width: 0, height: 0 });
+    mixer.run(&mut hall, SECOND);
+    assert!(mixer.tapped.get(&(sound, 0)).is_some_and(|tapped| tapped.0 > 10), "{:?}", mixer.tapped.keys());
+    hall.finish();
+}
+
+#[test]
 fn the_encoding_of_a_transcoded_picture_follows_the_tile_the_link_and_the_mixers_load() {
     let (mut hall, mut mixer, [sender, _, lacks]) = foreign();
     let (leg, single) = (hall.leg(lacks), SINGLE + hall.participant(sender).0 as u32);
