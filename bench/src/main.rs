@@ -46,6 +46,8 @@ enum Chapter {
     Mix,
     /// Every codec's encoder and decoder, by size.
     Engines,
+    /// Single tracks in another codec, by size.
+    Transcode,
     /// How old the mixed picture is that a viewer sees.
     Glass,
     /// What a mixed room costs by the number of its viewers.
@@ -66,6 +68,7 @@ impl Chapter {
             Chapter::Compose => "compose",
             Chapter::Mix => "mix",
             Chapter::Engines => "engines",
+            Chapter::Transcode => "transcode",
             Chapter::Glass => "glass",
             Chapter::Viewers => "viewers",
             Chapter::Beside => "beside",
@@ -101,6 +104,9 @@ fn main() -> ExitCode {
     }
     if options.chapter.includes(Chapter::Engines) {
         engines::run(&mut report, options.quick);
+    }
+    if options.chapter.includes(Chapter::Transcode) {
+        mixing::transcode(&mut report, options.quick);
     }
     if options.chapter.includes(Chapter::Glass) {
         mixed::glass(&mut report, options.quick);

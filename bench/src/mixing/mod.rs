@@ -5,12 +5,14 @@
 //! time. A room does not know who watches or listens: an output is made once, and each who receives it costs a shard its packets, which
 //! the same shard without sockets as in `micro` is asked for.
 
+mod alone;
 mod room;
 
 use crate::load::{Media, suite_name};
 use crate::micro;
 use crate::painted::{Reel, Tape};
 use crate::report::{Bound, Report};
+pub use alone::run as transcode;
 use plenum_contract::{Codec, MixOutput, ParticipantKey};
 use plenum_engines::{Limits, VideoCodec, video_decoder};
 use plenum_kernels::{Colour, I420Mut, Rect};

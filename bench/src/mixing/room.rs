@@ -5,8 +5,9 @@
 use crate::painted::{Player, Reel, Tape};
 use plenum_contract::{
     Codec, ConferenceKey, Feed, FeedKind, FromMix, MemberPicture, MixMember, MixOutput, MixPacket, MixSpec,
-    ParticipantKey, SceneSpec, ToMix,
+    ParticipantKey, SceneSpec, ToMix, TranscodeSpec,
 };
+use plenum_engines::VideoCodec;
 use plenum_mix::room::jobs::AtOnce;
 use plenum_mix::room::{Room, RoomSettings};
 use plenum_packet::Time;
@@ -135,10 +136,7 @@ impl Hall {
         // Nobody sends in step with anybody.
         let next = self.now + number * 3 * MS;
         if let Some(reel) = camera {
-            let source = Source::Camera { reel, player: Player::new(MAX_PAYLOAD, 0), key: true };
-            let feed = Feed { participant, kind: FeedKind::Camera };
-            let every = 1_000_000_000 / 30;
-            self.senders.push(Sends { feed, codec: Codec::Vp8, clock: 90_000, every, next, sequence: 0, source });
+            self.show(Feed { participant, kind: FeedKind::Camera }, reel, next);
         }
         if let Some((tape, speaking)) = microphone {
             let source = Source::Microphone { tape, speaking };
@@ -146,6 +144,48 @@ impl Hall {
             let (codec, clock, every) = (Codec::Opus, 48_000, SOUND_EVERY);
             self.senders.push(Sends { feed, codec, clock, every, next, sequence: 0, source });
         }
+        self.tell_spec();
+    }
+
+    /// A feed of pictures, 30 a second, from `next` on. A codec that cannot be packed sends nothing.
+    fn show(&mut self, feed: Feed, reel: Arc<Reel>, next: u64) {
+        let codec = match reel.codec() {
+            VideoCodec::Vp8 => Codec::Vp8,
+            VideoCodec::Vp9 => Codec::Vp9,
+            VideoCodec::H264 => Codec::H264,
+            VideoCodec::Av1 => Codec::Av1,
+        };
+        let Some(player) = Player::of(reel.codec(), MAX_PAYLOAD, 0) else { return };
+        let (source, every) = (Source::Camera { reel, player, key: true }, 1_000_000_000 / 30);
+        self.senders.push(Sends { feed, codec, clock: 90_000, every, next, sequence: 0, source });
+    }
+
+    /// The only member sends these pictures, as camera or presentation, and somebody needs them alone in `to`.
+    pub(super) fn transcode_pictures(&mut self, kind: FeedKind, reel: Arc<Reel>, to: Codec, rung: u8) {
+        self.join(None, None);
+        let feed = Feed { participant: ParticipantKey(1), kind };
+        self.show(feed, reel, self.now);
+        self.need_alone(feed, to, rung);
+    }
+
+    /// The only member speaks, with packets of `from`, and somebody needs the voice alone in `to`.
+    pub(super) fn transcode_sound(&mut self, tape: Arc<Tape>, from: Codec, to: Codec) {
+        self.join(None, None);
+        let feed = Feed { participant: ParticipantKey(1), kind: FeedKind::Audio };
+        let clock = if from == Codec::Opus { 48_000 } else { 8_000 };
+        let source = Source::Microphone { tape, speaking: true };
+        let (next, every) = (self.now, SOUND_EVERY);
+        self.senders.push(Sends { feed, codec: from, clock, every, next, sequence: 0, source });
+        self.need_alone(feed, to, 0);
+    }
+
+    fn need_alone(&mut self, feed: Feed, codec: Codec, rung: u8) {
+        self.spec.transcodes.push(TranscodeSpec { source: feed, codec });
+        self.tell_spec();
+        self.need(MixOutput::Track { feed, codec, rung }, 0);
+    }
+
+    fn tell_spec(&mut self) {
         self.spec.revision += 1;
         self.room.handle(Time(self.now), ToMix::Spec(self.spec.clone()));
     }
@@ -208,7 +248,10 @@ impl Hall {
         }
         while room.deadline() <= Time(now) {
             room.tick(Time(now), &mut AtOnce, &mut |message: FromMix<'_>| match message {
-                FromMix::Packet { output: MixOutput::Video { .. }, rtp, .. } => {
+                FromMix::Packet { output: MixOutput::Track { feed, .. }, .. } if feed.kind.is_sound() => {
+                    made.sound_packets += 1;
+                }
+                FromMix::Packet { output: MixOutput::Video { .. } | MixOutput::Track { .. }, rtp, .. } => {
                     made.picture_packets += 1;
                     made.picture_bytes += rtp.len() as u64;
                     made.pictures += u64::from(rtp[1] & 0x80 != 0);
@@ -226,11 +269,7 @@ impl Hall {
                         *key = true;
                     }
                 }
-                FromMix::Packet { output: MixOutput::Track { .. }, .. }
-                | FromMix::Seats { .. }
-                | FromMix::Still { .. }
-                | FromMix::Unable { .. }
-                | FromMix::Load { .. } => {}
+                FromMix::Seats { .. } | FromMix::Still { .. } | FromMix::Unable { .. } | FromMix::Load { .. } => {}
             });
         }
         self.spent += processor_time() - start;
@@ -251,7 +290,7 @@ impl Sends {
         let last = payloads.len().saturating_sub(1);
         for (part, payload) in payloads.into_iter().enumerate() {
             let mut rtp = vec![0; rtp::FIXED_LEN];
-            let marker = part == last && self.feed.kind == FeedKind::Camera;
+            let marker = part == last && !self.feed.kind.is_sound();
             let fields =
                 rtp::Fields { sequence: self.sequence, timestamp, marker, payload_type: 96, ..rtp::Fields::default() };
             rtp::write_header(&mut rtp, &fields).expect("room for a header");

@@ -30,16 +30,31 @@ const AMPLITUDE: f64 = 8000.0;
 /// A loop of encoded pictures.
 #[derive(Debug)]
 pub struct Reel {
+    codec: VideoCodec,
     size: (u16, u16),
     units: Vec<Vec<u8>>,
 }
 
 impl Reel {
-    /// Encodes `frames` pictures of `size` at `fps` and about `kbps`; `paint` is given each with its number.
+    /// Encodes `frames` pictures of `size` in VP8 at `fps` and about `kbps`; `paint` is given each with its number.
     ///
     /// # Errors
     /// What the encoder refuses.
     pub fn encode(
+        size: (u16, u16),
+        rate: (u8, u64),
+        frames: usize,
+        paint: impl FnMut(&mut I420Mut<'_>, usize),
+    ) -> Result<Reel, String> {
+        Reel::encode_in(VideoCodec::Vp8, size, rate, frames, paint)
+    }
+
+    /// The same in another codec.
+    ///
+    /// # Errors
+    /// What the encoder refuses.
+    pub fn encode_in(
+        codec: VideoCodec,
         size: (u16, u16),
         (fps, kbps): (u8, u64),
         frames: usize,
@@ -50,7 +65,7 @@ impl Reel {
         // A frame that is left out would leave a hole in the loop.
         let settings =
             EncoderSettings { may_drop: false, ..EncoderSettings::new(width, height, u32::from(fps), bitrate) };
-        let mut encoder = video_encoder(VideoCodec::Vp8, &settings).map_err(|e| e.to_string())?;
+        let mut encoder = video_encoder(codec, &settings).map_err(|e| e.to_string())?;
         let mut picture = I420Buf::new(width, height).map_err(|e| e.to_string())?;
         let mut units = Vec::with_capacity(frames);
         for frame in 0..frames.max(1) {
@@ -61,7 +76,12 @@ impl Reel {
                 units.push(unit);
             }
         }
-        if units.is_empty() { Err("the encoder made nothing".into()) } else { Ok(Reel { size, units }) }
+        if units.is_empty() { Err("the encoder made nothing".into()) } else { Ok(Reel { codec, size, units }) }
+    }
+
+    /// The codec.
+    pub fn codec(&self) -> VideoCodec {
+        self.codec
     }
 
     /// The frames, the first of which is a key frame.
@@ -79,11 +99,21 @@ pub struct Player {
 }
 
 impl Player {
-    /// At the beginning; payloads are of at most `most` bytes.
+    /// At the beginning of a loop of VP8; payloads are of at most `most` bytes.
     pub fn new(most: usize, picture_id: u16) -> Player {
         // VP8 is always packed.
-        let packer = Packer::new(Codec::Vp8, most, picture_id).expect("a packer of VP8");
-        Player { packer, next: 0, last: 0 }
+        Player::of(VideoCodec::Vp8, most, picture_id).expect("a packer of VP8")
+    }
+
+    /// The same of another codec; `None` for one that is not packed.
+    pub fn of(codec: VideoCodec, most: usize, picture_id: u16) -> Option<Player> {
+        let format = match codec {
+            VideoCodec::Vp8 => Codec::Vp8,
+            VideoCodec::Vp9 => Codec::Vp9,
+            VideoCodec::H264 => Codec::H264,
+            VideoCodec::Av1 => return None,
+        };
+        Some(Player { packer: Packer::new(format, most, picture_id)?, next: 0, last: 0 })
     }
 
     /// The payloads of the next frame; of the first one with `key`.
@@ -124,12 +154,20 @@ impl Tape {
         })
     }
 
-    /// Encodes a second of sound: `sample` is given the number of each sample at 48 kHz, and comes again after a second.
+    /// Encodes a second of sound in Opus: `sample` is given the number of each sample at 48 kHz, and comes again after a second.
     ///
     /// # Errors
     /// What the encoder refuses.
     pub fn of(sample: impl Fn(usize) -> i16) -> Result<Tape, String> {
-        Ok(Tape { tone: second(sample)?, silence: second(|_| 0)? })
+        Tape::of_codec(AudioCodec::Opus, sample)
+    }
+
+    /// The same in another codec.
+    ///
+    /// # Errors
+    /// What the encoder refuses.
+    pub fn of_codec(codec: AudioCodec, sample: impl Fn(usize) -> i16) -> Result<Tape, String> {
+        Ok(Tape { tone: second(codec, sample)?, silence: second(codec, |_| 0)? })
     }
 
     /// The packet number `tick` of somebody who speaks, or is silent.
@@ -140,12 +178,12 @@ impl Tape {
 }
 
 /// A second of sound: the encoder's second one, which follows a second of the same.
-fn second(sample: impl Fn(usize) -> i16) -> Result<Vec<Vec<u8>>, String> {
-    let mut encoder = audio_encoder(AudioCodec::Opus, &AudioSettings::default()).map_err(|e| e.to_string())?;
-    let len = encoder.frame();
+fn second(codec: AudioCodec, sample: impl Fn(usize) -> i16) -> Result<Vec<Vec<u8>>, String> {
+    let mut encoder = audio_encoder(codec, &AudioSettings::default()).map_err(|e| e.to_string())?;
+    let (len, every) = (encoder.frame(), 48_000 / encoder.rate().hz() as usize);
     let mut packets = Vec::with_capacity(2 * SECOND);
     for packet in 0..2 * SECOND {
-        let pcm: Vec<i16> = (0..len).map(|i| sample(packet * len + i)).collect();
+        let pcm: Vec<i16> = (0..len).map(|i| sample((packet * len + i) * every)).collect();
         let mut payload = Vec::new();
         encoder.encode(&pcm, &mut payload).map_err(|e| e.to_string())?;
         packets.push(payload);
