@@ -63,10 +63,16 @@ impl Appliance {
 
     /// Makes a conference, as its operator on the machine does.
     pub(crate) fn create(&self, arguments: &[&str]) {
+        let (done, said) = self.conference("create", arguments);
+        assert!(done, "{said}");
+    }
+
+    /// `plenum conference <what>`: whether it was done, and what it said otherwise.
+    pub(crate) fn conference(&self, what: &str, arguments: &[&str]) -> (bool, String) {
         let mut command = Command::new(program("plenum"));
-        command.args(["conference", "create", "--data"]).arg(self.data.path()).args(arguments);
-        let made = command.output().expect("plenum starts");
-        assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+        command.args(["conference", what, "--data"]).arg(self.data.path()).args(arguments);
+        let done = command.output().expect("plenum starts");
+        (done.status.success(), String::from_utf8_lossy(&done.stderr).into_owned())
     }
 
     /// The port of HTTPS.

@@ -3,7 +3,7 @@
 async (colours, tones) => {
   const call = window.plenum.room.call, people = window.plenum.room.people;
   const canvas = new OffscreenCanvas(320, 180), pen = canvas.getContext('2d', { willReadFrequently: true });
-  const look = { points: [], frames: 0, gap: 0, main: 0, watched: null };
+  const look = { waiting: [], points: [], frames: 0, gap: 0, main: 0, watched: null };
   // The longest time between two frames since `gap` was set to 0; with `main`, between two that show this publisher in the main tile.
   let before = performance.now();
 
@@ -32,6 +32,7 @@ async (colours, tones) => {
       }
       watch(frame.timestamp);
       frame.close();
+      look.waiting.splice(0).forEach((go) => go());
     }
   })();
 
@@ -57,6 +58,28 @@ async (colours, tones) => {
   look.codec = async () => {
     const all = await call.pc.getStats();
     return all.get([...all.values()].find((s) => s.type === 'inbound-rtp' && s.mid === call.video.mid)?.codecId)?.mimeType;
+  };
+  // By how many ms the picture that is played is of a later moment than the sound that is played, as the browser says; null: it does not know.
+  look.lips = async () => {
+    const all = [...(await call.pc.getStats()).values()];
+    const [picture, voice] = [call.video, call.audio].map((t) => all.find((s) => s.type === 'inbound-rtp' && s.mid === t.mid)?.estimatedPlayoutTimestamp);
+    return picture && voice ? picture - voice : null;
+  };
+  // The id of the stream that a sound or picture belongs to.
+  look.stream = (kind) => {
+    const sections = call.pc.remoteDescription.sdp.split(/^m=/m);
+    const own = new RegExp(`^a=mid:${call[kind].mid}$`, 'm');
+    return /^a=msid:(\S+)/m.exec(sections.find((section) => own.test(section)))?.[1];
+  };
+  // What `lips` says of so many pictures, one in each six.
+  look.lipsOf = async (count) => {
+    const seen = [];
+    while (seen.length < count) {
+      for (let n = 0; n < 6; n++) await new Promise((go) => look.waiting.push(go));
+      const apart = await look.lips();
+      if (apart !== null) seen.push(apart);
+    }
+    return seen.sort((a, b) => a - b);
   };
   look.hum = async (hz) => {
     const tone = sound.createOscillator(), gain = sound.createGain(), out = sound.createMediaStreamDestination();

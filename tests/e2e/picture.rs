@@ -7,12 +7,16 @@ use crate::gallery::{MIXED, appliance, beside, enters, looks_at, plan, speaks, t
 use crate::presentation::SCREEN;
 use plenum_bench::painted::tone;
 use plenum_bench::swarm::Plan;
+use plenum_mix::canvas::Canvas;
+use plenum_mix::files::save_png;
 use serde_json::{Value, json};
 
 const COUNT: usize = 4;
 /// A point of the main tile of 1:0 and 1:7 where its name stands, and one where the text over the picture does.
 const NAME: &str = "[0.093, 0.822]";
 const BANNER: &str = "[0.5, 0.03]";
+/// A point of the logo.
+const LOGO: &str = "[0.94, 0.06]";
 const DESKTOP: (u32, u32) = (1280, 800);
 const PHONE: (u32, u32) = (390, 844);
 
@@ -91,6 +95,23 @@ fn hosts_shape_the_picture_on_the_page_and_everybody_who_gets_it_sees_and_hears_
         portrait(&mut browser, &host, "picture-banner");
         browser.eval(&host, &type_banner(""));
         browser.until(&host, "the text is gone", &format!("look.who({BANNER}) === 1"));
+
+        // A logo of this conference alone; what is none is refused with the reason, and the one before stays.
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = folder.path().join("logo.png");
+        let logo = Canvas::from_pixels(64, 32, vec![[255, 255, 255, 255]; 64 * 32]).expect("a picture");
+        save_png(&file, &logo).expect("written");
+        let give = |file: &std::path::Path| at.conference("logo", &["2000", file.to_str().expect("a path")]);
+        let white_corner = format!("look.pixel({LOGO}).every((c) => c > 180)");
+        browser.until(&host, "no logo", &format!("!({white_corner})"));
+        assert_eq!(give(&file), (true, String::new()));
+        browser.until(&host, "the logo is in the corner", &white_corner);
+        portrait(&mut browser, &host, "picture-logo");
+        std::fs::write(&file, b"no PNG").expect("written");
+        let (done, said) = give(&file);
+        assert!(!done && said.contains("no PNG"), "{said}");
+        assert_eq!(at.conference("logo", &["2000", "--remove"]), (true, String::new()));
+        browser.until(&host, "the logo is gone", &format!("!({white_corner})"));
 
         // Layouts: for everybody, then for guests alone.
         choose(&mut browser, &host, "layouts", "4:0");

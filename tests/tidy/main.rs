@@ -1,6 +1,8 @@
 //! The rules of the house, checked: who may import whom, what the data plane's libraries may not use, how a file opens, and
 //! where `unsafe` may stand. The import table is the one of ARCHITECTURE.md, "The house".
 
+mod layouts;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};

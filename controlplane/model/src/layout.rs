@@ -41,6 +41,11 @@ impl LayoutName {
         LAYOUTS.iter().chain(OTHERS).find(|known| **known == same).map(|known| LayoutName(known))
     }
 
+    /// Every name that stands for a layout, ours and Cisco's.
+    pub fn names() -> impl Iterator<Item = &'static str> {
+        LAYOUTS.iter().chain(OTHERS).copied().chain(CISCO.iter().map(|(cisco, _)| *cisco))
+    }
+
     /// What is drawn of it when `people` are to be shown: a layout that grows is the smallest of its sizes that shows everybody.
     pub fn drawn(self, people: usize) -> LayoutName {
         let sizes = SIZES.iter().find(|(name, _)| *name == self.0).map_or(&[][..], |(_, sizes)| sizes);

@@ -166,6 +166,12 @@ impl Layout {
         same.parse().ok()
     }
 
+    /// Every name that stands for a layout, ours and Cisco's.
+    pub fn names() -> impl Iterator<Item = &'static str> {
+        let growing = GROWING.iter().map(|(name, _)| *name);
+        SHAPES.iter().map(|shape| shape.name).chain(CISCO.iter().map(|(cisco, _)| *cisco)).chain(growing)
+    }
+
     /// Every layout.
     pub fn all() -> impl Iterator<Item = Layout> {
         SHAPES.iter().map(Layout)
