@@ -27,6 +27,7 @@ pub(crate) fn plan(at: &Appliance, conference: &str, publishers: usize) -> Plan 
         audio: true,
         turns: None,
         painted: true,
+        film: None,
         cues: None,
         suite: None,
         tiles: 1,

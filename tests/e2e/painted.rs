@@ -112,6 +112,34 @@ fn who_is_forwarded_to_and_has_h264_alone_sees_and_hears_publishers_of_vp8_and_o
     });
 }
 
+/// Two seconds in the colour of publisher 1 with something that moves in the middle, 320x180 at 15 frames a second, by libaom: FFmpeg 5.1, `color=c=0xC82828`
+/// with `mandelbrot` over it, `-c:v libaom-av1 -usage realtime -cpu-used 6 -lag-in-frames 0 -g 9999 -b:v 150k`. Its key frame takes five packets.
+const FILM: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/e2e/film.ivf");
+
+#[test]
+fn a_publisher_of_av1_is_seen_in_av1_by_who_is_forwarded_to_and_in_the_mix() {
+    let _alone = crate::alone();
+    let at = appliance(&["--shards", "1", "PLENUM_CODECS_SET=opus,red,av1,vp8"]);
+    let mut browser = Browser::start(&[]);
+    let swarm = Plan { film: Some(FILM.into()), ..plan(&at, "1061", 1) };
+    beside(swarm, |cues| {
+        for (media, codec) in [("forward", "AV1"), ("mix", "VP8")] {
+            let more = format!("&width=320&height=180&media={media}&tiles=1");
+            let page = enters(&mut browser, &at.room(media, &more), "", 1);
+            looks_at(&mut browser, &page, "1:0");
+            speaks(&mut browser, &page, cues, 1);
+            tiles_show_whom_they_should(&mut browser, &page, &[1]);
+            let condition = format!("look.codec().then((c) => c === 'video/{codec}')");
+            browser.until(&page, &format!("the picture comes in {codec}"), &condition);
+            // It goes on over the seam of the loop.
+            let before = browser.eval(&page, STATS)["decoded"].as_u64().expect("a count");
+            browser.until(&page, "it goes on", &format!("(async () => (await {STATS}).decoded > {before} + 60)()"));
+            browser.screenshot(&page, &pictures().join(format!("painted_av1_{media}.png")));
+            browser.close(page);
+        }
+    });
+}
+
 /// What a page measured of its picture, and of its sound as far as that was made up.
 const STATS: &str = "(async () => {
   const stats = [...(await window.plenum.room.call.pc.getStats()).values()].filter((s) => s.type === 'inbound-rtp');

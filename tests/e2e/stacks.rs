@@ -21,6 +21,7 @@ fn plan(at: &Appliance, camera: Camera) -> Plan {
         audio: true,
         turns: None,
         painted: false,
+        film: None,
         cues: None,
         suite: None,
         tiles: 3,

@@ -8,6 +8,7 @@ use clap::{Parser, ValueEnum};
 use plenum_bench::swarm::{Camera, Plan, Stack};
 use plenum_srtp::Suite;
 use std::net::IpAddr;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -56,6 +57,9 @@ struct Options {
     /// counted and whose delays are not.
     #[arg(long, value_enum, default_value_t = Media::Stamped)]
     media: Media,
+    /// IVF file of VP8 or AV1 that publishers show over and over, each with a tone of its own; in place of --media, --video and --bitrate.
+    #[arg(long, conflicts_with_all = ["simulcast", "adaptive", "no_video"])]
+    film: Option<PathBuf>,
     /// Seconds that each publisher of a conference speaks in turn; without it the first one speaks all the time.
     #[arg(long, value_parser = clap::value_parser!(u64).range(1..=3600))]
     turns: Option<u64>,
@@ -157,6 +161,7 @@ fn main() -> ExitCode {
         audio: options.audio,
         turns: options.turns.map(Duration::from_secs),
         painted: options.media == Media::Painted,
+        film: options.film,
         cues: None,
         suite: options.suite.map(|s| match s {
             Profile::Gcm => Suite::AeadAes128Gcm,

@@ -1,12 +1,9 @@
 //! AV1 from FFmpeg: pictures go in as raw video, temporal units come back in an IVF file.
 
+use crate::painted::film::frames;
 use plenum_kernels::{I420, I420Buf};
 use std::io::Write;
 use std::process::{Command, Stdio};
-
-/// Bytes of the file's and of a frame's header.
-const FILE: usize = 32;
-const FRAME: usize = 12;
 
 /// The temporal units of a scene, one for each picture.
 ///
@@ -39,35 +36,4 @@ fn write(file: &mut std::fs::File, picture: I420<'_>) -> std::io::Result<()> {
         }
     }
     Ok(())
-}
-
-/// The frames of an IVF file; what is cut off is left out.
-fn frames(bytes: &[u8]) -> Option<Vec<Vec<u8>>> {
-    let mut rest = bytes.get(FILE..).filter(|_| bytes.starts_with(b"DKIF"))?;
-    let mut frames = Vec::new();
-    while let Some((size, more)) = rest.split_at_checked(FRAME) {
-        let size = u32::from_le_bytes([size[0], size[1], size[2], size[3]]) as usize;
-        let Some((frame, more)) = more.split_at_checked(size) else { break };
-        frames.push(frame.to_vec());
-        rest = more;
-    }
-    Some(frames)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn frames_are_read_and_what_is_cut_off_is_left_out() {
-        let mut file = [b"DKIF".to_vec(), vec![0; FILE - 4]].concat();
-        for frame in [&[1, 2, 3][..], &[4]] {
-            file.extend((frame.len() as u32).to_le_bytes());
-            file.extend([0; 8]);
-            file.extend(frame);
-        }
-        assert_eq!(frames(&file), Some(vec![vec![1, 2, 3], vec![4]]));
-        assert_eq!(frames(&file[..file.len() - 1]), Some(vec![vec![1, 2, 3]]));
-        assert_eq!(frames(b"RIFF"), None);
-    }
 }

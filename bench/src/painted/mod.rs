@@ -2,12 +2,14 @@
 //!
 //! A [`Reel`] is a loop of VP8 frames that begins with a key frame; whoever asks for a key frame is given the loop's beginning. A [`Tape`]
 //! is a second of a tone and a second of silence in Opus. [`Painting`] is what one publisher of the swarm shows and says: its own colour
-//! with its number, in every simulcast size, and its own tone. Its frames may bear a [`Mark`] each; when each was sent is noted beside it, so that
-//! whoever sees one knows how old it is. Nothing is encoded while media runs.
+//! with its number, in every simulcast size, and its own tone; or a [`Film`] that somebody else encoded, and its tone. Its frames may bear a
+//! [`Mark`] each; when each was sent is noted beside it, so that whoever sees one knows how old it is. Nothing is encoded while media runs.
 
+pub(crate) mod film;
 mod mark;
 mod paint;
 
+pub use film::Film;
 pub use mark::Mark;
 pub use paint::{COLOURS, colour, paint, rgb};
 
@@ -28,7 +30,7 @@ const SECOND: usize = 50;
 const AMPLITUDE: f64 = 8000.0;
 
 /// A loop of encoded pictures.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Reel {
     codec: VideoCodec,
     size: (u16, u16),
@@ -84,6 +86,11 @@ impl Reel {
         self.codec
     }
 
+    /// Width and height in pixels.
+    pub fn size(&self) -> (u16, u16) {
+        self.size
+    }
+
     /// The frames, the first of which is a key frame.
     pub fn units(&self) -> &[Vec<u8>] {
         &self.units
@@ -105,13 +112,13 @@ impl Player {
         Player::of(VideoCodec::Vp8, most, picture_id).expect("a packer of VP8")
     }
 
-    /// The same of another codec; `None` for one that is not packed.
+    /// The same of another codec; `None` if it were not packed.
     pub fn of(codec: VideoCodec, most: usize, picture_id: u16) -> Option<Player> {
         let format = match codec {
             VideoCodec::Vp8 => Codec::Vp8,
             VideoCodec::Vp9 => Codec::Vp9,
             VideoCodec::H264 => Codec::H264,
-            VideoCodec::Av1 => return None,
+            VideoCodec::Av1 => Codec::Av1,
         };
         Some(Player { packer: Packer::new(format, most, picture_id)?, next: 0, last: 0 })
     }
@@ -120,7 +127,7 @@ impl Player {
     pub fn frame(&mut self, reel: &Reel, key: bool) -> Vec<Vec<u8>> {
         let at = if key { 0 } else { self.next % reel.units.len() };
         (self.next, self.last) = (at + 1, at);
-        let tags = FrameTags { key: at == 0, size: reel.size, ..FrameTags::default() };
+        let tags = FrameTags { key: reel.is_key(at), size: reel.size, ..FrameTags::default() };
         let mut payloads = Vec::new();
         let packed = self.packer.pack(&reel.units[at], tags, &mut |piece| {
             payloads.push([piece.head, piece.body].concat());
@@ -233,6 +240,14 @@ impl Painting {
         let reels = encodings.iter().enumerate().map(reel).collect::<Result<Vec<_>, _>>()?;
         let sent = reels.iter().map(|reel| reel.units.iter().map(|_| AtomicU64::new(0)).collect()).collect();
         Ok(Painting { number, reels, tape: Tape::encode(tone(number))?, sent })
+    }
+
+    /// A film, and the tone of publisher `number`.
+    ///
+    /// # Errors
+    /// What the encoder of sound refuses.
+    pub fn film(number: usize, film: &Film) -> Result<Painting, String> {
+        Ok(Painting { number, reels: vec![film.reel.clone()], tape: Tape::encode(tone(number))?, sent: Vec::new() })
     }
 
     /// A frame of an encoding is sent at `now`, in nanoseconds.

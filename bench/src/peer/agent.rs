@@ -64,7 +64,7 @@ impl Peer {
         let mut streams = vec![];
         let studio = Studio::new(&config, now, &mut draw, &mut |feed: Feed<'_>| {
             let ssrc = config.source_ssrc(feed.line.0, usize::from(feed.encoding));
-            streams.push(Stream::new(feed, ssrc, config.rtx, config.announced));
+            streams.push(Stream::new(feed, ssrc, config.rtx, config.announced).described(config.describer()));
         });
         let tap = Tap::of(&config);
         // Probes are made of retransmissions.

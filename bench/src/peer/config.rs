@@ -10,23 +10,25 @@ use plenum_contract::{Codec, Extension, Kind, LegKey, ParticipantKey, SessionSpe
 use plenum_packet::{Bitrate, Path};
 use plenum_srtp::Suite;
 use plenum_wire::ext;
+use plenum_wire::payload::dd::Describer;
 use std::sync::Arc;
 use std::time::Duration;
 
 /// Payload type of Opus.
 pub(crate) const OPUS: u8 = 111;
-/// Payload type of VP8.
+/// Payload type of pictures, mostly VP8.
 pub(crate) const VP8: u8 = 96;
-/// Payload type of VP8's retransmissions.
+/// Payload type of their retransmissions.
 pub(crate) const VP8_RTX: u8 = 97;
 /// Header extension ids on every line.
-const EXTENSIONS: [(u8, Extension, ext::Kind); 6] = [
+const EXTENSIONS: [(u8, Extension, ext::Kind); 7] = [
     (1, Extension::AudioLevel, ext::Kind::AudioLevel),
     (2, Extension::AbsSendTime, ext::Kind::AbsSendTime),
     (3, Extension::TransportSequence, ext::Kind::TransportSequence),
     (4, Extension::Mid, ext::Kind::Mid),
     (10, Extension::Rid, ext::Kind::Rid),
     (11, Extension::RepairedRid, ext::Kind::RepairedRid),
+    (12, Extension::DependencyDescriptor, ext::Kind::DependencyDescriptor),
 ];
 
 /// Something that the peer sends.
@@ -108,6 +110,8 @@ pub struct PeerConfig {
     pub answered: Vec<Option<(u32, Option<u32>)>>,
     /// How often a key frame of every picture is asked for without need; `None`: only when a picture is stuck.
     pub asks_key_frames: Option<Duration>,
+    /// What pictures are in: VP8, or AV1 where its camera shows a film in that.
+    pub codec: Codec,
     /// What its camera shows and its microphone says, instead of stamped bytes that no decoder understands.
     pub painting: Option<Arc<Painting>>,
     /// Whether what it receives bears stamps; without them packets and frames are counted, and nothing is known of their senders.
@@ -139,6 +143,7 @@ impl PeerConfig {
             signals_ssrcs: false,
             answered: Vec::new(),
             asks_key_frames: None,
+            codec: Codec::Vp8,
             painting: None,
             stamped: true,
             burst: super::pacing::BURST,
@@ -160,6 +165,12 @@ impl PeerConfig {
             cname: "plenum".into(),
             bindings: vec![],
         }
+    }
+
+    /// Who describes the frames that it sends, where their codec does not do so itself.
+    pub(crate) fn describer(&self) -> Option<Describer> {
+        let reel = self.painting.as_ref()?.reels.first().filter(|_| self.codec == Codec::Av1)?;
+        Describer::new(reel.temporal_layers(), reel.size(), self.seed as u16)
     }
 
     /// The m-lines.
@@ -231,7 +242,11 @@ impl PeerConfig {
     }
 
     fn all_extensions(&self) -> impl Iterator<Item = (u8, Extension, ext::Kind)> + '_ {
-        EXTENSIONS.into_iter().filter(|e| self.twcc || e.1 != Extension::TransportSequence)
+        EXTENSIONS.into_iter().filter(|e| match e.1 {
+            Extension::TransportSequence => self.twcc,
+            Extension::DependencyDescriptor => self.codec == Codec::Av1,
+            _ => true,
+        })
     }
 
     fn media_spec(&self, line: &Line) -> MediaSpec {
@@ -270,7 +285,7 @@ impl PeerConfig {
         let video = kind == Kind::Video;
         let codec = CodecSpec {
             payload_type: if video { VP8 } else { OPUS },
-            codec: if video { Codec::Vp8 } else { Codec::Opus },
+            codec: if video { self.codec } else { Codec::Opus },
             clock: if video { 90_000 } else { 48_000 },
             rtx: (video && self.rtx).then_some(VP8_RTX),
             profile: 0,

@@ -5,6 +5,8 @@ use super::studio::Feed;
 use plenum_contract::Kind;
 use plenum_packet::Time;
 use plenum_wire::ext::{self, ExtensionMap};
+use plenum_wire::payload::av1;
+use plenum_wire::payload::dd::{Describer, Frame, MAX_LEN};
 use plenum_wire::rtp;
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -19,6 +21,7 @@ struct Cached {
     timestamp: u32,
     marker: bool,
     payload: Vec<u8>,
+    descriptor: Vec<u8>,
     resent: Option<Time>,
 }
 
@@ -35,6 +38,8 @@ pub(crate) struct Stream {
     announce: u32,
     announce_rtx: u32,
     cache: VecDeque<Cached>,
+    /// Describes AV1's frames, and the newest of them.
+    describer: Option<(Describer, Option<Frame>)>,
     pub(crate) packets: u32,
     pub(crate) octets: u32,
     /// RTP timestamp and send time of the newest packet.
@@ -65,11 +70,31 @@ impl Stream {
             announce,
             announce_rtx: announce,
             cache: VecDeque::new(),
+            describer: None,
             packets: 0,
             octets: 0,
             newest: None,
             resent: 0,
         }
+    }
+
+    /// Its pictures are described (AV1).
+    pub(crate) fn described(mut self, describer: Option<Describer>) -> Stream {
+        self.describer = describer.filter(|_| self.video).map(|describer| (describer, None));
+        self
+    }
+
+    /// The dependency descriptor of the next packet; empty where there is none.
+    fn descriptor(&mut self, timestamp: u32, marker: bool, payload: &[u8]) -> Vec<u8> {
+        let first = self.newest.is_none_or(|(newest, _)| newest != timestamp);
+        let Some((describer, frame)) = &mut self.describer else { return Vec::new() };
+        if first {
+            let info = av1::frame_info(payload, marker).unwrap_or_default();
+            *frame = Some(describer.frame(info.key_frame, info.temporal));
+        }
+        let mut out = [0; MAX_LEN];
+        let len = frame.as_ref().map(|frame| describer.write(frame, (first, marker), &mut out));
+        out[..len.and_then(Result::ok).unwrap_or(0)].to_vec()
     }
 
     /// The server reported on this stream, so it knows whose it is: MID and RID are of no use any more.
@@ -102,7 +127,9 @@ impl Stream {
     ) -> Packet {
         let announce = self.announce > 0;
         self.announce = self.announce.saturating_sub(1);
+        let descriptor = self.descriptor(timestamp, marker, &payload);
         let mut writer = self.writer(now, map, announce, twcc);
+        writer.dependency_descriptor(&descriptor);
         if let (true, Some(rid)) = (announce, &self.rid) {
             writer.rid(rid.as_bytes());
         }
@@ -127,7 +154,8 @@ impl Stream {
             if self.cache.len() == CACHED {
                 self.cache.pop_front();
             }
-            self.cache.push_back(Cached { sequence: index as u16, timestamp, marker, payload, resent: None });
+            let sequence = index as u16;
+            self.cache.push_back(Cached { sequence, timestamp, marker, payload, descriptor, resent: None });
         }
         packet
     }
@@ -164,6 +192,9 @@ impl Stream {
         let announce = self.announce_rtx > 0;
         self.announce_rtx = self.announce_rtx.saturating_sub(1);
         let mut writer = self.writer(now, map, announce, twcc);
+        if let Some(cached) = self.cache.iter().rev().find(|cached| cached.sequence == repairs) {
+            writer.dependency_descriptor(&cached.descriptor);
+        }
         if let (true, Some(rid)) = (announce, &self.rid) {
             writer.repaired_rid(rid.as_bytes());
         }

@@ -1,10 +1,10 @@
-//! A camera or a screen: VP8 frames as libwebrtc cuts them, in one to three encodings with one to three temporal layers.
+//! A camera or a screen: VP8 frames as libwebrtc cuts them, in one to three encodings with one to three temporal layers; or what was encoded before.
 //!
 //! Packets of a frame differ by one byte in size, the smaller ones first. A key frame is some times larger than others, and comes
 //! at the start and when it was asked for. The rate is fixed, or follows what congestion control says.
 
 use super::stamp::{LEN, Stamp};
-use crate::painted::{Painting, Player};
+use crate::painted::{Painting, Player, Reel};
 use plenum_contract::TrackKey;
 use plenum_packet::{Bitrate, Time};
 use std::sync::Arc;
@@ -160,7 +160,10 @@ impl Camera {
     pub(crate) fn show(&mut self, painting: Option<&Arc<Painting>>) {
         let fits = painting.filter(|painting| painting.reels.len() == self.encoders.len());
         self.painting = fits.map(|painting| {
-            let players = self.encoders.iter().map(|encoder| Player::new(MAX_PAYLOAD, encoder.picture_id)).collect();
+            let player = |(encoder, reel): (&Encoder, &Reel)| {
+                Player::of(reel.codec(), MAX_PAYLOAD, encoder.picture_id).expect("every codec of reels is packed")
+            };
+            let players = self.encoders.iter().zip(&painting.reels).map(player).collect();
             (painting.clone(), players)
         });
     }

@@ -8,18 +8,20 @@ use super::mgmt::Session;
 use super::offer::{Told, offer};
 use super::summary::{Summary, Times};
 use crate::http::Client;
-use crate::painted::Painting;
+use crate::painted::{Film, Painting, Reel};
 use crate::peer::{
     AudioConfig, Encoding, Endpoint, ForeignPeer, Guarding, Peer, PeerConfig, PeerStats, Publish, Rate, Shared, Slots,
     VideoConfig,
 };
 use hdrhistogram::Histogram;
-use plenum_contract::TrackKey;
+use plenum_contract::{Codec, TrackKey};
+use plenum_engines::VideoCodec;
 use plenum_packet::{Path, Time, Transport};
 use plenum_session::Anchor;
 use plenum_srtp::Suite;
 use serde::Serialize;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -125,6 +127,8 @@ pub struct Plan {
     pub turns: Option<Duration>,
     /// Pictures and sound are real ([`Painting`]): what a decoder makes of them tells whose they are. Nothing bears stamps then.
     pub painted: bool,
+    /// An IVF file of VP8 or AV1 that publishers show instead of [`Plan::camera`], each with its own tone; implies `painted`. Viewers take its codec.
+    pub film: Option<PathBuf>,
     /// What somebody else says while it runs; whose cue it is to speak stands before `turns`.
     pub cues: Option<Arc<Cues>>,
     /// The SRTP profile that peers insist on; `None` leaves it to the appliance.
@@ -158,13 +162,24 @@ impl Plan {
     /// # Errors
     /// As [`Plan::run`].
     pub fn attendees(&self) -> Result<(Summary, Vec<Attendee>), String> {
+        let Some(path) = &self.film else { return self.attendees_of(None) };
+        if self.stack != Stack::Own {
+            return Err("only peers on the own stack show films".into());
+        }
+        let film = Film::read(path)?;
+        let (width, height) = film.reel.size();
+        let camera = Camera { width, height, fps: film.fps, kbps: film.kbps(), encodings: 1, adaptive: false };
+        Plan { camera: Some(camera), painted: true, ..self.clone() }.attendees_of(Some(&film))
+    }
+
+    fn attendees_of(&self, film: Option<&Film>) -> Result<(Summary, Vec<Attendee>), String> {
         if self.suite.is_some() && self.stack != Stack::Own {
             return Err("str0m cannot insist on an SRTP profile: only peers on the own stack can".into());
         }
         if self.painted && (self.guard || self.key_frames.is_some()) {
             return Err("the guard and the timing of key frames read stamps, and painted media bears none".into());
         }
-        let paintings = self.paintings()?;
+        let paintings = self.paintings(film)?;
         let client = Client::new(&self.url, self.insecure)?;
         let count = self.publishers + self.viewers;
         let own = self.bind.map_or_else(|| self.own_address(), Ok)?;
@@ -268,12 +283,16 @@ impl Plan {
     }
 
     /// What publishers send, when it is painted.
-    fn paintings(&self) -> Result<Vec<Arc<Painting>>, String> {
+    fn paintings(&self, film: Option<&Film>) -> Result<Vec<Arc<Painting>>, String> {
         let count = if self.painted { self.publishers } else { 0 };
         let encodings: Vec<_> = self.camera.iter().flat_map(|camera| camera.config(TrackKey(0)).encodings).collect();
         let sizes: Vec<_> = encodings.iter().map(|e| ((e.width, e.height), e.bitrate.bps() / 1000)).collect();
         let fps = self.camera.map_or(1, |camera| camera.fps);
-        (1..=count).map(|number| Painting::encode(number, fps, &sizes).map(Arc::new)).collect()
+        let painting = |number| match film {
+            Some(film) => Painting::film(number, film).map(Arc::new),
+            None => Painting::encode(number, fps, &sizes).map(Arc::new),
+        };
+        (1..=count).map(painting).collect()
     }
 
     /// The address of ours from which the appliance is reached.
@@ -362,7 +381,7 @@ fn signal(
     let mut sessions = Vec::new();
     let mut refused = Vec::new();
     for (index, own) in addresses.iter().enumerate() {
-        let next = match enter(plan, &mut client, (index, paintings.get(index)), *own, shared) {
+        let next = match enter(plan, &mut client, (index, paintings), *own, shared) {
             Ok((session, joined)) => {
                 sessions.push(session);
                 joined
@@ -391,14 +410,16 @@ fn signal(
 fn enter(
     plan: &Plan,
     client: &mut Client,
-    (index, painting): (usize, Option<&Arc<Painting>>),
+    (index, paintings): (usize, &[Arc<Painting>]),
     own: SocketAddr,
     shared: &Arc<Shared>,
 ) -> Result<(Session, Joined), String> {
     let conference = plan.conferences.get(index % plan.conferences.len().max(1)).ok_or("no conference is named")?;
     let name =
         if index < plan.publishers { format!("Publisher {}", index + 1) } else { format!("Viewer {}", index + 1) };
-    let config = PeerConfig { painting: painting.cloned(), ..plan.config(index, own) };
+    let shown = paintings.first().and_then(|painting| painting.reels.first()).map(Reel::codec);
+    let codec = if shown == Some(VideoCodec::Av1) { Codec::Av1 } else { Codec::Vp8 };
+    let config = PeerConfig { painting: paintings.get(index).cloned(), codec, ..plan.config(index, own) };
     let camera = config.publishes.iter().find_map(|p| if let Publish::Video(v) = p { Some(v.track) } else { None });
     let stack = plan.stack.of(index);
     let mut session = Session::enter(client, conference, &name, plan.pin.as_deref())?;
@@ -468,6 +489,7 @@ mod tests {
             audio: true,
             turns: Some(Duration::from_secs(3)),
             painted: true,
+            film: None,
             cues: None,
             suite: None,
             tiles: 1,
@@ -489,8 +511,8 @@ mod tests {
         assert_eq!(told.turn(Duration::ZERO), 2, "a cue stands before turns");
         let steady = Plan { turns: None, ..plan.clone() };
         assert_eq!(steady.turn(Duration::from_secs(100)), 0);
-        let paintings = plan.paintings().unwrap();
+        let paintings = plan.paintings(None).unwrap();
         assert_eq!(paintings.iter().map(|p| p.number).collect::<Vec<_>>(), [1, 2, 3, 4, 5]);
-        assert!(Plan { painted: false, ..plan }.paintings().unwrap().is_empty());
+        assert!(Plan { painted: false, ..plan }.paintings(None).unwrap().is_empty());
     }
 }

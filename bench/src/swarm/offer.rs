@@ -64,7 +64,7 @@ pub fn describe(config: &PeerConfig, (ufrag, pwd): (&str, &str), fingerprint: Fi
 fn fits(extension: Extension, video: bool) -> bool {
     match extension {
         Extension::AudioLevel => !video,
-        Extension::Rid | Extension::RepairedRid => video,
+        Extension::Rid | Extension::RepairedRid | Extension::DependencyDescriptor => video,
         _ => true,
     }
 }
@@ -75,9 +75,10 @@ fn codecs(config: &PeerConfig, video: bool) -> String {
         let twcc = if config.twcc { "a=rtcp-fb:111 transport-cc\r\n" } else { "" };
         return format!("a=rtpmap:111 opus/48000/2\r\n{twcc}a=fmtp:111 minptime=10;useinbandfec=1\r\n");
     }
+    let name = config.codec.rtpmap_name();
     let rtx = if config.rtx { "a=rtpmap:97 rtx/90000\r\na=fmtp:97 apt=96\r\n" } else { "" };
     format!(
-        "a=rtpmap:96 VP8/90000\r\na=rtcp-fb:96 {feedback}\r\na=rtcp-fb:96 ccm fir\r\na=rtcp-fb:96 nack\r\n\
+        "a=rtpmap:96 {name}/90000\r\na=rtcp-fb:96 {feedback}\r\na=rtcp-fb:96 ccm fir\r\na=rtcp-fb:96 nack\r\n\
          a=rtcp-fb:96 nack pli\r\n{rtx}"
     )
 }
