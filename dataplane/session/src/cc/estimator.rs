@@ -52,9 +52,6 @@ const MOST_DRAIN: f64 = 0.65;
 const MORE_WANTED: f64 = 1.2;
 /// Such a probe asks for so much more than the estimate; what passes is followed by another one.
 const MOST_ASKED: f64 = 2.0;
-/// A queue below this just began. Larger: a path that narrowed is followed later by the time that such a queue takes to
-/// grow. Smaller: bursts cost rate.
-const YOUNG_QUEUE_MS: f64 = 40.0;
 /// Where the noise of single packets is above this, what a look at the path shows is blurred. Larger: rate is wasted where packets
 /// are late at random. Smaller: a path that narrows is followed more gently where nothing calls for it.
 const BLURRED_MS: f64 = 8.0;
@@ -435,9 +432,9 @@ impl BandwidthEstimator {
         self.delay.packet_jitter_ms() > BLURRED_MS
     }
 
-    /// Whether the queue just began, as far as the path's noise lets it be seen.
+    /// Whether the queue just began: a burst makes one that is not long. A path that narrowed makes it long soon.
     fn queue_is_young(&self) -> bool {
-        self.delay.queue_ms() < YOUNG_QUEUE_MS + self.delay.packet_jitter_ms()
+        self.delay.queue_ms() < LONG_QUEUE_MS
     }
 
     /// After a deep fall and some quiet, asks whether the path is as wide as before.

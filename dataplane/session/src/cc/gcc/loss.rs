@@ -81,7 +81,7 @@ impl Count {
 #[derive(Clone, Copy, Debug)]
 enum Phase {
     Watching,
-    Testing { limit: Bitrate, before: Count, since: Time, count: Count },
+    Testing { limit: Bitrate, passes: Bitrate, before: Count, since: Time, count: Count },
 }
 
 /// What an update decided.
@@ -225,7 +225,7 @@ impl LossBased {
             // What began a moment ago is larger than the mean of the last seconds says.
             let newest = self.recent[(self.next + RECENT - 1) % RECENT];
             let before = if newest.loss() > recent.loss() { newest } else { recent };
-            return self.cut(now, before, estimate, delivered);
+            return self.cut(now, before, recent.loss(), estimate, delivered);
         }
         Verdict::Same
     }
@@ -244,15 +244,18 @@ impl LossBased {
         Verdict::Same
     }
 
-    fn cut(&mut self, now: Time, before: Count, estimate: Bitrate, delivered: Option<Bitrate>) -> Verdict {
+    fn cut(&mut self, now: Time, before: Count, loss: f64, estimate: Bitrate, delivered: Option<Bitrate>) -> Verdict {
+        let passes = estimate.scale((1.0 - loss) / (1.0 - self.inherent) * BELOW);
         let passing = delivered.unwrap_or(estimate.scale(1.0 - before.loss())).scale(BELOW);
         let limit = passing.max(estimate.scale(LOWEST_CUT)).min(estimate.scale(LEAST_CUT));
-        self.phase = Phase::Testing { limit, before, since: now, count: Count::default() };
+        self.phase = Phase::Testing { limit, passes, before, since: now, count: Count::default() };
         Verdict::Limited
     }
 
     fn test(&mut self, now: Time, estimate: Bitrate, delivered: Option<Bitrate>) -> Verdict {
-        let Phase::Testing { limit, before: suspicious, since, count } = self.phase else { return Verdict::Same };
+        let Phase::Testing { limit, passes, before: suspicious, since, count } = self.phase else {
+            return Verdict::Same;
+        };
         let (own, before) = (self.inherent, suspicious.loss());
         let spread = TEST_SIGMAS * TEST_SIGMAS * before * (1.0 - before);
         let enough = (spread / (before - own).powi(2)).clamp(*TEST_PACKETS.start(), *TEST_PACKETS.end());
@@ -267,7 +270,8 @@ impl LossBased {
         if before - loss >= chance {
             if stayed < 0.5 {
                 self.end_test();
-                return Verdict::Congested(limit);
+                // The limit was low for the difference to show. What passes is what was left of the rate that was too high.
+                return Verdict::Congested(passes.max(limit));
             }
         } else if loss - before < chance && loss <= MOST_INHERENT {
             // The rate made no difference. Loss that grew says that the path changed meanwhile, which proves nothing.
@@ -276,7 +280,7 @@ impl LossBased {
             self.end_test();
             return verdict;
         }
-        self.cut(now, count, estimate.min(limit), delivered)
+        self.cut(now, count, loss, estimate.min(limit), delivered)
     }
 
     fn end_test(&mut self) {
@@ -353,6 +357,26 @@ mod tests {
         run(&mut part, 0, 5, 0.02, 3e6, 3e6);
         let rate = run(&mut part, 5000, 12, 0.02, 1e6, 3e6);
         assert!((0.8e6..1.1e6).contains(&rate), "{rate}");
+    }
+
+    #[test]
+    fn after_an_experiment_the_rate_is_what_passed_though_less_was_sent_than_allowed() {
+        let mut part = LossBased::default();
+        run(&mut part, 0, 5, 0.0, 1e9, 2e6);
+        let (estimate, delivered) = (Bitrate::kbps(2000), Some(Bitrate::kbps(1200)));
+        let verdict = (5000..9000).find_map(|ms| {
+            let now = Time::from_millis(ms);
+            if ms % 5 == 0 {
+                part.packet(now, part.limit().is_none() && ms % 35 == 0);
+            }
+            match part.update(now, estimate, delivered) {
+                Verdict::Congested(rate) => Some(rate),
+                Verdict::Same | Verdict::Limited => None,
+                Verdict::Inherent => panic!("the loss went away"),
+            }
+        });
+        let rate = verdict.expect("a verdict").bps() / 1000;
+        assert!((1600..1800).contains(&rate), "a seventh was lost: {rate}");
     }
 
     #[test]
