@@ -36,6 +36,7 @@ fn when_the_mixer_is_killed_its_viewers_get_the_mix_again_and_forwarding_loses_n
             tiles_show_whom_they_should(&mut browser, &mixed, &[1, 2, 3]);
             sees_and_hears(&mut browser, &alice, "who is forwarded to");
             until(&at, "a picture and a sound are made", || at.metric("plenum_mixer_outputs") >= 2.0);
+            until(&at, "the pool's work is told", || at.metric("plenum_mixer_job_seconds_total") > 0.0);
             browser.screenshot(&mixed, &pictures().join("mixed.png"));
 
             let first = at.mixer_pid().expect("a mixer was started");

@@ -399,7 +399,9 @@ fn contract_seeds() -> Named {
 }
 
 fn mix_seeds() -> Named {
-    use plenum_contract::{Codec, ConferenceKey, Feed, FeedKind, FromMix, MixOutput, MixPacket, ParticipantKey, ToMix};
+    use plenum_contract::{
+        Codec, ConferenceKey, Feed, FeedKind, FromMix, MixOutput, MixPacket, MixerSpent, ParticipantKey, ToMix,
+    };
     let conference = ConferenceKey(1);
     let feed = Feed { participant: ParticipantKey(2), kind: FeedKind::Camera };
     let output = MixOutput::Video { scene: 0, codec: Codec::Vp8, rung: 1 };
@@ -463,7 +465,10 @@ fn mix_seeds() -> Named {
             }),
         ),
         ("unable", from(FromMix::Unable { conference, reason: "the logo cannot be drawn".into() })),
-        ("load", from(FromMix::Load { shed: 2, busy: 90 })),
+        (
+            "load",
+            from(FromMix::Load { shed: 2, spent: MixerSpent { worker_ns: 90, jobs: 7, job_ns: 1 << 40, wait_ns: 0 } }),
+        ),
         ("deep_spec", [&[1u8][..], &[0x81; 1024]].concat()),
         ("more_people_than_bytes", [&[3u8][..], &[0; 8], &[64, 1]].concat()),
     ]

@@ -313,6 +313,9 @@ pub struct ShardMetrics {
     /// How much work the mixer leaves out now ([`crate::FromMix::Load`]).
     #[serde(default)]
     pub mixer_shed: u8,
+    /// What its threads did for this shard's conferences, all mixers since start together.
+    #[serde(default)]
+    pub mixer_spent: crate::MixerSpent,
     /// Encodings and mixes of sound that the mixer makes now.
     #[serde(default)]
     pub mixer_outputs: u64,

@@ -20,8 +20,8 @@ pub use command::Command;
 pub use event::{Event, EventBody, LegEnd, LogLevel, LogLine, Message};
 pub use ids::{ConferenceKey, LegKey, ParticipantKey, TrackKey};
 pub use mix::{
-    Feed, FeedKind, FromMix, MemberPicture, MixMember, MixOutput, MixPacket, MixSpec, PresentationPlace, Rung,
-    SceneSpec, Still, ToMix, TranscodeSpec,
+    Feed, FeedKind, FromMix, MemberPicture, MixMember, MixOutput, MixPacket, MixSpec, MixerSpent, PresentationPlace,
+    Rung, SceneSpec, Still, ToMix, TranscodeSpec,
 };
 pub use snapshot::Snapshot;
 pub use spec::{ConferenceSpec, MediaSpec, ParticipantSpec, SessionSpec, SlotSpec, SourceSpec, SubscriptionSpec};

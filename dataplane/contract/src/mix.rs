@@ -484,11 +484,37 @@ pub enum FromMix<'a> {
         /// The file.
         jpeg: &'a [u8],
     },
-    /// How loaded the mixer is: work was left out to keep up. Told when it changes.
+    /// How loaded the mixer is. Told when `shed` changes, and otherwise once a second at most.
     Load {
         /// 0 = everything is done; then, in this order: 1 half the frame rate, 2 the smallest rung alone, 3 half the resolution.
         shed: u8,
-        /// Busy time of the workers, in percent of one core.
-        busy: u16,
+        /// What this shard's conferences took so far.
+        spent: MixerSpent,
     },
+}
+
+/// What a shard's conferences have taken of the mixer's threads since it started.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MixerSpent {
+    /// Nanoseconds of the worker, who has packets and sound.
+    pub worker_ns: u64,
+    /// Jobs that the pool did: frames decoded, scenes composed, frames encoded.
+    pub jobs: u64,
+    /// Nanoseconds that they took.
+    pub job_ns: u64,
+    /// Nanoseconds that they waited for a thread.
+    pub wait_ns: u64,
+}
+
+impl MixerSpent {
+    /// Both together. Counts come from a program that is not trusted: they stay where they would overflow.
+    #[must_use]
+    pub fn with(self, other: MixerSpent) -> MixerSpent {
+        MixerSpent {
+            worker_ns: self.worker_ns.saturating_add(other.worker_ns),
+            jobs: self.jobs.saturating_add(other.jobs),
+            job_ns: self.job_ns.saturating_add(other.job_ns),
+            wait_ns: self.wait_ns.saturating_add(other.wait_ns),
+        }
+    }
 }

@@ -8,7 +8,7 @@
 use crate::mix::{
     MAX_LOGO, MAX_MEMBERS, MAX_REASON, MAX_SCENES, MAX_STILL, MAX_STILLS, MAX_TRANSCODES, MixOutput, MixPacket,
 };
-use crate::{Codec, ConferenceKey, Feed, FeedKind, FromMix, MixSpec, ParticipantKey, ToMix};
+use crate::{Codec, ConferenceKey, Feed, FeedKind, FromMix, MixSpec, MixerSpent, ParticipantKey, ToMix};
 
 /// Most bytes of a record. A spec that needs more is not written.
 pub const MAX_RECORD: usize = 512 << 10;
@@ -270,10 +270,12 @@ impl<'a> FromMix<'a> {
                 out.head(UNABLE, *conference);
                 out.0.extend_from_slice(reason.as_bytes());
             }
-            FromMix::Load { shed, busy } => {
+            FromMix::Load { shed, spent } => {
                 out.u8(LOAD);
                 out.u8(*shed);
-                out.u16(*busy);
+                for value in [spent.worker_ns, spent.jobs, spent.job_ns, spent.wait_ns] {
+                    out.u64(value);
+                }
             }
         }
         Ok(())
@@ -287,8 +289,9 @@ impl<'a> FromMix<'a> {
         let mut from = Take::new(record)?;
         let kind = from.u8()?;
         if kind == LOAD {
-            let value = FromMix::Load { shed: from.u8()?, busy: from.u16()? };
-            return from.end(value);
+            let shed = from.u8()?;
+            let (worker_ns, jobs, job_ns, wait_ns) = (from.u64()?, from.u64()?, from.u64()?, from.u64()?);
+            return from.end(FromMix::Load { shed, spent: MixerSpent { worker_ns, jobs, job_ns, wait_ns } });
         }
         let conference = ConferenceKey(from.u64()?);
         let value = match kind {

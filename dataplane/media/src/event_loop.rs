@@ -163,6 +163,7 @@ impl EventLoop {
             mixer_up: self.mixer.is_some(),
             mixer_starts: self.mixer_starts,
             mixer_shed: self.shard.mixer_state().unwrap_or(0),
+            mixer_spent: self.shard.mixer_spent(),
             mixer_outputs: self.shard.mixer_outputs() as u64,
             mixer_lost: self.mixer_lost + self.mixer.as_ref().map_or(0, |mixer| mixer.lost()),
             ..ShardMetrics::default()

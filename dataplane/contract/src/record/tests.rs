@@ -231,7 +231,8 @@ proptest! {
         comes_back(&FromMix::KeyFrame { conference, feed });
         comes_back(&FromMix::Seats { conference, scene: width, layout: "2:21".into(), seats });
         comes_back(&FromMix::Unable { conference, reason: "logo: 徽标".repeat(usize::from(shed) % 9) });
-        comes_back(&FromMix::Load { shed, busy: height });
+        let spent = MixerSpent { worker_ns: captured, jobs: 1, job_ns: u64::MAX, wait_ns: u64::from(height) };
+        comes_back(&FromMix::Load { shed, spent });
     }
 
     #[test]

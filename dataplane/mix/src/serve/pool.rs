@@ -10,6 +10,7 @@ use plenum_packet::Time;
 use std::collections::BinaryHeap;
 use std::io;
 use std::os::fd::{AsRawFd, RawFd};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 /// What a pool does.
@@ -53,6 +54,8 @@ struct Queue<T: Task> {
 struct Waiting<T: Task> {
     due: Time,
     number: u64,
+    /// Nanoseconds of the monotonic clock.
+    came: u64,
     task: T,
     inbox: Arc<Inbox<T::Done>>,
 }
@@ -81,6 +84,17 @@ impl<T: Task> Eq for Waiting<T> {}
 struct Inbox<D> {
     done: Mutex<Vec<D>>,
     bell: Bell,
+    spent: Spent,
+}
+
+/// What a worker's tasks took since the beginning.
+#[derive(Debug, Default)]
+pub(crate) struct Spent {
+    pub(crate) tasks: AtomicU64,
+    /// Nanoseconds in the pool's threads.
+    pub(crate) busy: AtomicU64,
+    /// Nanoseconds in the queue.
+    pub(crate) waited: AtomicU64,
 }
 
 /// Who does not hold a lock while it panics leaves nothing half done.
@@ -118,7 +132,7 @@ impl<T: Task> Pool<T> {
     /// When the process has no descriptor left.
     pub(crate) fn hand(&self) -> io::Result<Hand<T>> {
         let (bell, theirs) = Bell::pair()?;
-        let inbox = Inbox { done: Mutex::new(Vec::new()), bell: theirs };
+        let inbox = Inbox { done: Mutex::new(Vec::new()), bell: theirs, spent: Spent::default() };
         Ok(Hand { shared: self.0.clone(), inbox: Arc::new(inbox), bell })
     }
 }
@@ -150,8 +164,12 @@ impl<T: Task> Shared<T> {
 
 impl<T: Task> Waiting<T> {
     fn run(self) {
-        let Waiting { task, inbox, .. } = self;
+        let Waiting { came, task, inbox, .. } = self;
+        let began = plenum_host::now();
         let done = task.run();
+        inbox.spent.tasks.fetch_add(1, Relaxed);
+        inbox.spent.busy.fetch_add(plenum_host::now().saturating_sub(began), Relaxed);
+        inbox.spent.waited.fetch_add(began.saturating_sub(came), Relaxed);
         let first = {
             let mut list = lock(&inbox.done);
             list.push(done);
@@ -173,12 +191,12 @@ pub(crate) struct Hand<T: Task> {
 impl<T: Task> Hand<T> {
     /// Hands a task over.
     pub(crate) fn put(&self, task: T) {
-        let (due, inbox) = (task.due(), self.inbox.clone());
+        let (due, came, inbox) = (task.due(), plenum_host::now(), self.inbox.clone());
         let mut queue = lock(&self.shared.queue);
         if !queue.closed {
             queue.count += 1;
             let number = queue.count;
-            queue.waiting.push(Waiting { due, number, task, inbox });
+            queue.waiting.push(Waiting { due, number, came, task, inbox });
             self.shared.wake.notify_one();
         }
     }
@@ -188,6 +206,11 @@ impl<T: Task> Hand<T> {
         // What comes after this rings again.
         self.bell.quiet();
         std::mem::swap(&mut *lock(&self.inbox.done), done);
+    }
+
+    /// What its tasks took.
+    pub(crate) fn spent(&self) -> &Spent {
+        &self.inbox.spent
     }
 
     /// Becomes readable when something was done.
@@ -255,6 +278,7 @@ mod tests {
         pool.start(1, || ()).unwrap();
         assert_eq!(all(&hand, 4), [2, 4, 3, 1]);
         assert_eq!(all(&other, 1), [5], "what others handed over comes back to them");
+        assert_eq!((hand.spent().tasks.load(Relaxed), other.spent().tasks.load(Relaxed)), (4, 1));
     }
 
     #[test]

@@ -4,13 +4,14 @@
 //! by the pool; here packets are taken and sound is mixed, so that neither waits for a picture.
 
 use super::link::Link;
-use super::pool::Hand;
+use super::pool::{Hand, Spent};
 use core::time::Duration;
-use plenum_contract::{ConferenceKey, FromMix, ToMix};
+use plenum_contract::{ConferenceKey, FromMix, MixerSpent, ToMix};
 use plenum_mix::room::jobs::{Done, Job};
 use plenum_mix::room::{Room, RoomSettings};
 use plenum_packet::Time;
 use std::collections::BTreeMap;
+use std::sync::atomic::Ordering::Relaxed;
 
 /// Records that are taken between two looks at the rooms.
 const MAX_RECORDS: usize = 1024;
@@ -18,7 +19,7 @@ const MAX_RECORDS: usize = 1024;
 const MAX_ROOMS: usize = 4096;
 /// Longest sleep.
 const LONGEST: Duration = Duration::from_secs(1);
-/// How often the load is measured.
+/// How often the load is told.
 const MEASURE: Duration = Duration::from_secs(1);
 
 /// See the module.
@@ -33,17 +34,16 @@ pub(crate) struct Worker {
     load: Load,
 }
 
-/// How busy the worker is.
+/// How busy the worker is, and what media was told.
 struct Load {
-    since: Time,
     busy: Duration,
-    percent: u16,
-    told: u8,
+    told: (u8, MixerSpent),
+    at: Time,
 }
 
 impl Worker {
     pub(crate) fn new(link: Link, settings: RoomSettings, pool: Hand<Job>) -> Worker {
-        let load = Load { since: now(), busy: Duration::ZERO, percent: 0, told: 0 };
+        let load = Load { busy: Duration::ZERO, told: Default::default(), at: now() };
         Worker { link, settings, rooms: BTreeMap::new(), record: Vec::new(), pool, done: Vec::new(), load }
     }
 
@@ -131,17 +131,24 @@ impl Worker {
         }
     }
 
-    /// Tells media when more or less is left out than before.
+    /// Tells media what is left out, at once when that changed, and what it all took.
     fn measure(&mut self, now: Time) {
-        let passed = now.since(self.load.since);
-        if passed >= MEASURE {
-            let share = self.load.busy.as_secs_f64() / passed.as_secs_f64() * 100.0;
-            (self.load.since, self.load.busy, self.load.percent) = (now, Duration::ZERO, share as u16);
-        }
         let shed = self.rooms.values().map(Room::shed).max().unwrap_or(0);
-        if shed != self.load.told {
-            self.load.told = shed;
-            self.link.write(&FromMix::Load { shed, busy: self.load.percent });
+        if shed == self.load.told.0 && now.since(self.load.at) < MEASURE {
+            return;
+        }
+        let Spent { tasks, busy, waited } = self.pool.spent();
+        let spent = MixerSpent {
+            worker_ns: self.load.busy.as_nanos() as u64,
+            jobs: tasks.load(Relaxed),
+            job_ns: busy.load(Relaxed),
+            wait_ns: waited.load(Relaxed),
+        };
+        self.load.at = now;
+        // A worker that only looks around has nothing to tell.
+        if shed != self.load.told.0 || spent.jobs != self.load.told.1.jobs || !self.rooms.is_empty() {
+            self.load.told = (shed, spent);
+            self.link.write(&FromMix::Load { shed, spent });
         }
     }
 }

@@ -17,8 +17,8 @@ use core::time::Duration;
 use plenum_contract::mix::{MAX_MEMBERS, MAX_SCENES, MAX_TRANSCODES};
 use plenum_contract::record::MAX_SPEAKERS;
 use plenum_contract::{
-    ConferenceKey, EventBody, Feed, FromMix, MixOutput, MixSpec, ParticipantKey, PresentationPlace, SceneSpec, Still,
-    ToMix, TranscodeSpec,
+    ConferenceKey, EventBody, Feed, FromMix, MixOutput, MixSpec, MixerSpent, ParticipantKey, PresentationPlace,
+    SceneSpec, Still, ToMix, TranscodeSpec,
 };
 use plenum_packet::{DropReason, Pool, Time};
 use plenum_route::keyframe::Cause;
@@ -91,6 +91,9 @@ pub(crate) struct Mixer {
     generation: u32,
     /// How much work it leaves out ([`FromMix::Load`]).
     shed: u8,
+    /// What it took so far, and what those before it took.
+    spent: MixerSpent,
+    spent_before: MixerSpent,
     /// Whether mixed legs get the mix.
     pub(crate) flows: bool,
     /// Records for it, one after the other, and where each ends.
@@ -184,6 +187,7 @@ impl Shard {
         self.forget_mixer();
         self.mixer.generation = self.mixer.generation.wrapping_add(1);
         (self.mixer.up, self.mixer.since, self.mixer.shed) = (true, now, 0);
+        (self.mixer.spent_before, self.mixer.spent) = (self.mixer_spent(), MixerSpent::default());
         for (_, conference) in self.world.conferences.iter() {
             if let Some(mix) = &conference.mix {
                 self.mixer.tell(&ToMix::Spec(mix.spec.clone()));
@@ -202,6 +206,11 @@ impl Shard {
     /// Whether there is a mixer, and how much work it leaves out.
     pub fn mixer_state(&self) -> Option<u8> {
         self.mixer.up.then_some(self.mixer.shed)
+    }
+
+    /// What mixers have taken for this shard's conferences, as they say.
+    pub fn mixer_spent(&self) -> MixerSpent {
+        self.mixer.spent_before.with(self.mixer.spent)
     }
 
     /// Outputs that the mixer was told to make.
@@ -259,9 +268,12 @@ impl Shard {
             FromMix::Still { conference, presenter, height, jpeg } => {
                 self.still(now, conference, presenter, height, jpeg);
             }
-            FromMix::Load { shed, .. } => {
-                self.mixer.shed = shed;
-                self.next_layers = Time::ZERO;
+            FromMix::Load { shed, spent } => {
+                self.mixer.spent = spent;
+                if self.mixer.shed != shed {
+                    self.mixer.shed = shed;
+                    self.next_layers = Time::ZERO;
+                }
             }
         }
         Ok(())

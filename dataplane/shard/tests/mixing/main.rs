@@ -10,7 +10,7 @@ use plenum_bench::peer::stamp::Stamp;
 use plenum_bench::peer::{Encoding, Publish, Slots, VideoConfig};
 use plenum_contract::spec::SlotWish;
 use plenum_contract::{
-    Codec, Command, EventBody, Feed, FeedKind, FromMix, Kind, MemberPicture, MixMember, MixOutput, MixSpec,
+    Codec, Command, EventBody, Feed, FeedKind, FromMix, Kind, MemberPicture, MixMember, MixOutput, MixSpec, MixerSpent,
     ParticipantKey, PresentationPlace, SceneSpec, SubscriptionSpec, ToMix, TrackKey, TranscodeSpec,
 };
 use plenum_packet::{DropReason, Time};
@@ -358,6 +358,8 @@ fn a_mixer_that_starts_again_is_told_everything_again_and_slots_go_on_at_a_key_f
     assert_eq!(seen(&mut hall, &mut mixer, viewer, Kind::Video), [SCENE]);
     let feed = camera_of(&hall, a);
     mixer.want(&mut hall, feed, 320, 180);
+    let spent = |jobs| MixerSpent { jobs, ..MixerSpent::default() };
+    mixer.say(&mut hall, &FromMix::Load { shed: 0, spent: spent(5) });
     hall.shard.mixer_gone(hall.now);
     hall.run(SECOND);
     let freezes = |hall: &Hall| hall.members[a].peer.slot(Kind::Video, false, 0).unwrap().freezes;
@@ -369,6 +371,10 @@ fn a_mixer_that_starts_again_is_told_everything_again_and_slots_go_on_at_a_key_f
     assert!(!second.loudest.is_empty() && second.tapped.is_empty(), "it wanted nothing yet");
     assert!(second.needs.values().all(|e| e.keys >= 1));
     assert_eq!(freezes(&hall), before, "forwarding is not touched");
+    second.say(&mut hall, &FromMix::Load { shed: 0, spent: spent(u64::MAX) });
+    assert_eq!(hall.shard.mixer_spent().jobs, u64::MAX, "whatever a mixer says");
+    second.say(&mut hall, &FromMix::Load { shed: 0, spent: spent(3) });
+    assert_eq!(hall.shard.mixer_spent().jobs, 8, "what both took");
     hall.finish();
 }
 
@@ -458,7 +464,7 @@ fn an_overloaded_mixer_has_everybody_on_the_smallest_rung() {
         |hall: &Hall| hall.members[viewer].peer.slot(Kind::Video, false, 0).and_then(|s| s.source).map(|s| s.1);
     mixer.run(&mut hall, 15 * SECOND);
     assert_eq!(encoding(&hall), Some(2), "a wide link gets the whole picture");
-    mixer.say(&mut hall, &FromMix::Load { shed: 2, busy: 100 });
+    mixer.say(&mut hall, &FromMix::Load { shed: 2, spent: MixerSpent::default() });
     mixer.run(&mut hall, SECOND);
     assert_eq!((encoding(&hall), hall.shard.mixer_state()), (Some(0), Some(2)));
     hall.finish();

@@ -105,7 +105,7 @@ fn the_encoding_of_a_transcoded_picture_follows_the_tile_the_link_and_the_mixers
     let output = |rung| MixOutput::Track { feed: camera_of(&hall, sender), codec: Codec::Vp8, rung };
     let (first, second) = (output(0), output(1));
     assert_eq!(mixer.needs.get(&second).map(|n| n.bitrate), Some(600_000));
-    mixer.say(&mut hall, &FromMix::Load { shed: 2, busy: 100 });
+    mixer.say(&mut hall, &FromMix::Load { shed: 2, spent: MixerSpent::default() });
     mixer.run(&mut hall, 3 * SECOND);
     assert_eq!(rung(&hall), Some((single, 0)));
     let needed = &mixer.needs[&first];

@@ -136,9 +136,22 @@ const COLUMNS: &[Column] = &[
     ("plenum_mixer_shed", "gauge", "What the mixer leaves out: 0 nothing, 1 frames, 2 rungs, 3 pixels.", |s| {
         s.mixer_shed.into()
     }),
+    ("plenum_mixer_jobs_total", "counter", "Frames decoded and encoded, scenes composed.", |s| s.mixer_spent.jobs),
     ("plenum_mixer_outputs", "gauge", "Encodings and mixes of sound that the mixer makes.", |s| s.mixer_outputs),
     ("plenum_mixer_lost_packets_total", "counter", "Packets that did not fit into the mixer's ring.", |s| s.mixer_lost),
     ("plenum_shard_system_calls_total", "counter", "System calls.", |s| s.syscalls),
+];
+
+type Time = (&'static str, &'static str, fn(&ShardMetrics) -> u64);
+
+/// Counters of nanoseconds, shown as seconds.
+const TIMES: &[Time] = &[
+    ("plenum_shard_busy_seconds_total", "Time the event loop worked.", |s| s.busy_ns),
+    ("plenum_mixer_worker_seconds_total", "Time the mixer's worker took for packets and sound.", |s| {
+        s.mixer_spent.worker_ns
+    }),
+    ("plenum_mixer_job_seconds_total", "Time the mixer's pool took for pictures.", |s| s.mixer_spent.job_ns),
+    ("plenum_mixer_wait_seconds_total", "Time jobs waited for a thread of the pool.", |s| s.mixer_spent.wait_ns),
 ];
 
 fn shards(shards: &[ShardMetrics], text: &mut Text) {
@@ -148,9 +161,11 @@ fn shards(shards: &[ShardMetrics], text: &mut Text) {
             text.line(name, &format!("shard=\"{i}\""), value(shard));
         }
     }
-    text.head("plenum_shard_busy_seconds_total", "counter", "Time the event loop worked.");
-    for (i, shard) in shards.iter().enumerate() {
-        text.line("plenum_shard_busy_seconds_total", &format!("shard=\"{i}\""), seconds(shard.busy_ns));
+    for (name, help, nanos) in TIMES {
+        text.head(name, "counter", help);
+        for (i, shard) in shards.iter().enumerate() {
+            text.line(name, &format!("shard=\"{i}\""), seconds(nanos(shard)));
+        }
     }
     text.head("plenum_shard_drops_total", "counter", "Packets dropped, by reason.");
     for (i, shard) in shards.iter().enumerate() {
