@@ -117,9 +117,9 @@ pub(crate) struct MixerLink {
     broken: bool,
     /// What the mixer had read when that was last news.
     taken: u64,
-    /// When that was looked at last, and how long it has been no news.
+    /// When that was looked at last, and how long something has been waiting without any news; `None` while nothing waits.
     looked: Time,
-    idle: Duration,
+    idle: Option<Duration>,
 }
 
 impl MixerLink {
@@ -134,7 +134,7 @@ impl MixerLink {
             broken: false,
             taken: 0,
             looked: Time::ZERO,
-            idle: Duration::ZERO,
+            idle: None,
         }
     }
 
@@ -184,11 +184,10 @@ impl MixerLink {
             self.bell.ring();
         }
         let Ok((taken, waiting)) = self.to.taken() else { return false };
-        let passed = if self.looked == Time::ZERO { Duration::ZERO } else { now.since(self.looked).min(LOOK) };
-        let news = taken != self.taken || waiting == 0;
-        self.idle = if news { Duration::ZERO } else { self.idle + passed };
+        let before = self.idle.filter(|_| taken == self.taken).map(|idle| idle + now.since(self.looked).min(LOOK));
+        self.idle = (waiting > 0).then(|| before.unwrap_or_default());
         (self.taken, self.looked) = (taken, now);
-        !self.broken && self.idle < HANGS
+        !self.broken && self.idle.is_none_or(|idle| idle < HANGS)
     }
 }
 
