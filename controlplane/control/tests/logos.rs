@@ -44,7 +44,7 @@ async fn bytes(house: &House) -> (StatusCode, Vec<u8>) {
 /// The logo, and the conference, of the last mix that media was told of.
 fn told(house: &mut House) -> Option<(ConferenceKey, Option<Vec<u8>>)> {
     let mixes = house.told().into_iter();
-    mixes.filter_map(|c| if let Command::Mix(spec) = c { Some((spec.conference, spec.logo)) } else { None }).last()
+    mixes.filter_map(|c| if let Command::Mix(spec) = c { Some((spec.conference, spec.logo)) } else { None }).next_back()
 }
 
 /// A meeting in which somebody gets the mix.
