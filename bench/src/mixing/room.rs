@@ -79,21 +79,7 @@ pub(super) struct Hall {
 
 /// A scene of 1:7 at 1280×720 with names and border.
 pub(crate) fn one_to_seven() -> SceneSpec {
-    SceneSpec {
-        id: 0,
-        layout: "1:7".into(),
-        width: 1280,
-        height: 720,
-        first: vec![],
-        fixed: vec![],
-        without: None,
-        names: true,
-        plus_n: true,
-        border: true,
-        fill: false,
-        banner: None,
-        presentation: plenum_contract::PresentationPlace::default(),
-    }
+    SceneSpec::new(0, "1:7", 1280, 720)
 }
 
 impl Hall {

@@ -147,6 +147,26 @@ pub const MAX_RUNGS: u8 = 3;
 const LEAST_HEIGHT: u16 = 144;
 
 impl SceneSpec {
+    /// A scene of this layout and size in pixels (even) as it is when nobody says more: everybody by importance, with names, border and `+N`, and a
+    /// presentation in the main tile.
+    pub fn new(id: u16, layout: &str, width: u16, height: u16) -> SceneSpec {
+        SceneSpec {
+            id,
+            layout: layout.into(),
+            width,
+            height,
+            first: Vec::new(),
+            fixed: Vec::new(),
+            without: None,
+            names: true,
+            plus_n: true,
+            border: true,
+            fill: false,
+            banner: None,
+            presentation: PresentationPlace::default(),
+        }
+    }
+
     /// How many encodings the scene has, 1 to [`MAX_RUNGS`]: each is half as wide and high as the one above.
     pub fn rungs(&self) -> u8 {
         (1..MAX_RUNGS).take_while(|halvings| self.height >> halvings >= LEAST_HEIGHT).count() as u8 + 1

@@ -310,19 +310,8 @@ mod tests {
     #[test]
     fn who_finds_no_room_for_a_picture_of_their_own_sees_the_common_one() {
         let own = |layout: &str, key: Option<u64>| SceneSpec {
-            id: 0,
-            layout: layout.into(),
-            width: SIZE.0,
-            height: SIZE.1,
-            first: vec![],
-            fixed: vec![],
             without: key.map(contract::ParticipantKey),
-            names: true,
-            plus_n: true,
-            border: true,
-            fill: false,
-            banner: None,
-            presentation: PresentationPlace::Main,
+            ..SceneSpec::new(0, layout, SIZE.0, SIZE.1)
         };
         let mut wanted: Vec<SceneSpec> = (0..MAX_SCENES as u64).map(|key| own("1:7", Some(key))).collect();
         wanted.push(own("4:0", None));

@@ -29,7 +29,7 @@ pub(crate) struct ServeArgs {
     /// How much less weight it has than other programs (nice level); 0 = as much.
     #[arg(long, default_value_t = 5)]
     nice: i32,
-    /// Threads that decode, compose and encode, 1 to 256; 0 = as many as there are cores.
+    /// Threads that decode, compose and encode, 1 to 256; 0 = one less than there are cores, at least one.
     #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u16).range(0..=256))]
     threads: u16,
     /// Give up the right to open files and sockets once it runs.
@@ -54,7 +54,8 @@ pub(crate) fn run(args: &ServeArgs) -> Result<(), Box<dyn Error>> {
     let count = links.len();
     let (ended, end) = channel();
     let threads = match args.threads {
-        0 => std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
+        // A core is left to forwarding: its tail feels every other thread that may run where it does.
+        0 => std::thread::available_parallelism().map_or(1, |cores| cores.get().saturating_sub(1).max(1)),
         threads => usize::from(threads),
     };
     let pool = Pool::new();

@@ -209,9 +209,7 @@ pub(crate) struct Hall {
 }
 
 pub(crate) fn scene(id: u16, layout: &str, width: u16, height: u16) -> SceneSpec {
-    let text =
-        format!(r#"{{"id":{id},"layout":"{layout}","width":{width},"height":{height},"names":false,"border":false}}"#);
-    serde_json::from_str(&text).expect("a scene")
+    SceneSpec { names: false, border: false, ..SceneSpec::new(id, layout, width, height) }
 }
 
 fn member(n: u64) -> MixMember {

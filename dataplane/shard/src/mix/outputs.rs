@@ -301,8 +301,8 @@ impl Shard {
                 let Some((least, spare)) = holders else { continue };
                 let output = track.made.output(rung);
                 let bitrate = match track.made {
-                    _ if track.made.codec().kind() == Kind::Audio => SOUND,
                     Made::Audio { .. } => SOUND,
+                    Made::Track { codec, .. } if codec.kind() == Kind::Audio => SOUND,
                     Made::Track { feed, .. } => tracks::rate(feed.kind, &source.layers, rung, spare),
                     Made::Video { scene, .. } => match mix.spec.scenes.iter().find(|s| s.id == scene) {
                         Some(scene) => rate_of(scene, rung, least, SOUND),

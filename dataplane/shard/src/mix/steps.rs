@@ -84,24 +84,9 @@ pub(super) fn rate_of(scene: &SceneSpec, rung: u8, estimate: Bitrate, sound: u32
 #[cfg(test)]
 mod tests {
     use super::*;
-    use plenum_contract::PresentationPlace;
 
     fn scene() -> SceneSpec {
-        SceneSpec {
-            id: 0,
-            layout: "1:7".into(),
-            width: 1280,
-            height: 720,
-            first: vec![],
-            fixed: vec![],
-            without: None,
-            names: true,
-            plus_n: true,
-            border: true,
-            fill: false,
-            banner: None,
-            presentation: PresentationPlace::Main,
-        }
+        SceneSpec::new(0, "1:7", 1280, 720)
     }
 
     const ANY: Choice = Choice { top: 2, slow: false, jerky: false };

@@ -11,7 +11,7 @@ use plenum_bench::peer::{Encoding, Publish, Slots, VideoConfig};
 use plenum_contract::spec::SlotWish;
 use plenum_contract::{
     Codec, Command, EventBody, Feed, FeedKind, FromMix, Kind, MemberPicture, MixMember, MixOutput, MixSpec, MixerSpent,
-    ParticipantKey, PresentationPlace, SceneSpec, SubscriptionSpec, ToMix, TrackKey, TranscodeSpec,
+    ParticipantKey, SceneSpec, SubscriptionSpec, ToMix, TrackKey, TranscodeSpec,
 };
 use plenum_packet::{DropReason, Time};
 use plenum_wire::rtp;
@@ -215,21 +215,7 @@ fn spec(hall: &Hall, revision: u64) -> MixSpec {
     MixSpec {
         conference: ROOM,
         revision,
-        scenes: vec![SceneSpec {
-            id: 0,
-            layout: "1:7".into(),
-            width: 1280,
-            height: 720,
-            first: vec![],
-            fixed: vec![],
-            without: None,
-            names: true,
-            plus_n: true,
-            border: true,
-            fill: false,
-            banner: None,
-            presentation: PresentationPlace::Main,
-        }],
+        scenes: vec![SceneSpec::new(0, "1:7", 1280, 720)],
         members: hall.members.iter().map(member).collect(),
         presenter: None,
         loudest: 3,
