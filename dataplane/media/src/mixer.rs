@@ -1,8 +1,8 @@
 //! The mixer's place: a Unix socket at which it gets a pair of rings with each shard, and a shard's end of them.
 //!
-//! One mixer at a time; a newer one replaces the former. The mixer is not trusted: what breaks the rules of a ring ends the link,
-//! and so does a ring without room for anything but a packet. A mixer whose link ended sees that its bell is dead, and begins
-//! anew. A shard never waits for it.
+//! One mixer at a time; a newer one replaces the former. The mixer is not trusted: what breaks the rules of a ring ends the link. Packets that find no
+//! room in a ring are lost; what may not be lost waits beside it, up to a bound that ends the link as well. A mixer whose link ended sees that its bell
+//! is dead, and begins anew. A shard never waits for it.
 
 use crate::log::{About, Log};
 use crate::shards::{Order, Shards};
@@ -10,12 +10,15 @@ use core::time::Duration;
 use plenum_contract::record::Greeting;
 use plenum_host::{Bell, Refused, RingReader, RingWriter, ring_file, send_descriptors};
 use plenum_packet::Time;
+use std::collections::VecDeque;
 use std::io::{self, Read};
 use std::os::fd::{AsFd, AsRawFd, RawFd};
 use std::os::unix::net::{UnixListener, UnixStream};
 
 /// Bytes of a ring to the mixer: two seconds of 12 Mbit/s. Packets leave a quarter of it to everything else.
 const TO_MIXER: usize = 4 << 20;
+/// Bytes that wait for room in that ring at most: what a mixer that comes is told of a thousand conferences with the largest logos.
+const MOST_WAITING: usize = 72 << 20;
 /// Bytes of a ring from the mixer.
 const FROM_MIXER: usize = 2 << 20;
 /// A mixer that reads nothing for so long although something waits hangs. Shorter: one that is starved on a busy machine is taken for it,
@@ -113,6 +116,9 @@ pub(crate) struct MixerLink {
     bell: Bell,
     /// The record that is looked at; kept for its capacity.
     record: Vec<u8>,
+    /// What did not fit and may not be lost, in order, and its bytes.
+    waiting: VecDeque<Box<[u8]>>,
+    waits: usize,
     lost: u64,
     broken: bool,
     /// What the mixer had read when that was last news.
@@ -130,6 +136,8 @@ impl MixerLink {
             from,
             bell,
             record: Vec::new(),
+            waiting: VecDeque::new(),
+            waits: 0,
             lost: 0,
             broken: false,
             taken: 0,
@@ -171,15 +179,23 @@ impl MixerLink {
     /// Puts a record into the ring, for [`MixerLink::flush`] to show.
     pub(crate) fn write(&mut self, record: &[u8], packet: bool) {
         let spare = if packet { self.to.capacity() / 4 } else { 0 };
-        match self.to.write(record, spare) {
+        let written = if self.waiting.is_empty() { self.to.write(record, spare) } else { Err(Refused::Full) };
+        match written {
             Ok(()) => {}
             Err(Refused::Full) if packet => self.lost += 1,
+            Err(Refused::Full) if self.waits + record.len() <= MOST_WAITING => {
+                self.waits += record.len();
+                self.waiting.push_back(record.into());
+            }
             Err(_) => self.broken = true,
         }
     }
 
-    /// Shows the mixer what was written; false when the link is of no use any more.
+    /// Shows the mixer what was written, and what waited for room; false when the link is of no use any more.
     pub(crate) fn flush(&mut self, now: Time) -> bool {
+        while let Some(record) = self.waiting.pop_front_if(|record| self.to.write(record, 0).is_ok()) {
+            self.waits -= record.len();
+        }
         if self.to.publish() {
             self.bell.ring();
         }
@@ -224,16 +240,35 @@ mod tests {
     }
 
     #[test]
-    fn a_full_ring_loses_packets_and_ends_the_link_when_more_than_a_packet_would_be_lost() {
-        let (mut link, _reader, _writer, _bell) = link(4096);
+    fn a_full_ring_loses_packets_and_what_may_not_be_lost_follows_in_order_when_there_is_room() {
+        let (mut link, mut reader, _writer, _bell) = link(4096);
         for _ in 0..10 {
             link.write(&[7; 1000], true);
         }
         assert_eq!(link.lost(), 7);
         assert!(link.flush(Time::from_millis(1)), "packets may be lost");
-        link.write(&[7; 500], false);
-        assert!(link.flush(Time::from_millis(1)), "room was left for it");
-        link.write(&[7; 600], false);
+        (0..100).for_each(|number| link.write(&[number; 500], false));
+        link.write(&[7; 8], true);
+        assert!(link.flush(Time::from_millis(1)), "as when a mixer comes to many conferences");
+        assert_eq!(link.lost(), 8, "no packet overtakes what waits");
+        let (mut record, mut heard) = (Vec::new(), Vec::new());
+        while heard.len() < 103 {
+            assert!(reader.read(&mut record).unwrap());
+            heard.push(record[0]);
+            assert!(link.flush(Time::from_millis(1)));
+        }
+        assert!(heard.into_iter().eq([7; 3].into_iter().chain(0..100)));
+        link.write(&[7; 8], true);
+        assert_eq!((link.lost(), link.waits), (8, 0));
+    }
+
+    #[test]
+    fn a_mixer_for_which_too_much_waits_is_cut_off() {
+        let (mut link, _reader, _writer, _bell) = link(4096);
+        let record = vec![7; 1 << 20];
+        (0..MOST_WAITING >> 20).for_each(|_| link.write(&record, false));
+        assert!(link.flush(Time::from_millis(1)));
+        link.write(&[7], false);
         assert!(!link.flush(Time::from_millis(1)));
     }
 

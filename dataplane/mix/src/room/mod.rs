@@ -34,7 +34,7 @@ use pictures::Showing;
 use plenum_contract::mix::{MAX_MEMBERS, MAX_SCENES, MAX_TRANSCODES};
 use plenum_contract::{
     ConferenceKey, Feed, FeedKind, FromMix, MemberPicture, MixMember, MixOutput, MixPacket, MixSpec, ParticipantKey,
-    ToMix, TranscodeSpec,
+    SceneSpec, ToMix, TranscodeSpec,
 };
 use plenum_kernels::Kernels;
 use plenum_packet::Time;
@@ -294,7 +294,8 @@ impl Room {
             self.hearing.remove(key);
             self.reports.retain(|feed, _| feed.participant != *key);
         }
-        self.logo.set(spec.logo.as_deref());
+        let longest = |side: fn(&SceneSpec) -> u16| usize::from(spec.scenes.iter().map(side).max().unwrap_or(0));
+        self.logo.set(spec.logo.as_deref(), (longest(|s| s.width), longest(|s| s.height)));
         self.sound.set_level(self.settings.sound.level || spec.level);
         self.screens.retain(|screen| spec.scenes.iter().any(|s| s.id == screen.spec().id));
         for scene in &spec.scenes {

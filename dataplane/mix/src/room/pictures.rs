@@ -155,10 +155,8 @@ impl Room {
             all &= screen.show(show, picture, desk);
         }
         self.overran |= !all;
-        for feed in &self.tiled {
-            if let Some(source) = self.sources.get_mut(feed) {
-                source.drawn();
-            }
+        for (feed, source) in &mut self.sources {
+            source.drawn(self.tiled.contains(feed));
         }
         true
     }

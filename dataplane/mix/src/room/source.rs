@@ -80,6 +80,8 @@ impl Decode {
 /// A stream being decoded.
 struct Stream {
     codec: Codec,
+    /// Nanoseconds of the monotonic clock.
+    began: u64,
     encoding: u8,
     /// Changes where the sender began afresh.
     ssrc: u32,
@@ -128,12 +130,14 @@ impl Source {
             return;
         }
         if !same {
-            let Some((engine, format)) = engine(packet.codec) else { return };
+            let early = self.stream.as_ref().is_some_and(|s| packet.arrival.saturating_sub(s.began) < CODEC_AGAIN);
+            let Some((engine, format)) = engine(packet.codec).filter(|_| !early) else { return };
             let decoder = video_decoder(engine, Limits::default()).ok();
             let Some((decoder, buffer)) = decoder.zip(VideoBuffer::new(format)) else { return };
-            let codec = packet.codec;
+            let (codec, began) = (packet.codec, packet.arrival);
             let decoder = Some(Arc::new(Decoder { engine: decoder, unit: Vec::new() }));
-            self.stream = Some(Stream { codec, encoding, ssrc, buffer, decoder, ticket: 0, sent: None, picture: None });
+            let (ticket, sent, picture) = (0, None, None);
+            self.stream = Some(Stream { codec, began, encoding, ssrc, buffer, decoder, ticket, sent, picture });
         }
         let Some(stream) = &mut self.stream else { return };
         if (stream.encoding, stream.ssrc) != (encoding, ssrc) {
@@ -217,9 +221,9 @@ impl Source {
         self.stream.as_ref().is_some_and(|s| s.decoder.is_none())
     }
 
-    /// Everybody was given the picture, or did not wait for it any more.
-    pub(super) fn drawn(&mut self) {
-        self.owed = self.is_decoding();
+    /// A scene was composed. `tiled`: this source stands in one, and its picture is kept for the next when it did not come in time.
+    pub(super) fn drawn(&mut self, tiled: bool) {
+        self.owed = tiled && self.is_decoding();
     }
 
     /// Whether a key frame is to be asked for now.
@@ -236,6 +240,9 @@ impl Source {
     }
 }
 
+/// Shortest time in nanoseconds between two codecs. What comes sooner in another one is passed over: packets of the former codec that were overtaken, or a
+/// sender who changes it all the time, which would cost a decoder each time.
+const CODEC_AGAIN: u64 = 300_000_000;
 /// Most frames of a source that a tick decodes.
 const MOST_FRAMES: usize = 4;
 /// Frames that are later than this are left out up to the next key frame. Shorter: a stall that could be caught up with costs a key frame.

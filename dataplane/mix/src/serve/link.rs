@@ -60,8 +60,8 @@ pub(crate) struct Link {
     from: RingReader,
     to: RingWriter,
     bell: Bell,
-    /// Records that did not fit.
-    lost: u64,
+    /// A record did not fit that the shard would wait for in vain.
+    broken: bool,
     out: Vec<u8>,
 }
 
@@ -70,22 +70,29 @@ impl Link {
         let [from, to, bell] = <[OwnedFd; 3]>::try_from(passed).map_err(|_| "media's greeting lacks descriptors")?;
         let from = RingReader::new(&File::from(from))?;
         let to = RingWriter::new(&File::from(to))?;
-        Ok(Link { shard, from, to, bell: Bell::from_descriptor(bell), lost: 0, out: Vec::new() })
+        Ok(Link { shard, from, to, bell: Bell::from_descriptor(bell), broken: false, out: Vec::new() })
     }
 
-    /// The next record, into `record`; false when there is none.
+    /// The next record, into `record`; false when there is none. An error when either side cannot go on with these rings.
     pub(crate) fn read(&mut self, record: &mut Vec<u8>) -> Result<bool, &'static str> {
+        if self.broken {
+            return Err("a ring was full: the shard misses what it must know");
+        }
         self.from.read(record).map_err(|_| "media broke a ring's rules")
     }
 
-    /// Writes a value; what does not fit is counted. A picture of a presentation leaves half of the ring to what cannot wait.
+    /// Writes a value. Packets that do not fit are lost, and so are pictures of a presentation; packets leave a quarter of the ring to what may not be
+    /// lost, those pictures half of it to everything else. When even that does not fit, this mixer is of no use any more: [`Link::read`] says so.
     pub(crate) fn write(&mut self, value: &FromMix<'_>) {
+        let share = match value {
+            FromMix::Still { .. } => Some(2),
+            FromMix::Packet { .. } => Some(4),
+            _ => None,
+        };
         self.out.clear();
-        let spare = if matches!(value, FromMix::Still { .. }) { self.to.capacity() / 2 } else { 0 };
-        // What is full gets room again; a shard that breaks the rules is noticed when it is read from.
-        if value.write(&mut self.out).is_ok() && self.to.write(&self.out, spare).is_err() {
-            self.lost += 1;
-        }
+        let spare = share.map_or(0, |share| self.to.capacity() / share);
+        let refused = value.write(&mut self.out).is_ok() && self.to.write(&self.out, spare).is_err();
+        self.broken |= refused && share.is_none();
     }
 
     /// Shows media what was written.
@@ -103,5 +110,39 @@ impl Link {
             let _ = plenum_host::poll(&[(self.bell.as_raw_fd(), false), (other, false)], limit);
         }
         if self.bell.quiet() { Ok(()) } else { Err("the shard is gone, or does not want this mixer") }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use plenum_contract::{Codec, ConferenceKey, Feed, FeedKind, MixOutput, ParticipantKey};
+    use plenum_host::ring_file;
+
+    #[test]
+    fn packets_that_do_not_fit_are_lost_and_leave_room_for_what_may_not_be() {
+        let (from, to) = (ring_file("to mixer", 4096).unwrap(), ring_file("from mixer", 4096).unwrap());
+        let (_bell, theirs) = Bell::pair().unwrap();
+        let theirs = theirs.descriptor().try_clone_to_owned().unwrap();
+        let mut shard = RingReader::new(&to).unwrap();
+        let mut link = Link::new(0, vec![from.into(), to.into(), theirs]).unwrap();
+        let (conference, mut record) = (ConferenceKey(1), Vec::new());
+        let output = MixOutput::Video { scene: 0, codec: Codec::Vp8, rung: 0 };
+        for _ in 0..10 {
+            link.write(&FromMix::Packet { conference, output, captured: 0, rtp: &[7; 1000] });
+        }
+        let feed = |n| Feed { participant: ParticipantKey(n), kind: FeedKind::Camera };
+        let want = |n| FromMix::Want { conference, feed: feed(n), width: 320, height: 180 };
+        link.write(&want(1));
+        link.flush();
+        assert_eq!(link.read(&mut record), Ok(false), "nothing is missing");
+        let mut told = Vec::new();
+        while shard.read(&mut record).unwrap() {
+            told.push(matches!(FromMix::read(&record), Ok(FromMix::Want { .. })));
+        }
+        assert_eq!(told, [false, false, true], "two packets of ten, and what is wanted");
+        // A shard that takes nothing at all would never learn what it is to do.
+        (0..200).for_each(|n| link.write(&want(n)));
+        assert!(link.read(&mut record).is_err());
     }
 }

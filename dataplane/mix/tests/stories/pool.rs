@@ -109,6 +109,24 @@ fn what_takes_longer_than_a_frame_is_left_out_and_load_is_shed_and_sound_goes_on
 }
 
 #[test]
+fn who_leaves_a_tile_while_its_picture_is_waited_for_goes_on_as_a_single_track() {
+    // At whatever moment of decoding and composing it is.
+    for at in 0..12 {
+        let mut hall = hall("1:0", SMALL, 1);
+        hall.pool = Some(SlowPool::new(2, (25 * MS, 25 * MS)));
+        hall.watch(0, Codec::Vp8, 0);
+        assert!(hall.transcode(1, FeedKind::Camera, Codec::H264, 0));
+        hall.run(1000 + 5 * at);
+        let output = MixOutput::Video { scene: 0, codec: Codec::Vp8, rung: 0 };
+        hall.room.handle(Time(hall.now), ToMix::Unneeded { conference: hall.spec.conference, output });
+        let before = hall.tracks[&(1, FeedKind::Camera, Codec::H264, 0)].frames.len();
+        hall.run(1000);
+        let more = hall.tracks[&(1, FeedKind::Camera, Codec::H264, 0)].frames.len() - before;
+        assert!(more >= 5, "{more} pictures in a second, {} ms after", 5 * at);
+    }
+}
+
+#[test]
 fn in_whatever_order_jobs_come_back_pictures_stay_whole_and_in_order() {
     for seed in 1..=3 {
         let mut hall = hall("4:0", SMALL, 4);

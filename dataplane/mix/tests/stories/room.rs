@@ -168,6 +168,26 @@ fn size_codec_and_encoding_change_in_mid_stream() {
 }
 
 #[test]
+fn packets_of_the_former_codec_that_were_overtaken_do_not_end_the_stream_of_the_next_one() {
+    let mut hall = hall("1:0", SMALL, 1);
+    hall.watch(0, Codec::Vp8, 0);
+    hall.run(500);
+    hall.guests.get_mut(&1).unwrap().camera = Some(Camera::new(Codec::H264, (96, 54), colour(4)));
+    hall.run(100);
+    let asked = hall.key_frames.len();
+    for sequence in 0..20 {
+        let rtp = [&header(sequence, 9, true)[..], &[0x10, 0, 0]].concat();
+        let (conference, feed, arrival) = (CONFERENCE, feed(1, FeedKind::Camera), hall.now);
+        let (codec, clock, level) = (Codec::Vp8, 90_000, None);
+        let packet = MixPacket { conference, feed, encoding: 0, codec, clock, arrival, level, rtp: &rtp };
+        hall.room.handle(Time(hall.now), ToMix::Packet(packet));
+        hall.run(10);
+    }
+    assert_eq!(hall.key_frames.len(), asked, "nothing is missing");
+    assert_eq!(who(&hall, 0, Codec::Vp8, (512, 512)), Some(4));
+}
+
+#[test]
 fn who_is_alone_sees_the_holding_picture_until_somebody_comes() {
     let mut hall = hall("1:7", SMALL, 1);
     let viewer = hall.spec.members.pop().expect("the viewer");

@@ -34,6 +34,8 @@ const PATIENCE: Duration = Duration::from_secs(4);
 const OWN_MIX: Duration = Duration::from_secs(5);
 /// Most feeds that the mixer may want in one conference: sound, camera and screen of as many as tiles and ears can take.
 const MAX_WANTS: usize = 256;
+/// Bytes of records for which memory is kept. A turn takes less; when a mixer comes, all specs are told at once.
+const KEPT_RECORDS: usize = 1 << 20;
 /// Least time between two pictures of a presentation in one size: what comes sooner is left out. The mixer makes one a second.
 const STILL_EVERY: Duration = Duration::from_millis(500);
 
@@ -157,6 +159,7 @@ impl Shard {
                 if mix.spec.logo != spec.logo {
                     mix.unable = None;
                 }
+                mix.seats.retain(|(scene, ..)| scenes.contains(scene));
                 mix.spec = spec;
             }
             None => conference.mix = Some(Box::new(Mix::new(spec))),
@@ -227,6 +230,7 @@ impl Shard {
             start = end;
         }
         self.mixer.records.clear();
+        self.mixer.records.shrink_to(KEPT_RECORDS);
     }
 
     /// Takes a record that the mixer wrote.

@@ -221,8 +221,8 @@ impl Shard {
         let buf = pool.copy_in(HEADROOM, payload).ok_or(DropReason::NoBuffer)?;
         let arrival = Arrival {
             encoding,
-            // Another mixer, or another encoder of it, begins afresh.
-            ssrc: header.ssrc.wrapping_add(self.mixer.generation),
+            // Another mixer begins afresh, and so does another stream of it: the mixer numbers these from 0, so the two do not meet.
+            ssrc: header.ssrc ^ self.mixer.generation.rotate_left(16),
             format,
             sequence: header.sequence,
             timestamp: header.timestamp,
@@ -309,14 +309,7 @@ impl Shard {
                         None => continue,
                     },
                 };
-                let known = mix.needs.iter_mut().find(|n| n.output == output);
-                let change = known.as_ref().map(|n| (f64::from(n.bitrate) - f64::from(bitrate)).abs());
-                match known {
-                    Some(need) if change <= Some(f64::from(need.bitrate) * TELL_CHANGE) => need.used = now,
-                    Some(need) => (need.used, need.bitrate) = (now, bitrate),
-                    None => mix.needs.push(Need { output, bitrate, used: now }),
-                }
-                if change.is_none_or(|c| c > f64::from(bitrate) * TELL_CHANGE) {
+                if note(&mut mix.needs, now, output, bitrate) {
                     self.mixer.tell(&ToMix::Need { conference: key, output, bitrate });
                 }
             }
@@ -338,6 +331,20 @@ impl Shard {
     pub(crate) fn ask_mixer(&mut self, conference: ConferenceKey, made: Made, encoding: u8) {
         self.mixer.tell(&ToMix::KeyFrame { conference, output: made.output(encoding) });
     }
+}
+
+/// Notes that an output is needed at this rate; whether the mixer is to be told.
+fn note(needs: &mut Vec<Need>, now: Time, output: MixOutput, bitrate: u32) -> bool {
+    let Some(need) = needs.iter_mut().find(|need| need.output == output) else {
+        needs.push(Need { output, bitrate, used: now });
+        return true;
+    };
+    need.used = now;
+    let news = f64::from(need.bitrate.abs_diff(bitrate)) > f64::from(need.bitrate) * TELL_CHANGE;
+    if news {
+        need.bitrate = bitrate;
+    }
+    news
 }
 
 /// The highest rung that a slot's tile has use for. A wish that was never uttered is for the whole scene.
@@ -372,5 +379,19 @@ mod tests {
             assert_eq!(format(codec), Some(accepted));
         }
         assert_eq!(format(Codec::TelephoneEvent), None);
+    }
+
+    #[test]
+    fn the_mixer_is_told_of_every_rate_that_is_kept_as_told() {
+        let output = MixOutput::Video { scene: 0, codec: Codec::Vp8, rung: 0 };
+        let (mut needs, mut told) = (Vec::new(), 0);
+        // Small steps count from what was told last; one of a tenth and a little more is told, up or down.
+        for (bitrate, ms) in [1_000_000, 1_090_000, 1_105_000, 1_100_000, 990_000, 1_220_000].into_iter().zip(1..) {
+            if note(&mut needs, Time::from_millis(ms), output, bitrate) {
+                told = bitrate;
+            }
+            assert_eq!((needs.len(), needs[0].bitrate, needs[0].used), (1, told, Time::from_millis(ms)));
+            assert!(f64::from(told.abs_diff(bitrate)) <= f64::from(told) * TELL_CHANGE, "{bitrate}, told {told}");
+        }
     }
 }

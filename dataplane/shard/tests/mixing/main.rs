@@ -41,6 +41,8 @@ struct Mixer {
     lag: (Duration, Duration),
     /// It tells that everything was captured when the machine started.
     lies: bool,
+    /// Which stream it makes of each output: another number where one begins afresh.
+    stream: u32,
 }
 
 #[derive(Default)]
@@ -149,6 +151,7 @@ impl Mixer {
                 payload_type: 96,
                 sequence: frame as u16,
                 timestamp: (sent.nanos() / 1_000_000 * ticks) as u32,
+                ssrc: self.stream,
                 ..rtp::Fields::default()
             };
             let mut packet = vec![0; rtp::FIXED_LEN];
@@ -472,6 +475,15 @@ fn control_is_told_who_stands_in_the_tiles_of_a_mixed_leg() {
     mixer.run(&mut hall, SECOND);
     let told = |e: &EventBody| matches!(e, EventBody::Seats { leg: l, presentation, .. } if (*l, *presentation) == (leg, presenter));
     assert!(hall.events.iter().any(told));
+    // Another scene of the same number: what stood in the former one is not told of it.
+    hall.command(Command::Mix(MixSpec { scenes: vec![SceneSpec::new(1, "4:0", 1280, 720)], ..spec(&hall, 10) }));
+    mixer.say(&mut hall, &FromMix::Seats { conference: ROOM, scene: 1, layout: "4:0".into(), seats: vec![None; 4] });
+    mixer.run(&mut hall, SECOND);
+    hall.events.clear();
+    hall.command(Command::Mix(spec(&hall, 11)));
+    mixer.run(&mut hall, SECOND);
+    let told = |e: &EventBody| matches!(e, EventBody::Seats { leg: l, .. } if *l == leg);
+    assert!(!hall.events.iter().any(told), "nobody has said yet who stands in it");
     hall.finish();
 }
 

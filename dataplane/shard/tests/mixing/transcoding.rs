@@ -142,3 +142,19 @@ fn without_a_mixer_a_slot_gets_nothing_that_its_receiver_cannot_decode_and_the_l
     assert_eq!(hall.shard.drops().get(DropReason::NotSelected), before + 1, "nobody asked for it");
     hall.finish();
 }
+
+#[test]
+fn what_another_mixer_makes_is_another_stream_whatever_number_the_former_gave_its_own() {
+    let (mut hall, mut mixer, [sender, _, lacks]) = foreign();
+    let single = SINGLE + hall.participant(sender).0 as u32;
+    // A mixer counts the streams of a source: this one began afresh twice, the next one has just begun.
+    mixer.stream = 2;
+    assert_eq!(seen(&mut hall, &mut mixer, lacks, Kind::Video), [single]);
+    hall.shard.mixer_gone(hall.now);
+    hall.run(SECOND / 2);
+    let evicted = hall.shard.drops().get(DropReason::Evicted);
+    let mut second = Mixer { stream: 1, ..Mixer::start(&mut hall) };
+    assert_eq!(seen(&mut hall, &mut second, lacks, Kind::Video), [single]);
+    assert_eq!(hall.shard.drops().get(DropReason::Evicted), evicted, "nothing is taken for old");
+    hall.finish();
+}
