@@ -74,6 +74,7 @@ impl Where {
         let mut config = config::load(file.as_deref(), environment)?;
         if let Some(data) = &self.data {
             config.server.data.clone_from(data);
+            config.given_by("--data", "server.data");
         }
         Ok(config)
     }

@@ -5,7 +5,7 @@ use crate::accounts;
 use crate::config::{Config, Io, Log, LogFormat, Machine, Resolved, own_address};
 use crate::link;
 use crate::serve::{Control, Listener};
-use crate::tls::{self, Certificate};
+use crate::tls::{self, Certificate, TlsError};
 use clap::Args;
 use std::fs::{DirBuilder, File, TryLockError};
 use std::io::{ErrorKind, IsTerminal};
@@ -56,6 +56,7 @@ impl UpArgs {
         }
         if let Some(shards) = self.shards {
             config.media.shards = crate::config::Auto::Is(shards);
+            config.given_by("--shards", "media.shards");
         }
         if let Some(io) = self.io {
             config.media.io = io;
@@ -148,8 +149,13 @@ fn shown(config: &Config, addresses: &[IpAddr]) -> Vec<IpAddr> {
 }
 
 fn certificate(config: &Config, data: &Path, addresses: &[IpAddr]) -> Result<Certificate, Failure> {
-    if !config.tls.cert.as_os_str().is_empty() {
-        return Ok(Certificate::open(&config.tls.cert, &config.tls.key)?);
+    let (cert, key) = (&config.tls.cert, &config.tls.key);
+    if !cert.as_os_str().is_empty() {
+        return Certificate::open(cert, key).map_err(|error| {
+            let of_key = matches!(&error, TlsError::File { path, .. } if path == key);
+            let setting = if of_key { "tls.key" } else { "tls.cert" };
+            config.wrong(&[setting], format!("{setting}: {}", super::chain(&error))).into()
+        });
     }
     let mut names = tls::names(&config.server.domain, addresses);
     let host = config.server.public_host.rsplit_once(':').map_or(config.server.public_host.as_str(), |(host, _)| host);

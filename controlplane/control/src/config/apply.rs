@@ -1,6 +1,6 @@
 //! From settings to what the server, the link and the media process are started with.
 
-use super::{Auto, Config, Machine};
+use super::{Auto, Config, ConfigError, Machine};
 use crate::link::{LinkConfig, MediaProcess, MixerProcess, mixer_socket_path, socket_path};
 use crate::logo::{self, MAX_LOGO};
 use crate::serve::{self, Settings, TurnServer};
@@ -35,16 +35,18 @@ impl Config {
     /// Whether the settings fit together.
     ///
     /// # Errors
-    /// In words.
-    pub(super) fn check(&self) -> Result<(), String> {
+    /// The first that does not, with where it was given.
+    fn check(&self) -> Result<(), ConfigError> {
         let set = |path: &Path| !path.as_os_str().is_empty();
         if set(&self.tls.cert) != set(&self.tls.key) {
-            return Err("tls.cert and tls.key: both must be given, or neither".into());
+            let message = "tls.cert and tls.key: both must be given, or neither";
+            return Err(self.wrong(&["tls.cert", "tls.key"], message.into()));
         }
         let shards = self.media.shards.or(1);
         if u32::from(self.media.port_base) + shards - 1 > u32::from(u16::MAX) {
             let most = u32::from(u16::MAX) + 1 - shards;
-            return Err(format!("media.port_base: at most {most} with {shards} shards"));
+            let message = format!("media.port_base: at most {most} with {shards} shards");
+            return Err(self.wrong(&["media.port_base", "media.shards"], message));
         }
         Ok(())
     }
@@ -53,17 +55,17 @@ impl Config {
     ///
     /// # Errors
     /// When its path is too long for sockets in it.
-    pub fn data_folder(&self) -> Result<PathBuf, String> {
+    pub fn data_folder(&self) -> Result<PathBuf, ConfigError> {
         let data = match self.server.data.as_os_str().is_empty() {
             false => self.server.data.clone(),
             true => Some(PathBuf::from("/var/lib/plenum")).filter(|p| p.is_dir()).unwrap_or_else(|| "data".into()),
         };
-        let data = std::path::absolute(&data).map_err(|e| format!("server.data: {}: {e}", data.display()))?;
+        let wrong =
+            |path: &Path, why: &str| self.wrong(&["server.data"], format!("server.data: {}: {why}", path.display()));
+        let data = std::path::absolute(&data).map_err(|e| wrong(&data, &e.to_string()))?;
         if data.as_os_str().len() > MAX_DATA_PATH {
-            let (path, most) = (data.display(), MAX_DATA_PATH);
-            return Err(format!(
-                "server.data: {path}: longer than {most} bytes, sockets in it would have no valid path"
-            ));
+            let why = format!("longer than {MAX_DATA_PATH} bytes, sockets in it would have no valid path");
+            return Err(wrong(&data, &why));
         }
         Ok(data)
     }
@@ -71,8 +73,9 @@ impl Config {
     /// Everything that the programs are started with.
     ///
     /// # Errors
-    /// See [`Config::data_folder`].
-    pub fn resolve(&self, machine: &Machine) -> Result<Resolved, String> {
+    /// Settings that do not fit together or to this machine, with where they were given.
+    pub fn resolve(&self, machine: &Machine) -> Result<Resolved, ConfigError> {
+        self.check()?;
         let data = self.data_folder()?;
         let room = (u32::from(u16::MAX) - u32::from(self.media.port_base)).saturating_add(1);
         let shards = self.media.shards.or(machine.cores.clamp(1, super::values::MAX_SHARDS).min(room));
@@ -98,12 +101,12 @@ impl Config {
     }
 
     /// The logo's file, if there is to be one.
-    fn logo(&self) -> Result<Option<Vec<u8>>, String> {
+    fn logo(&self) -> Result<Option<Vec<u8>>, ConfigError> {
         let path = &self.mix.logo;
         if path.as_os_str().is_empty() {
             return Ok(None);
         }
-        let wrong = |why: String| format!("mix.logo: {}: {why}", path.display());
+        let wrong = |why: String| self.wrong(&["mix.logo"], format!("mix.logo: {}: {why}", path.display()));
         let file = std::fs::File::open(path).map_err(|e| wrong(e.to_string()))?;
         let mut bytes = Vec::new();
         std::io::Read::take(file, MAX_LOGO as u64 + 1).read_to_end(&mut bytes).map_err(|e| wrong(e.to_string()))?;
@@ -263,7 +266,7 @@ mod tests {
         config.media.port_base = 65_534;
         assert_eq!(config.resolve(&MACHINE).unwrap().shards, 2);
         config.server.data = format!("/{}", "d".repeat(MAX_DATA_PATH)).into();
-        assert!(config.resolve(&MACHINE).unwrap_err().contains("server.data"));
+        assert!(config.resolve(&MACHINE).unwrap_err().to_string().contains("server.data"));
     }
 
     #[test]
@@ -279,10 +282,10 @@ mod tests {
         assert_eq!(Config::default().resolve(&MACHINE).unwrap().settings.logo, None);
         assert_eq!(logo(&png(LOGO_SIDE)).unwrap(), Some(png(LOGO_SIDE)));
         for wrong in [&png(LOGO_SIDE + 1)[..], b"GIF89a", &[0; MAX_LOGO + 1]] {
-            assert!(logo(wrong).unwrap_err().starts_with("mix.logo: "));
+            assert!(logo(wrong).unwrap_err().to_string().starts_with("mix.logo: "));
         }
         let mut config = Config::default();
         config.mix.logo = folder.path().join("none");
-        assert!(config.resolve(&MACHINE).unwrap_err().contains("mix.logo"));
+        assert!(config.resolve(&MACHINE).unwrap_err().to_string().contains("mix.logo"));
     }
 }

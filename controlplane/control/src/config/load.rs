@@ -1,7 +1,9 @@
 //! Reads file and environment, and says where what is wrong stands.
 
 use super::{Config, DEFAULT_TOML};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use toml::de::DeTable;
 use toml::{Table, Value};
 
 /// Largest settings file.
@@ -39,9 +41,46 @@ pub enum ConfigError {
         /// What is wrong and what is allowed.
         message: String,
     },
-    /// Settings that do not fit together.
+    /// A setting on the command line.
+    #[error("{option}: {message}")]
+    CommandLine {
+        /// The option.
+        option: &'static str,
+        /// What is wrong and what is allowed.
+        message: String,
+    },
+    /// What nobody set does not fit.
     #[error("{0}")]
-    Together(String),
+    Default(String),
+}
+
+/// Where a setting was given.
+#[derive(Clone, Debug, PartialEq)]
+enum Origin {
+    File { path: PathBuf, line: usize, text: String },
+    Environment(String),
+    CommandLine(&'static str),
+}
+
+/// Where each setting that is no default was given, by section and key: `media.shards`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct Origins(BTreeMap<String, Origin>);
+
+impl Config {
+    /// Notes that the command line gave this setting.
+    pub fn given_by(&mut self, option: &'static str, setting: &str) {
+        self.origins.0.insert(setting.to_owned(), Origin::CommandLine(option));
+    }
+
+    /// What is wrong with these settings, told where the first of them that was given stands.
+    pub fn wrong(&self, settings: &[&str], message: String) -> ConfigError {
+        match settings.iter().find_map(|setting| self.origins.0.get(*setting)).cloned() {
+            Some(Origin::File { path, line, text }) => ConfigError::File { path, line, message, text },
+            Some(Origin::Environment(name)) => ConfigError::Environment { name, message },
+            Some(Origin::CommandLine(option)) => ConfigError::CommandLine { option, message },
+            None => ConfigError::Default(message),
+        }
+    }
 }
 
 /// The settings file when none is named: `plenum.toml` here, then in `/etc/plenum`.
@@ -57,15 +96,13 @@ pub fn load(
     file: Option<&Path>,
     environment: impl IntoIterator<Item = (String, String)>,
 ) -> Result<Config, ConfigError> {
-    let mut settings = Table::new();
-    if let Some(path) = file {
-        settings = read(path)?;
-    }
+    let (mut settings, mut origins) = file.map_or_else(|| Ok(Default::default()), read)?;
     let mut variables: Vec<_> = environment.into_iter().filter(|(name, _)| name.starts_with("PLENUM_")).collect();
     variables.sort();
     for (name, value) in variables {
         if let Some((section, key)) = setting(&name) {
             let value = value_of(&name, section, &key, &value)?;
+            origins.0.insert(format!("{section}.{key}"), Origin::Environment(name));
             let table = settings.entry(section).or_insert_with(|| Value::Table(Table::new()));
             if let Value::Table(table) = table {
                 table.insert(key, value);
@@ -73,30 +110,35 @@ pub fn load(
         }
     }
     let config: Config =
-        settings.try_into().map_err(|e: toml::de::Error| ConfigError::Together(e.message().to_owned()))?;
-    config.check().map_err(ConfigError::Together)?;
-    Ok(config)
+        settings.try_into().map_err(|e: toml::de::Error| ConfigError::Default(e.message().to_owned()))?;
+    Ok(Config { origins, ..config })
 }
 
-fn read(path: &Path) -> Result<Table, ConfigError> {
+fn read(path: &Path) -> Result<(Table, Origins), ConfigError> {
     let failed = |source| ConfigError::Read { path: path.to_owned(), source };
     if std::fs::metadata(path).map_err(failed)?.len() > MAX_FILE {
         return Err(failed(std::io::Error::new(std::io::ErrorKind::FileTooLarge, "longer than 1 MiB")));
     }
     let text = std::fs::read_to_string(path).map_err(failed)?;
+    let line_at = |at: usize| {
+        let line = text.as_bytes()[..at.min(text.len())].iter().filter(|b| **b == b'\n').count();
+        (line + 1, text.lines().nth(line).unwrap_or_default().trim().to_owned())
+    };
     let wrong = |error: toml::de::Error| {
-        let at = error.span().map_or(0, |span| span.start.min(text.len()));
-        let line = text.as_bytes()[..at].iter().filter(|b| **b == b'\n').count();
-        ConfigError::File {
-            path: path.to_owned(),
-            line: line + 1,
-            message: error.message().to_owned(),
-            text: text.lines().nth(line).unwrap_or_default().trim().to_owned(),
-        }
+        let (line, text) = line_at(error.span().map_or(0, |span| span.start));
+        ConfigError::File { path: path.to_owned(), line, message: error.message().to_owned(), text }
     };
     // Read as what it must be, for errors with lines; kept as a table, for merging.
     toml::from_str::<Config>(&text).map_err(wrong)?;
-    text.parse::<Table>().map_err(wrong)
+    let mut origins = Origins::default();
+    for (section, table) in DeTable::parse(&text).map_err(wrong)?.get_ref() {
+        for (key, _) in table.get_ref().as_table().into_iter().flatten() {
+            let (line, text) = line_at(key.span().start);
+            let origin = Origin::File { path: path.to_owned(), line, text };
+            origins.0.insert(format!("{}.{}", section.get_ref(), key.get_ref()), origin);
+        }
+    }
+    Ok((text.parse::<Table>().map_err(wrong)?, origins))
 }
 
 /// Section and key that a variable names; `None` for variables that are not about a section of ours.
@@ -133,7 +175,7 @@ fn value_of(name: &str, section: &str, key: &str, text: &str) -> Result<Value, C
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Auto, Io};
+    use super::super::{Auto, Io, Machine};
     use super::*;
 
     fn with(text: &str, environment: &[(&str, &str)]) -> Result<Config, ConfigError> {
@@ -213,10 +255,34 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_fit_together_is_refused() {
-        let half = with("[tls]\ncert = \"a.pem\"\n", &[]).unwrap_err().to_string();
-        assert!(half.contains("tls.key"), "{half}");
-        let ports = with("[media]\nport_base = 65530\nshards = 10\n", &[]).unwrap_err().to_string();
-        assert!(ports.contains("media.port_base"), "{ports}");
+    fn what_does_not_fit_together_is_told_where_it_was_given() {
+        let machine = Machine { memory: 8 << 30, cores: 4, open_files: 4_096 };
+        let said = |config: &Config| {
+            let message = config.resolve(&machine).unwrap_err().to_string();
+            message.rsplit_once("plenum.toml").map_or(message.clone(), |(_, rest)| rest.to_owned())
+        };
+        let of = |text: &str, environment: &[(&str, &str)]| said(&with(text, environment).unwrap());
+        let half = of("[tls]\n# Ours.\ncert = \"a.pem\"\n", &[]);
+        assert_eq!(half, ":3: tls.cert and tls.key: both must be given, or neither\n  cert = \"a.pem\"");
+        let ports = of("[media]\nport_base = 65530\nshards = 10\n", &[]);
+        assert!(ports.starts_with(":2: media.port_base: at most 65526 with 10 shards"), "{ports}");
+        let shards = of("", &[("PLENUM_MEDIA_PORT_BASE", "65530"), ("PLENUM_MEDIA_SHARDS", "10")]);
+        assert!(shards.starts_with("environment PLENUM_MEDIA_PORT_BASE: media.port_base"), "{shards}");
+        let logo = of("mix.logo = \"/nonexistent/logo.png\"\n", &[]);
+        assert!(
+            logo.starts_with(":1: mix.logo: /nonexistent/logo.png: ") && logo.contains("\n  mix.logo = "),
+            "{logo}"
+        );
+
+        // The command line goes before all.
+        let mut config = with("[server]\ndata = \"here\"\n", &[]).unwrap();
+        config.server.data = format!("/{}", "d".repeat(200)).into();
+        assert!(said(&config).starts_with(":2: server.data: /ddd"));
+        config.given_by("--data", "server.data");
+        assert!(said(&config).starts_with("--data: server.data: /ddd"));
+        let mut config = with("", &[]).unwrap();
+        config.media.port_base = 65_530;
+        config.media.shards = Auto::Is(7);
+        assert!(said(&config).starts_with("media.port_base: at most"), "a default is nowhere");
     }
 }
