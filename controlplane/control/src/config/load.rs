@@ -3,6 +3,7 @@
 use super::{Config, DEFAULT_TOML};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
 use toml::de::DeTable;
 use toml::{Table, Value};
 
@@ -101,7 +102,7 @@ pub fn load(
     variables.sort();
     for (name, value) in variables {
         if let Some((section, key)) = setting(&name) {
-            let value = value_of(&name, section, &key, &value)?;
+            let value = value_of(&name, &section, &key, &value)?;
             origins.0.insert(format!("{section}.{key}"), Origin::Environment(name));
             let table = settings.entry(section).or_insert_with(|| Value::Table(Table::new()));
             if let Value::Table(table) = table {
@@ -141,20 +142,19 @@ fn read(path: &Path) -> Result<(Table, Origins), ConfigError> {
     Ok((text.parse::<Table>().map_err(wrong)?, origins))
 }
 
+/// Every setting with its default.
+static DEFAULTS: LazyLock<Table> = LazyLock::new(|| DEFAULT_TOML.parse().unwrap_or_default());
+
 /// Section and key that a variable names; `None` for variables that are not about a section of ours.
-fn setting(name: &str) -> Option<(&'static str, String)> {
-    const SECTIONS: [&str; 11] =
-        ["server", "tls", "media", "codecs", "ice", "limits", "log", "mgmt", "cms", "audit", "webhooks"];
+fn setting(name: &str) -> Option<(String, String)> {
     let name = name.strip_prefix("PLENUM_")?.to_ascii_lowercase();
     let (section, key) = name.split_once('_')?;
-    let section = SECTIONS.into_iter().find(|s| *s == section)?;
-    Some((section, key.to_owned()))
+    DEFAULTS.contains_key(section).then(|| (section.to_owned(), key.to_owned()))
 }
 
 /// A variable's text as the first of these that the setting takes: TOML, a list with commas, plain text.
 fn value_of(name: &str, section: &str, key: &str, text: &str) -> Result<Value, ConfigError> {
-    let defaults: Table = DEFAULT_TOML.parse().unwrap_or_default();
-    let is_list = defaults.get(section).and_then(|s| s.get(key)).is_some_and(Value::is_array);
+    let is_list = DEFAULTS.get(section).and_then(|s| s.get(key)).is_some_and(Value::is_array);
     let quoted = Value::String(text.to_owned());
     let list =
         || text.split(',').map(str::trim).filter(|t| !t.is_empty()).map(|t| Value::String(t.to_owned())).collect();
@@ -237,6 +237,7 @@ mod tests {
             ("PLENUM_SERVER_LISTEN", "127.0.0.1:9443"),
             ("PLENUM_CODECS_SET", "opus,vp8"),
             ("PLENUM_ICE_TURN", "[{ urls = [\"turn:t:3478\"], username = \"u\", credential = \"p\" }]"),
+            ("PLENUM_MIX_AUTO_GAIN", "true"),
             ("PLENUM_SIM_SEEDS", "5"),
             ("HOME", "/root"),
         ];
@@ -244,6 +245,19 @@ mod tests {
         assert_eq!((config.media.port_base, config.media.io, config.media.tcp), (42_000, Io::Mmsg, false));
         assert_eq!((config.media.ip.len(), config.codecs.set.len(), config.ice.turn.len()), (2, 2, 1));
         assert_eq!(config.server.listen, ["127.0.0.1:9443".parse().unwrap()]);
+        assert!(config.mix.auto_gain);
+    }
+
+    #[test]
+    fn every_setting_has_a_variable() {
+        for (section, settings) in DEFAULTS.iter() {
+            for (key, default) in settings.as_table().expect("sections") {
+                let name = format!("PLENUM_{section}_{key}").to_ascii_uppercase();
+                let mut same = with("", &[(&name, &default.to_string())]).unwrap();
+                assert_eq!(same.origins.0.remove(&format!("{section}.{key}")), Some(Origin::Environment(name)));
+                assert_eq!(same, Config::default());
+            }
+        }
     }
 
     #[test]
