@@ -18,15 +18,20 @@ pub struct ConferenceSpec {
     #[serde(default)]
     pub pinned: Vec<ParticipantKey>,
     /// How many of the most recent speakers are forwarded; others are not sent at all.
-    #[serde(default = "default_last_n")]
+    #[serde(default = "every_slot")]
     pub last_n: u16,
     /// Shard that runs `stage` for this conference.
     #[serde(default)]
     pub home_shard: u16,
 }
 
-fn default_last_n() -> u16 {
-    64
+impl ConferenceSpec {
+    /// [`ConferenceSpec::last_n`] that bounds no more than slots do: a receiver has no more of a kind.
+    pub const EVERY_SLOT: u16 = 64;
+}
+
+fn every_slot() -> u16 {
+    ConferenceSpec::EVERY_SLOT
 }
 
 /// A participant: the reasons for which their streams do not flow. Each reason is kept apart by control; a stream flows

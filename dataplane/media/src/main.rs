@@ -34,9 +34,6 @@ use std::time::{Duration, Instant};
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// Most m-lines of a session.
-const MEDIA_PER_SESSION: usize = 128;
-
 fn main() -> ExitCode {
     let options = Options::parse();
     let log = Log::default();
@@ -75,7 +72,7 @@ fn run(options: &Options, log: &Log) -> Result<(), Box<dyn Error>> {
         shards: infos,
         limits: Limits {
             sessions_per_shard: options.max_sessions,
-            media_per_session: MEDIA_PER_SESSION as u32,
+            media_per_session: options.max_tracks,
             max_bitrate: options.max_bitrate,
         },
     };
@@ -108,8 +105,8 @@ fn make_env(options: &Options, certificates: &Certificates) -> Result<Arc<Env>, 
     let wall = plenum_host::anchor();
     let anchor =
         Anchor::new(Instant::now(), Time(plenum_host::now()), Duration::from_nanos(wall.unix_at(plenum_host::now())));
-    let limits =
-        SessionLimits { media: MEDIA_PER_SESSION, max_bitrate: options.max_bitrate, max_ingest: options.max_ingest };
+    let media = options.max_tracks as usize;
+    let limits = SessionLimits { media, max_bitrate: options.max_bitrate, max_ingest: options.max_ingest };
     Ok(Env::new(anchor, certificates, limits)?)
 }
 

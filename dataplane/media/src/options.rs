@@ -36,6 +36,9 @@ pub(crate) struct Options {
     /// Most sessions on a shard.
     #[arg(long, default_value_t = 4_096)]
     pub(crate) max_sessions: u32,
+    /// Most tracks (m-lines) of a session.
+    #[arg(long, default_value_t = 128)]
+    pub(crate) max_tracks: u32,
     /// Most bits a second to one leg.
     #[arg(long, default_value_t = 20_000_000)]
     pub(crate) max_bitrate: u64,

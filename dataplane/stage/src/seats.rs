@@ -26,6 +26,7 @@ impl Default for SlotWant {
 
 /// Most slots of each kind; further ones stay empty.
 pub const MAX_SLOTS: usize = 64;
+const _: () = assert!(MAX_SLOTS <= plenum_contract::ConferenceSpec::EVERY_SLOT as usize);
 
 /// The video slots of one viewer. Kept by whoever keeps the viewer; changed by [`crate::Stage::seat_video`].
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -173,6 +173,7 @@ impl Config {
         put("--tcp", self.media.tcp.to_string());
         put("--pin", self.media.pin.to_string());
         put("--max-sessions", sessions.to_string());
+        put("--max-tracks", self.limits.tracks_per_call.to_string());
         put("--max-bitrate", self.limits.bitrate.to_string());
         put("--max-ingest", self.limits.ingest_bitrate.to_string());
         args
@@ -239,7 +240,7 @@ mod tests {
         let args = resolved.link.process.unwrap().args;
         let args: Vec<&str> = args.iter().map(|a| a.to_str().unwrap()).collect();
         let expected = "--socket /srv/plenum/media.sock --mixer-socket /srv/plenum/mixer.sock --ip 192.0.2.1,2001:db8::1 --port-base 40000 --shards 4 --io auto --tcp true \
-                        --pin true --max-sessions 512 --max-bitrate 20000000 --max-ingest 20000000";
+                        --pin true --max-sessions 512 --max-tracks 128 --max-bitrate 20000000 --max-ingest 20000000";
         assert_eq!(args.join(" "), expected);
         assert_eq!(resolved.mixer.unwrap().threads, 0, "the mixer chooses");
         config.media.mixer_threads = crate::config::Auto::Is(12);

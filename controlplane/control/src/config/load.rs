@@ -214,6 +214,8 @@ mod tests {
         assert!(section.contains("unknown field `medai`") && section.contains("`media`"), "{section}");
         let range = wrong("[limits]\n\ncalls_per_participant = 0\n");
         assert!(range.starts_with(":3: ") && range.contains("1 to 64"), "{range}");
+        let tracks = wrong("[limits]\ntracks_per_call = 129\n");
+        assert!(tracks.starts_with(":2: ") && tracks.contains("1 to 128"), "{tracks}");
         let shards = wrong("[media]\nshards = 65\n");
         assert!(shards.contains("\"auto\" or a number from 1 to 64"), "{shards}");
         let port = wrong("[media]\nport_base = 70000\n");

@@ -179,6 +179,8 @@ pub struct Limits {
     pub participants_per_conference: Auto,
     #[serde(deserialize_with = "values::calls")]
     pub calls_per_participant: u32,
+    #[serde(deserialize_with = "values::tracks")]
+    pub tracks_per_call: u32,
     pub connections: Auto,
     pub connections_per_address: Auto,
     pub event_streams: Auto,
@@ -200,6 +202,7 @@ impl Default for Limits {
             participants: Auto::Auto,
             participants_per_conference: Auto::Auto,
             calls_per_participant: 4,
+            tracks_per_call: 128,
             connections: Auto::Auto,
             connections_per_address: Auto::Auto,
             event_streams: Auto::Auto,

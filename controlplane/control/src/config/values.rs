@@ -186,6 +186,11 @@ pub(super) fn calls<'de, D: Deserializer<'de>>(d: D) -> Result<u32, D::Error> {
     check(d, "1 to 64", |n| (1..=64).contains(n))
 }
 
+pub(super) fn tracks<'de, D: Deserializer<'de>>(d: D) -> Result<u32, D::Error> {
+    const MOST: u32 = plenum_sdp::MAX_MEDIA as u32;
+    check(d, &format!("1 to {MOST}"), |n| (1..=MOST).contains(n))
+}
+
 pub(super) fn cms_connections<'de, D: Deserializer<'de>>(d: D) -> Result<u32, D::Error> {
     check(d, "1 to 1000", |n| (1..=1_000).contains(n))
 }

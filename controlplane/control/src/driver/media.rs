@@ -213,7 +213,7 @@ fn conference_spec(conference: &Conference, home_shard: u16) -> contract::Confer
         revision: conference.revision,
         presenter: conference.presenter.map(|key| contract::ParticipantKey(key.0)),
         pinned: conference.pinned().into_iter().map(|key| contract::ParticipantKey(key.0)).collect(),
-        last_n: 64,
+        last_n: contract::ConferenceSpec::EVERY_SLOT,
         home_shard,
     }
 }
