@@ -3,7 +3,7 @@
 
 use crate::appliance::Appliance;
 use crate::browser::Browser;
-use crate::client::{act, call, events, exchange, join, try_join};
+use crate::client::{OFFER, act, call, events, exchange, join, person, post, try_join};
 use crate::conference::{join as enter, open, sees_and_hears};
 use crate::prometheus;
 use serde_json::json;
@@ -79,8 +79,11 @@ fn at_a_limit_the_next_is_refused_with_a_reason_and_the_others_go_on() {
     let at = Appliance::start(&[
         "--shards",
         "1",
+        "PLENUM_LIMITS_CONFERENCES=2",
+        "PLENUM_LIMITS_PARTICIPANTS=4",
         "PLENUM_LIMITS_PARTICIPANTS_PER_CONFERENCE=3",
         "PLENUM_LIMITS_CALLS_PER_PARTICIPANT=1",
+        "PLENUM_LIMITS_TRACKS_PER_CALL=2",
         "PLENUM_LIMITS_EVENT_STREAMS=1",
     ]);
     let alice = join(&at, "Alice");
@@ -88,7 +91,20 @@ fn at_a_limit_the_next_is_refused_with_a_reason_and_the_others_go_on() {
     assert_eq!(opened.status, 200);
     let (bob, _carol) = (join(&at, "Bob"), join(&at, "Carol"));
     assert!(try_join(&at, "Dora").refused(503).contains("full"));
+    // Beside 1061, which the first start made, there is place for one conference; and for one participant in it.
+    at.create(&["2000"]);
+    let (made, said) = at.conference("create", &["2001"]);
+    assert!(!made && said.contains("imit of 2 conferences reached"), "{said}");
+    let elsewhere = || post(&at, "/api/services/2000/new_session", None, json!({"display_name": "Erin"}));
+    person(&elsewhere());
+    assert_eq!(elsewhere().refused(503), "Limit of 4 participants reached");
 
+    // A track more than a call may have: neither at its start nor later.
+    let picture = OFFER.find("m=video").expect("two tracks");
+    let three = format!("{OFFER}{}", OFFER[picture..].replace("a=mid:1", "a=mid:2"));
+    let wide = json!({"call_type": "WEBRTC", "sdp": three});
+    let refused = act(&at, &bob, &format!("participants/{}/calls", bob.uuid), wide.clone()).refused(400);
+    assert!(refused.contains("3 m-lines, at most 2"), "{refused}");
     let first = call(&at, &alice, "").result();
     assert!(call(&at, &alice, "receive").refused(503).contains("1 calls"), "one call for each");
     assert!(events(&at, &bob).0.refused(503).contains("event streams"));
@@ -97,8 +113,10 @@ fn at_a_limit_the_next_is_refused_with_a_reason_and_the_others_go_on() {
     asked.refused(413);
 
     // What ran before still does.
-    let path = format!("participants/{}/calls/{}/ack", alice.uuid, first["call_uuid"].as_str().expect("a call"));
-    act(&at, &alice, &path, json!({})).result();
+    let path = format!("participants/{}/calls/{}", alice.uuid, first["call_uuid"].as_str().expect("a call"));
+    act(&at, &alice, &format!("{path}/ack"), json!({})).result();
+    assert!(act(&at, &alice, &format!("{path}/update"), wide).refused(400).contains("at most 2"));
+    act(&at, &alice, &format!("{path}/update"), json!({"sdp": OFFER})).result();
     act(&at, &bob, "message", json!({"payload": "still here"})).result();
     let mut heard = String::new();
     let mut chunk = [0; 4096];

@@ -332,3 +332,30 @@ fn a_restart_brings_everybody_back_with_120_fresh_seconds() {
     assert!(w.does(&guest, Command::Status).is_ok());
     assert!(w.model.conference(w.room).unwrap().started);
 }
+
+#[test]
+fn at_the_limits_of_conferences_and_participants_the_next_is_refused_with_the_limit_and_a_freed_place_is_taken() {
+    let limits = Limits { conferences: 3, participants: 3, ..Limits::default() };
+    let mut w = World::limited(World::settings(), limits);
+    let create = |w: &mut World, n: u8| {
+        let settings = Settings { name: "R".into(), aliases: vec![format!("300{n}")], ..Settings::default() };
+        w.act(Action::Create(NewConference { id: ConferenceId([200 + n; 16]), settings }))
+    };
+    let Ok(Outcome::Created(third, _)) = create(&mut w, 0) else { panic!("two are there") };
+    assert_eq!(create(&mut w, 1), Err(Refusal::Limit("limit of 3 conferences reached".into())));
+
+    // Participants are counted in all conferences.
+    let a = w.enter_room("1061", "A").unwrap();
+    w.enter_room("2000", "B").unwrap();
+    w.enter_room("3000", "C").unwrap();
+    for number in ["1061", "2000"] {
+        let full = Refusal::Limit("limit of 3 participants reached".into());
+        assert_eq!(w.enter_room(number, "D").unwrap_err(), full);
+    }
+    w.call(&a, Purpose::Main);
+    w.does(&a, Command::Leave).unwrap();
+    w.enter_room("2000", "D").unwrap();
+    w.act(Action::Delete(third)).unwrap();
+    create(&mut w, 1).unwrap();
+    w.mirrors_agree();
+}

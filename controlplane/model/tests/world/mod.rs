@@ -68,8 +68,12 @@ impl World {
     }
 
     pub fn with(settings: Settings) -> World {
+        World::limited(settings, Limits::default())
+    }
+
+    pub fn limited(settings: Settings, limits: Limits) -> World {
         let mut world = World {
-            model: Model::new(Limits::default(), 1),
+            model: Model::new(limits, 1),
             now: Now { ms: 1_000, unix: 1_700_000_000 },
             room: ConferenceKey(0),
             next: 0,
