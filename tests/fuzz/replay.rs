@@ -148,5 +148,10 @@ fn seeds_that_are_meant_to_be_valid_are() {
     let hello = |name: &str| plenum_session::dtls::hello::Waiting::default().push(&seed("dtls_hello", name)[2..]);
     assert_eq!(hello("browser"), Ok(Some(plenum_session::dtls::hello::Choice::First)));
     assert!(matches!(hello("openssl"), Ok(Some(plenum_session::dtls::hello::Choice::Second(Some(7))))));
+    assert!(
+        ["plain", "nominating", "conflict"].map(|name| plenum_session::check_any(&seed("ice_check", name)))
+            == [true; 3]
+    );
+    assert!(["chat", "nameless"].map(|name| plenum_session::open_any(&seed("dcep_open", name))) == [true; 2]);
     assert!(plenum_wire::stun::local_ufrag(&seed("stun", "name_behind_others")) == Some("abcd"));
 }

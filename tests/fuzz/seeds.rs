@@ -43,6 +43,8 @@ pub(crate) fn all() -> Vec<Seed> {
         ("mix_record", mix_seeds()),
         ("io", io_seeds()),
         ("dtls_hello", hello_seeds()),
+        ("ice_check", check_seeds()),
+        ("dcep_open", open_seeds()),
     ];
     let groups = groups.into_iter().chain(decoders::all()).chain(control::all());
     let seed = |target, (name, bytes)| Seed { target, name, bytes };
@@ -183,12 +185,53 @@ fn twcc_seeds() -> Named {
     ]
 }
 
-fn stun_seeds() -> Named {
-    let message = |kind: u16, body: &[u8]| {
-        let len = (body.len() as u16).to_be_bytes();
-        [&kind.to_be_bytes()[..], &len, &[0x21, 0x12, 0xa4, 0x42], &[5; 12], body].concat()
+/// A STUN message (RFC 8489 section 5).
+fn message(kind: u16, body: &[u8]) -> Vec<u8> {
+    let len = (body.len() as u16).to_be_bytes();
+    [&kind.to_be_bytes()[..], &len, &[0x21, 0x12, 0xa4, 0x42], &[5; 12], body].concat()
+}
+
+/// The USERNAME of `abcd:wxyz`.
+const NAME: [u8; 16] = [0, 6, 0, 9, b'a', b'b', b'c', b'd', b':', b'w', b'x', b'y', b'z', 0, 0, 0];
+
+/// Checks without the integrity, which their target adds.
+fn check_seeds() -> Named {
+    let priority = [0, 0x24, 0, 4, 0x6e, 0, 0, 0xff];
+    let check = |more: &[u8]| message(1, &[&NAME[..], &priority, more].concat());
+    let conflict = [&[0x80, 0x29, 0, 8][..], &[9; 8]].concat();
+    vec![
+        ("plain", check(&[])),
+        ("nominating", check(&[&[0x80, 0x2a, 0, 8][..], &[9; 8], &[0, 0x25, 0, 0]].concat())),
+        ("conflict", check(&conflict)),
+        ("no_priority", message(1, &NAME)),
+        ("somebody_else", message(1, &[&NAME[..11], b"yxz\0\0", &priority].concat())),
+        ("unknown_attributes", check(&[0xc0, 0x57, 0, 3, 1, 2, 3, 0, 0x7f, 0xff, 0, 0])),
+        ("attribute_beyond_the_end", check(&[0x80, 0x22, 0xff, 0xff])),
+        ("bad_fingerprint", check(&[0x80, 0x28, 0, 4, 1, 2, 3, 4])),
+        ("integrity_of_one_byte", check(&[0, 8, 0, 1, 7, 0, 0, 0])),
+        ("response", message(0x0101, &[&[0, 0x20, 0, 8, 0, 1][..], &[7; 6]].concat())),
+        ("indication", message(0x0011, &[])),
+    ]
+}
+
+fn open_seeds() -> Named {
+    let open = |kind: u8, label: u16, protocol: u16, text: &[u8]| {
+        [&[3, kind, 1, 0, 0, 0, 0, 5][..], &label.to_be_bytes(), &protocol.to_be_bytes(), text].concat()
     };
-    let name = [0, 6, 0, 9, b'a', b'b', b'c', b'd', b':', b'w', b'x', b'y', b'z', 0, 0, 0];
+    vec![
+        ("chat", open(0, 4, 2, b"chatv1")),
+        ("unordered_for_a_time", open(0x82, 3, 0, b"log")),
+        ("nameless", open(1, 0, 0, b"")),
+        ("unknown_kind", open(3, 0, 0, b"")),
+        ("label_beyond_the_end", open(0, 0xffff, 0xffff, b"chat")),
+        ("protocol_beyond_the_end", open(0, 4, 3, b"chatv1")),
+        ("label_is_not_text", open(0, 2, 0, &[0xff, 0xfe])),
+        ("acknowledgement", vec![2]),
+    ]
+}
+
+fn stun_seeds() -> Named {
+    let name = NAME;
     vec![
         ("request", message(1, &name)),
         ("name_behind_others", message(1, &[&[0x80, 0x22, 0, 1, 7, 0, 0, 0][..], &name].concat())),

@@ -32,6 +32,8 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("mix_record", mix_record),
     ("io", io),
     ("dtls_hello", dtls_hello),
+    ("ice_check", ice_check),
+    ("dcep_open", dcep_open),
 ];
 
 /// A datagram: demultiplexing, the RTP header, padding.
@@ -318,4 +320,14 @@ pub fn dtls_hello(mut bytes: &[u8]) {
         }
         assert!(waiting.datagrams.len() < 8, "what waits is bounded");
     }
+}
+
+/// A STUN message to a session, as it is and with the integrity that it would need.
+pub fn ice_check(bytes: &[u8]) {
+    plenum_session::check_any(bytes);
+}
+
+/// The message that opens a data channel.
+pub fn dcep_open(bytes: &[u8]) {
+    plenum_session::open_any(bytes);
 }

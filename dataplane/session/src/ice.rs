@@ -275,6 +275,41 @@ fn transaction(message: &[u8]) -> u32 {
     words.fold(0, |id, word| id ^ u32::from_be_bytes([word[0], word[1], word[2], word[3]]))
 }
 
+/// Hands any bytes to the ICE side of a session as a check of `abcd:wxyz`: as they are, and signed as one who knows the password
+/// would, twice from one address and once from another; whether the signed ones were taken. What a fuzz target calls.
+#[doc(hidden)]
+pub fn check_any(bytes: &[u8]) -> bool {
+    use plenum_packet::{Pool, Transport};
+    let text = str::to_owned;
+    let [local_ufrag, local_pwd, remote_ufrag] = ["abcd", "0123456789abcdefghijkl", "wxyz"].map(text);
+    let mut ice =
+        IceLite::new(IceSpec { local_ufrag, local_pwd: local_pwd.clone(), remote_ufrag, remote_pwd: text("") });
+    let (mut pool, mut sealer, mut packets) = (Pool::new(4), plenum_srtp::Sealer::new(), Vec::new());
+    let mut handle = |bytes: &[u8], port: u16| {
+        let path = Path {
+            transport: Transport::Udp,
+            local: ([192, 0, 2, 1], 9).into(),
+            remote: ([192, 0, 2, 2], port).into(),
+        };
+        let mut out = Outbox { pool: &mut pool, sealer: &mut sealer, packets: &mut packets };
+        let taken = ice.handle(Time::ZERO, path, bytes, &mut out).is_ok();
+        assert_eq!(packets.len(), usize::from(taken), "who is not authenticated gets no answer");
+        packets.drain(..).for_each(|(_, buf)| pool.free(buf));
+        (taken, ice.paths().count())
+    };
+    assert_eq!(handle(bytes, 1), (false, 0));
+    let Some(header) = bytes.get(..20) else { return false };
+    let attributes = &bytes[20..20 + (bytes.len() - 20) / 4 * 4];
+    let length = (attributes.len() + 24) as u16;
+    let mut signed = [&header[..2], &length.to_be_bytes(), &header[4..], attributes].concat();
+    let integrity = hmac(local_pwd.as_bytes(), &[&signed]);
+    signed.extend([&[0, 8, 0, 20][..], &integrity].concat());
+    let (taken, known) = handle(&signed, 1);
+    assert_eq!(handle(&signed, 1), (taken, known), "a repeated check changes nothing");
+    assert_eq!(handle(&signed, 2), (taken && known == 0, known), "a check is good for one path, a conflict for none");
+    taken
+}
+
 fn hmac(key: &[u8], parts: &[&[u8]]) -> [u8; 20] {
     DefaultSha1HmacProvider.sha1_hmac(key, parts)
 }

@@ -31,9 +31,9 @@ mod rtcp;
 mod session;
 mod timers;
 
-pub use data::{MAX_CHANNELS, MAX_MESSAGE};
+pub use data::{MAX_CHANNELS, MAX_MESSAGE, open_any};
 pub use egress::{Released, Timing};
 pub use env::{Anchor, Certificates, Env, EnvError, SessionLimits};
 pub use events::{Feedback, Incoming, Outbox, SessionEvent};
-pub use ice::{CONSENT_LOST_AFTER, MAX_PATHS, MAX_STUN, SILENT_AFTER};
+pub use ice::{CONSENT_LOST_AFTER, MAX_PATHS, MAX_STUN, SILENT_AFTER, check_any};
 pub use session::{Session, SpecError};
