@@ -38,8 +38,20 @@ if [ ${#missing[@]} -gt 0 ]; then
   DEBIAN_FRONTEND=noninteractive "${as_root[@]}" apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
 fi
 
-if ! command -v cargo >/dev/null; then
-  echo "setup: Rust 1.95 or newer is needed (rustup.rs)" >&2
+# Rust comes from its own installer, which people run themselves; Debian's is too old.
+need=$(sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml)
+have=
+if command -v cargo >/dev/null; then
+  have=$(rustc --version 2>/dev/null | cut -d ' ' -f 2 || true)
+fi
+if [ -z "$have" ]; then
+  echo "setup: Plenum needs Rust $need or newer, and no cargo and rustc that work are in PATH." >&2
+  echo "       Install it as https://rustup.rs says, open another shell, and run this again." >&2
+  exit 1
+fi
+if [ "$(printf '%s\n' "$need" "$have" | sort -V | head -n 1)" != "$need" ]; then
+  echo "setup: Plenum needs Rust $need or newer, and $(command -v rustc) is $have." >&2
+  echo "       'rustup update stable' brings a newer one. Without rustup (Rust of a Debian package): install it as https://rustup.rs says." >&2
   exit 1
 fi
 
