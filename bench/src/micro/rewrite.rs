@@ -1,113 +1,48 @@
-//! Deciding for each receiver: `Subscriber::forward` from one received packet to a plan, for 30 receivers.
+//! Writing one packet for one receiver: header, extensions, the payload's copy and its patch. The session does it in its egress with
+//! its own slots; here are the same functions in the same order, without looking into a dependency descriptor.
 
+use super::packets;
 use crate::report::Report;
 use crate::timing::{Case, in_turns};
-use plenum_packet::{Buf, HEADROOM, Pool, Time};
-use plenum_route::subscriber::Seed;
-use plenum_route::{Accepted, Codec, Format, Frame, Kind, PacketInfo, PictureId, Subscriber};
-use plenum_wire::PlanExtensions;
+use plenum_packet::{HEADROOM, Pool};
+use plenum_wire::ext::Writer;
+use plenum_wire::payload::{self, Codec};
+use plenum_wire::{Patch, rtp};
 use std::hint::black_box;
 
-const RECEIVERS: usize = 30;
-/// Received packets in a round.
-const BATCH: u64 = 64;
+/// Packets in a round.
+const BATCH: u16 = 2048;
 const ROUNDS: usize = 400;
-/// Packets of a video frame.
-const FRAME: u64 = 8;
 
-/// Receivers of one stream, and where the stream stands.
-struct Fan {
-    subscribers: Vec<Subscriber>,
-    info: PacketInfo,
-    planned: u64,
-    /// The payload's slot: taken for the run, so that the reference goes on resolving.
-    _held: Buf,
-}
-
-impl Fan {
-    fn new(kind: Kind, format: Format, pool: &mut Pool) -> Fan {
-        let accepted = vec![Accepted { format, payload_type: 96 }];
-        let subscribers = (0..RECEIVERS).map(|n| {
-            let seed = Seed { sequence: n as u16 * 1000, timestamp: n as u32, picture_id: n as u16 };
-            let mut subscriber = Subscriber::new(0, kind, accepted.clone(), seed);
-            subscriber.assign(Some(7));
-            subscriber
-        });
-        let buf = pool.copy_in(HEADROOM, &[0; 1100]).expect("an empty pool has room");
-        let info = PacketInfo {
-            encoding: 0,
-            epoch: 0,
-            format,
-            sequence: 1 << 16,
-            highest: 1 << 16,
-            timestamp: 0,
-            captured: None,
-            marker: false,
-            received: Time::ZERO,
-            taken: Time::ZERO,
-            payload: pool.reference(&buf),
-            frame: Frame::default(),
-            extensions: PlanExtensions::default(),
-        };
-        Fan { subscribers: subscribers.collect(), info, planned: 0, _held: buf }
-    }
-
-    /// Describes packet `n` of the stream.
-    fn next(&mut self, n: u64, video: bool) {
-        self.info.sequence = (1 << 16) + n;
-        self.info.highest = self.info.sequence;
-        self.info.received = Time::from_millis(n);
-        let frame = if video { n / FRAME } else { n };
-        self.info.timestamp = frame as u32 * if video { 3000 } else { 960 };
-        if video {
-            let begins = n.is_multiple_of(FRAME);
-            self.info.marker = n % FRAME == FRAME - 1;
-            self.info.frame = Frame {
-                key: begins && frame == 0,
-                begins,
-                ends: self.info.marker,
-                picture_id: Some(PictureId { value: frame as u16 & 0x7fff, wide: true }),
-                tl0_pic_idx: Some(frame as u8),
-                ..Frame::default()
-            };
-        }
-    }
-
-    fn forward(&mut self) {
-        for subscriber in &mut self.subscribers {
-            self.planned += u64::from(black_box(subscriber.forward(black_box(&self.info))).is_ok());
-        }
-    }
-}
-
-/// Times the decision and adds its figures.
+/// Times the writing and adds its figure.
 pub(super) fn run(report: &mut Report) {
-    let mut pool = Pool::new(8);
-    let vp8 = Format { codec: Codec::Vp8, profile: 0, clock: 90_000 };
-    let opus = Format { codec: Codec::Opus, profile: 0, clock: 48_000 };
-    let mut fans = [Fan::new(Kind::Video, vp8, &mut pool), Fan::new(Kind::Audio, opus, &mut pool)];
-    let names = ["VP8 packet to one of 30 receivers", "Opus packet to one of 30 receivers"];
-    let mut cases: Vec<_> = fans
-        .iter_mut()
-        .zip(names)
-        .enumerate()
-        .map(|(kind, (fan, name))| {
-            let mut n = 0;
-            Case::new(name, move || {
-                for _ in 0..BATCH {
-                    fan.next(n, kind == 0);
-                    fan.forward();
-                    n += 1;
-                }
-                BATCH * RECEIVERS as u64
-            })
-        })
-        .collect();
-    let times = in_turns(&mut cases, ROUNDS);
-    drop(cases);
-    let offered = BATCH * RECEIVERS as u64 * (ROUNDS + ROUNDS / 10) as u64;
-    for ((fan, name), taken) in fans.iter().zip(names).zip(times) {
-        assert_eq!(fan.planned, offered, "every packet of {name} is planned");
-        report.add("Rewrite (Subscriber::forward)", name, taken.median, "ns");
-    }
+    let map = packets::extensions();
+    let received = packets::vp8(&map, 0, 3, 0, true, 1200);
+    let start = usize::from(rtp::parse(&received).expect("our own packet").payload_start);
+    let mut pool = Pool::new(2);
+    let cached = pool.copy_in(HEADROOM, &received[start..]).expect("an empty pool has room");
+    let (source, out) = (pool.reference(&cached), pool.alloc().expect("a free slot"));
+    let mut payload_at = 0;
+    let mut case = [Case::new("VP8 packet of 1200 bytes with three extensions", || {
+        for n in 0..BATCH {
+            let slot = &mut pool.slot_bytes_mut(&out)[HEADROOM..];
+            let fields = rtp::Fields { extension: true, payload_type: 96, sequence: n, ..rtp::Fields::default() };
+            let fixed = rtp::write_header(slot, black_box(&fields)).expect("room for a header");
+            let mut writer = Writer::new(&map);
+            writer.mid(b"1").transport_sequence(n).abs_send_time(u32::from(n));
+            let written = writer.write(&mut slot[fixed..]).expect("room for extensions");
+            payload_at = HEADROOM + fixed + written.len;
+            pool.copy_from(source, &out, payload_at).expect("it is there");
+            let payload = &mut pool.slot_bytes_mut(&out)[payload_at..payload_at + source.len()];
+            payload::patch(payload, black_box(Patch::Vp8 { picture_id: n, tl0_pic_idx: n as u8 }));
+            black_box(payload);
+        }
+        u64::from(BATCH)
+    })];
+    let taken = in_turns(&mut case, ROUNDS)[0];
+    report.add("Rewrite (header, extensions, copy, patch)", &case[0].name, taken.median, "ns");
+    drop(case);
+    let payload = &pool.slot_bytes_mut(&out)[payload_at..payload_at + source.len()];
+    let info = payload::inspect(Codec::Vp8, payload, true, None).expect("it is a payload still");
+    assert_eq!(info.picture_id.map(|id| id.value), Some(BATCH - 1), "it was patched");
 }
