@@ -1,7 +1,7 @@
 //! What a host does to the picture of a conference on the room page, seen and heard by who gets one picture: painted publishers tell by
 //! colour and tone what became of it. Guests get no such controls, and a refusal says why. Screenshots lie in `target/e2e`.
 
-use crate::appliance::pictures;
+use crate::appliance::{Appliance, pictures};
 use crate::browser::{Browser, Page};
 use crate::gallery::{MIXED, appliance, beside, enters, looks_at, plan, speaks, tiles_show_whom_they_should};
 use crate::presentation::SCREEN;
@@ -212,4 +212,47 @@ fn hosts_shape_the_picture_on_the_page_and_everybody_who_gets_it_sees_and_hears_
         let mixed = "document.querySelector('#stage.mixed .tile.picture video')?.videoWidth > 0 && !window.plenum.room.call.presentation";
         browser.until(&guest, "one picture comes again", mixed);
     });
+}
+
+#[test]
+fn who_chose_one_picture_where_no_mixer_runs_is_told_and_gets_single_ones() {
+    const NONE: &str = "The server cannot put everybody into one picture now: you see one person at a time.";
+    let _alone = crate::alone();
+    let at = Appliance::start(&["--mixer=off"]);
+    at.create(&["2000", "--pin", "1234", "--guest-pin", "99"]);
+    let mut browser = Browser::start(&[]);
+    let mut enters = |name: &str, more: &str| {
+        let place = at.url() + &format!("/?conference=2000&name={name}&pin=1234&join=1&width=320&height=180{more}");
+        let page = browser.open(&place, DESKTOP.0, DESKTOP.1);
+        browser.until(&page, "it is connected", "window.plenum?.room?.call?.pc.connectionState === 'connected'");
+        page
+    };
+    let (ann, bob) = (enters("Ann", ""), enters("Bob", "&media=mix"));
+    // A notice goes after a while; its words stay.
+    let says = |id: &str, text: &str| format!("document.getElementById({}).textContent === {}", json!(id), json!(text));
+    // Bob chose it in the lobby, Ann does in the room.
+    browser.until(&bob, "Bob is told", &says("notice", NONE));
+    click(&mut browser, &ann, "#picture-toggle");
+    choose(&mut browser, &ann, "own-view", "yes");
+    browser.until(&ann, "Ann is told", &says("notice", NONE));
+    browser.until(&ann, "and it stays where she chose", &says("own-hint", NONE));
+    let sees = "document.querySelectorAll('#stage.mixed .tile.picture:not(.mirror)').length === 1 \
+         && document.querySelector('#stage .tile:not(.mirror):not([hidden]) b').textContent === 'Bob'";
+    browser.until(&ann, "she sees Bob, with his name", sees);
+    portrait(&mut browser, &ann, "picture-none");
+
+    // Changes that follow each other at once are all made.
+    browser.until(
+        &ann,
+        "a host has controls of the picture",
+        "document.getElementById('host-picture').checkVisibility()",
+    );
+    let both = "for (const id of ['show-names', 'show-speaker']) document.getElementById(id).click()";
+    browser.eval(&ann, &format!("{{ {both} }}"));
+    let done = "window.plenum.room.picture.read().then((l) => l.every((e) => e.actors_overlay_text === 'off' && e.indicate_speaker === false))";
+    browser.until(&ann, "neither undid the other", done);
+
+    choose(&mut browser, &ann, "own-view", "no");
+    let hint = says("own-hint", "Everybody comes as a picture of their own.");
+    browser.until(&ann, "single pictures are what she asked for", &hint);
 }

@@ -70,6 +70,7 @@ const words = {
   ownMixed: ['One picture', '合成画面', '合成畫面', '合成'],
   ownSeparateHint: ['Everybody comes as a picture of their own.', '每位参会者各有一个画面。', '每位與會者各有一個畫面。', '参加者ごとに映像を受信します。'],
   ownMixedHint: ['The server puts everybody into one picture: easy for weak devices and slow links.', '服务器将所有人合成为一个画面，适合性能较弱的设备和较慢的网络。', '伺服器將所有人合成為一個畫面，適合效能較弱的裝置和較慢的網路。', 'サーバーが全員を一つの映像にまとめます。低性能な端末や遅い回線に向いています。'],
+  ownMixedNone: ['The server cannot put everybody into one picture now: you see one person at a time.', '服务器目前无法合成画面：您一次只能看到一位参会者。', '伺服器目前無法合成畫面：您一次只能看到一位與會者。', 'サーバーは現在映像をまとめられません。一度に一人の映像のみ表示されます。'],
   pictureOfAll: ['Picture of the conference', '会议画面', '會議畫面', '会議の映像'],
   audience: ['For whom', '适用对象', '適用對象', '対象'],
   audienceAll: ['Everybody', '所有人', '所有人', '全員'],

@@ -13,7 +13,7 @@ function among(n, at, size) {
   return [[at / n, at / n, size / n, size / n], ...equal(n).filter(free)];
 }
 
-// Places of the tiles as shares of width and height: the large ones first. `g` stands for one that grows with the number of people.
+// Places of the tiles as shares of width and height: the large ones first.
 const places = {
   '1:0': [[0, 0, 1, 1]],
   '2:0': [[0, 1 / 4, 1 / 2, 1 / 2], [1 / 2, 1 / 4, 1 / 2, 1 / 2]],
@@ -26,6 +26,7 @@ const places = {
   '1:33': [[2 / 7, 1 / 14, 3 / 7, 3 / 7], ...side(0), ...side(5 / 7), ...rows],
   stacked: [[1 / 4, 0, 1 / 2, 1 / 2], [1 / 4, 1 / 2, 1 / 2, 1 / 2]],
 };
+// Those that grow with the number of people, drawn as one of the others.
 const grows = { onePlusN: ['1:5', 'layoutGrowsLarge'], allEqual: ['9:0', 'layoutGrowsEqual'] };
 
 // Those that can be chosen here, in their order.

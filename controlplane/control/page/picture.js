@@ -21,21 +21,21 @@ export class Picture {
   // `read()` gives what is in force for hosts and guests, or null; `write(layouts)` asks for it, and says whether it was done;
   // `own(mixed)` changes how we get the picture.
   constructor({ read, write, own }) {
-    Object.assign(this, { read, write, own, entries: null, audience: 'all', host: false });
+    Object.assign(this, { read, write, own, entries: null, audience: 'all', host: false, turn: Promise.resolve() });
     this.#choices('own-view', { no: 'ownSeparate', yes: 'ownMixed' }, (key) => this.own(key === 'yes'));
     this.#choices('audience', audiences, (key) => { this.audience = key; this.render(); });
     this.#choices('slides', slides, (key) => this.#change((e) => { e.presentation = key; }), slidesDrawing);
     this.#choices('layouts', Object.fromEntries(layouts.map((name) => [name, null])), (key) => this.#change((e) => { e.layout = key; }), drawing);
-    for (const [id, [, set]] of Object.entries(switches)) $(id).onchange = () => this.#change((e) => set(e, $(id).checked));
-    $('banner-text').onchange = () => this.#change((e) => { e.overlay_text = $('banner-text').value.trim(); });
+    for (const [id, [, set]] of Object.entries(switches)) $(id).onchange = ({ target: { checked } }) => this.#change((e) => set(e, checked));
+    $('banner-text').onchange = ({ target: { value } }) => this.#change((e) => { e.overlay_text = value.trim(); });
     $('banner-form').onsubmit = (event) => { event.preventDefault(); $('banner-text').blur(); };
-    $('picture-reset').onclick = () => this.#send([]);
+    $('picture-reset').onclick = () => this.#next(() => this.#send([]));
   }
 
-  // `mixed`: we get one picture; `roles`: hosts and guests are told apart here.
-  show({ host, mixed, roles, open }) {
+  // `mixed`: we asked for one picture, `unmixed`: and do not get it; `roles`: hosts and guests are told apart here.
+  show({ host, mixed, unmixed, roles, open }) {
     const opened = open && !this.open;
-    Object.assign(this, { host, mixed, roles, open });
+    Object.assign(this, { host, mixed, unmixed, roles, open });
     if (opened && host) this.stirred(0);
     this.render();
   }
@@ -44,7 +44,7 @@ export class Picture {
   stirred(after = settle) {
     if (!this.open || !this.host) return;
     clearTimeout(this.timer);
-    this.timer = setTimeout(async () => { this.#take(await this.read()); }, after);
+    this.timer = setTimeout(() => this.#next(async () => this.#take(await this.read())), after);
   }
 
   close() { clearTimeout(this.timer); this.open = false; }
@@ -54,18 +54,20 @@ export class Picture {
     this.render();
   }
 
-  // The entries of the chosen audience.
-  get #chosen() {
-    const { entries, audience, roles } = this;
-    if (!entries) return [];
-    return audience === 'all' || !roles ? [entries.hosts, entries.guests] : [entries[audience]];
-  }
+  // One after the other: a change is made of what is in force after the one before it.
+  #next(step) { return (this.turn = this.turn.then(step)); }
 
-  async #change(change) {
-    const wanted = this.#chosen.map((entry) => ({ ...entry }));
-    if (!wanted.length) return;
-    wanted.forEach(change);
-    await this.#send(wanted);
+  // For whom the chosen audience stands.
+  get #chosen() { return this.audience === 'all' || !this.roles ? ['hosts', 'guests'] : [this.audience]; }
+
+  #change(change) {
+    const audiences = this.#chosen;
+    return this.#next(async () => {
+      if (!this.entries) return;
+      const wanted = audiences.map((name) => ({ ...this.entries[name] }));
+      wanted.forEach(change);
+      await this.#send(wanted);
+    });
   }
 
   async #send(wanted) {
@@ -74,11 +76,11 @@ export class Picture {
   }
 
   render() {
-    const { host, mixed, roles, entries } = this;
-    const [entry] = this.#chosen;
+    const { host, mixed, unmixed, roles, entries } = this;
+    const entry = entries?.[this.#chosen[0]];
     $('host-picture').hidden = !host || !entries;
     this.#press('own-view', mixed ? 'yes' : 'no');
-    $('own-hint').textContent = t(mixed ? 'ownMixedHint' : 'ownSeparateHint');
+    $('own-hint').textContent = t(unmixed ? 'ownMixedNone' : mixed ? 'ownMixedHint' : 'ownSeparateHint');
     if (!host || !entry) return;
     $('audience').hidden = !roles;
     this.#press('audience', this.audience);

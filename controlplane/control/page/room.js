@@ -150,6 +150,7 @@ export class Room {
     if (!l || (l.call_uuid && this.call?.uuid && l.call_uuid !== this.call.uuid)) return;
     this.seats = l.slots ?? l.participants ?? [];
     this.presentationBy = l.presentation ?? null;
+    this.drawn = { call: l.call_uuid, mixed: l.mixed };
     this.picture.stirred();
     this.render();
   }
@@ -183,15 +184,20 @@ export class Room {
     const unseated = [...this.people.values()].filter((p) => p.uuid !== me && p.has_media && !seats.includes(p.uuid));
     const others = [...this.people.values()].some((p) => p.uuid !== me && p.service_type === 'conference');
     const silent = this.forced || !devices.microphoneOn;
+    // Without a mixer we get what others send, whatever we asked for.
+    const unmixed = this.mixed && this.drawn?.mixed === false && this.drawn.call === this.call?.uuid;
+    if (unmixed && !this.unmixed) notice(t('ownMixedNone'));
+    this.unmixed = unmixed;
+    const mixed = this.mixed && !unmixed;
     tiles.show({
       // The mix has everybody, with their names, and what is presented in its one picture.
-      seats: this.mixed ? [others ? { uuid: 'mix', about: t('mixed') } : null] : seats.map((uuid) => uuid ? this.#describe(uuid) : unseated.length ? { ...this.#describe(unseated.shift().uuid), picture: false } : null),
+      seats: mixed ? [others ? { uuid: 'mix', about: t('mixed') } : null] : seats.map((uuid) => uuid ? this.#describe(uuid) : unseated.length ? { ...this.#describe(unseated.shift().uuid), picture: false } : null),
       presentation: !this.mixed && this.presentationBy && this.presentationBy !== me ? this.#describe(this.presentationBy) : null,
       self: { uuid: me, name: t('you'), letters: this.me?.display_name, muted: silent, speaking: this.speaking.has(me), picture: devices.cameraOn },
     });
-    this.list.show([...this.people.values()].filter((p) => p.service_type !== 'connecting'), { me, host: this.host, mixed: this.mixed });
+    this.list.show([...this.people.values()].filter((p) => p.service_type !== 'connecting'), { me, host: this.host, mixed });
     this.roles ||= [...this.people.values()].some((p) => p.role === 'guest');
-    this.picture.show({ host: this.host, mixed: this.mixed, roles: this.roles, open: !$('picture').hidden });
+    this.picture.show({ host: this.host, mixed: this.mixed, unmixed, roles: this.roles, open: !$('picture').hidden });
     $('locked').hidden = !this.status.locked;
     $('locked').title = t('locked');
     $('lock').hidden = !this.host;

@@ -105,7 +105,14 @@ async fn mgmt_52_who_gets_the_mix_is_told_the_layout_and_the_presenter_that_are_
         layout: layout.map(Into::into),
     };
     house.media_says(seen(Some("1:21"))).await;
-    assert_eq!(events.until("layout").await["view"], "1:21");
+    let told = events.until("layout").await;
+    assert_eq!((&told["view"], &told["mixed"]), (&json!("1:21"), &json!(true)));
+    // No mixer runs: a single picture comes instead.
+    house.media_says(seen(None)).await;
+    let told = events.until("layout").await;
+    assert_eq!((&told["view"], &told["mixed"]), (&json!("1:7"), &json!(false)), "what was chosen, and is not drawn");
+    house.media_says(seen(Some("1:21"))).await;
+    events.until("layout").await;
     house.media_says(seen(Some("nonsense"))).await;
     assert_eq!(events.until("layout").await["view"], "1:7", "of an unknown one, what was chosen");
     house.act(&host, "message", json!({"payload": "end"})).await.result();

@@ -168,6 +168,8 @@ pub struct SeatView {
     pub call: CallId,
     /// The layout that is drawn; of who gets single pictures, the one that was chosen.
     pub layout: LayoutName,
+    /// Whether the mix comes; else single pictures do, whatever the call asked for.
+    pub mixed: bool,
     /// Holders by slot; slot 0 is the main tile.
     pub slots: Vec<Option<ParticipantId>>,
     /// Who fills the presentation slot.

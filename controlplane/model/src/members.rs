@@ -85,6 +85,7 @@ impl Conference {
         Some(EventBody::Layout(SeatView {
             call: call.id,
             layout: call.layout.unwrap_or(self.layout_for(member).drawn(self.members.len())),
+            mixed: call.layout.is_some(),
             slots: call.seats.iter().map(|seat| seat.and_then(|key| self.shown(key))).collect(),
             presentation: call.presentation.and_then(|key| self.shown(key)),
         }))

@@ -42,13 +42,14 @@ pub(super) struct Look {
     pub(super) level: bool,
 }
 
-/// Conferences that something happened in.
+/// Conferences that something happened in. Who speaks and who is on screen changes no mix, and comes often.
 pub(super) fn touched(events: &[Event], changes: &[MediaChange]) -> BTreeSet<ConferenceKey> {
     let changed = changes.iter().filter_map(|change| match *change {
         MediaChange::Conference(place) | MediaChange::Participant(place, _) => Some(place),
         _ => None,
     });
-    events.iter().map(|event| event.conference).chain(changed).collect()
+    let lasting = events.iter().filter(|event| !event.body.is_passing());
+    lasting.map(|event| event.conference).chain(changed).collect()
 }
 
 /// Whether a leg is to get the mix.
@@ -306,6 +307,17 @@ fn member(member: &Participant) -> MixMember {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use plenum_model::EventBody;
+
+    #[test]
+    fn who_speaks_changes_no_mix_and_who_presents_may() {
+        let touches = |body| {
+            let (conference, audience) = (ConferenceKey(1), plenum_model::Audience::Admitted);
+            !touched(&[Event { conference, audience, body }], &[]).is_empty()
+        };
+        assert!(!touches(EventBody::Stage(vec![])) && !touches(EventBody::PresentationFrame));
+        assert!(touches(EventBody::PresentationStopped));
+    }
 
     #[test]
     fn who_finds_no_room_for_a_picture_of_their_own_sees_the_common_one() {

@@ -198,6 +198,7 @@ fn layout(seats: &SeatView) -> Value {
     let view = seats.layout.as_str();
     json!({
         "view": view,
+        "mixed": seats.mixed,
         "participants": on_screen,
         "requested_layout": {"primary_screen": {"chair_layout": view, "guest_layout": view}},
         "slots": slots,
@@ -418,11 +419,12 @@ mod tests {
         let seats = SeatView {
             call: CallId([1; 16]),
             layout: LayoutName::DEFAULT,
+            mixed: true,
             slots: vec![None, Some(id)],
             presentation: None,
         };
         let (_, data) = messages(Dialect::Services, &EventBody::Layout(seats)).remove(0);
-        assert_eq!(data["view"], "1:7");
+        assert_eq!((&data["view"], &data["mixed"]), (&json!("1:7"), &json!(true)));
         assert_eq!(data["participants"], json!([id.to_string()]));
         assert_eq!(data["slots"], json!([null, id.to_string()]));
     }
