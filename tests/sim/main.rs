@@ -17,3 +17,4 @@ mod bandwidth;
 mod conference;
 mod hostile;
 mod meeting;
+mod mixed;

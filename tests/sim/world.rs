@@ -436,6 +436,12 @@ impl World {
         self.next_tick = self.next_tick.min(after(self.now, BATCH));
     }
 
+    /// Gives the shard what a mixer wrote.
+    pub(crate) fn hear_mixer(&mut self, record: &[u8]) {
+        self.shard.handle_mixer(self.now, &mut self.pool, record);
+        self.next_tick = self.next_tick.min(after(self.now, BATCH));
+    }
+
     /// The newest RTP packet that a peer sent, sealed, as the shard got it.
     pub(crate) fn overhear(&self, id: Id) -> Vec<u8> {
         self.overheard.get(&id).cloned().expect("the peer has sent media")

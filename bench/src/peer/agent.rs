@@ -99,6 +99,11 @@ impl Peer {
         self.receiver.watch = Some(watch);
     }
 
+    /// Asks for a key frame of that picture, as soon as it may ask again.
+    pub fn ask_key_frame(&mut self) {
+        self.receiver.ask_key_frame();
+    }
+
     /// What it was made from.
     pub fn config(&self) -> &PeerConfig {
         &self.config

@@ -18,6 +18,10 @@ pub type Watch = Box<dyn FnMut(Time, &rtp::Header, &[u8]) + Send>;
 /// Between two receiver reports.
 const REPORTS: Duration = Duration::from_secs(1);
 
+fn is_first_picture(slot: &Slot) -> bool {
+    slot.stats.kind == Kind::Video && slot.stats.index == 0 && !slot.stats.presentation
+}
+
 /// The receiving half.
 pub(crate) struct Receiver {
     pub(crate) slots: Vec<Slot>,
@@ -71,6 +75,13 @@ impl Receiver {
         self.slots.iter_mut().for_each(|slot| slot.repairs = false);
         (self.feedback, self.remb, self.next_report) = (None, None, Time::NEVER);
         self
+    }
+
+    /// Who looks at the first picture cannot go on.
+    pub(crate) fn ask_key_frame(&mut self) {
+        if let Some(slot) = self.slots.iter_mut().find(|s| is_first_picture(s)) {
+            slot.next_asked = Time::ZERO;
+        }
     }
 
     /// The server's SSRCs of the pictures that need a key frame now.
@@ -140,8 +151,7 @@ impl Receiver {
             true => return,
         };
         slot.packet(now, (sequence, header.timestamp), repaired, payload, stats);
-        let first = slot.stats.kind == Kind::Video && slot.stats.index == 0 && !slot.stats.presentation;
-        if let Some(watch) = self.watch.as_mut().filter(|_| first) {
+        if let Some(watch) = self.watch.as_mut().filter(|_| is_first_picture(slot)) {
             watch(now, &rtp::Header { sequence, ..header }, payload);
         }
     }

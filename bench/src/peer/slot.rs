@@ -31,7 +31,7 @@ pub(crate) struct Slot {
     stamped: bool,
     /// RTP time of the newest frame without stamp.
     begun: Option<u32>,
-    next_asked: Time,
+    pub(crate) next_asked: Time,
     frames: Frames,
     decoded: Vec<Stamp>,
     /// The first packet with content since the last decoded frame.

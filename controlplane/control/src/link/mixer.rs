@@ -58,20 +58,18 @@ impl MixerTask {
 pub fn start_mixer(process: MixerProcess) -> MixerTask {
     let (stop, mut stopped) = watch::channel(false);
     let join = tokio::spawn(async move {
-        let mut failures = 0;
+        let mut starts = Starts(0);
         loop {
             tokio::select! {
-                child = next(&process, failures) => {
+                child = next(&process, starts.wait()) => {
                     let started = Instant::now();
-                    failures += 1;
-                    let Some(mut child) = child else { continue };
-                    tokio::select! {
-                        status = child.wait() => tracing::warn!(status = ?status.ok(), "the mixer ended"),
-                        () = super::asked_to_stop(&mut stopped) => return end(child).await,
+                    if let Some(mut child) = child {
+                        tokio::select! {
+                            status = child.wait() => tracing::warn!(status = ?status.ok(), "the mixer ended"),
+                            () = super::asked_to_stop(&mut stopped) => return end(child).await,
+                        }
                     }
-                    if started.elapsed() >= STABLE {
-                        failures = 0;
-                    }
+                    starts.ended(started.elapsed());
                 }
                 () = super::asked_to_stop(&mut stopped) => return,
             }
@@ -80,9 +78,25 @@ pub fn start_mixer(process: MixerProcess) -> MixerTask {
     MixerTask { stop, join }
 }
 
-/// The next mixer, when media is there and no other mixer is.
-async fn next(process: &MixerProcess, failures: usize) -> Option<Child> {
-    sleep(super::back_off(failures)).await;
+/// Mixers in a row that did not last.
+#[derive(Debug)]
+struct Starts(usize);
+
+impl Starts {
+    /// How long the next one waits.
+    fn wait(&self) -> Duration {
+        super::back_off(self.0)
+    }
+
+    /// A mixer lived for so long.
+    fn ended(&mut self, lived: Duration) {
+        self.0 = if lived >= STABLE { 0 } else { self.0 + 1 };
+    }
+}
+
+/// The next mixer after `wait`, when media is there and no other mixer is.
+async fn next(process: &MixerProcess, wait: Duration) -> Option<Child> {
+    sleep(wait).await;
     let socket = mixer_socket_path(&process.data);
     let lock = loop {
         match take_lock(&process.data.join("mixer.lock")) {
@@ -162,6 +176,27 @@ mod tests {
             }
             sleep(Duration::from_millis(10)).await;
         }
+    }
+
+    /// The mixer's part of the two seconds within which mixed legs go on is in the simulation (tests/sim/mixed.rs), which counts on these 250 ms.
+    #[test]
+    fn a_mixer_that_ran_is_started_again_at_once_and_one_that_died_young_within_250_ms_the_first_time() {
+        let most = Duration::from_millis(250);
+        let mut starts = Starts(0);
+        for lived in [STABLE, 1000 * STABLE] {
+            starts.ended(lived);
+            assert_eq!(starts.wait(), Duration::ZERO, "{lived:?}");
+        }
+        starts.ended(Duration::ZERO);
+        assert!(starts.wait() + POLL <= most, "{:?}", starts.wait());
+        // One that keeps dying is waited for longer and longer, up to five seconds.
+        for _ in 0..10 {
+            let before = starts.wait();
+            starts.ended(STABLE / 2);
+            assert!(starts.wait() >= before && starts.wait() <= Duration::from_secs(5));
+        }
+        starts.ended(STABLE);
+        assert_eq!(starts.wait(), Duration::ZERO);
     }
 
     #[tokio::test]

@@ -16,8 +16,9 @@ use plenum_wire::seq::{nearest, nearest_timestamp};
 pub const CAPACITY: usize = 1024;
 /// Longest payload that is taken.
 const MAX_BYTES: usize = 1500;
-/// Shortest and longest wait for what is missing. Less: no time for a retransmission. More: the picture stands still.
-pub const WAITS: (u64, u64) = (80 * MS, 400 * MS);
+/// Shortest and longest wait for what is missing. Less: no time for a packet that is asked for three times, each in vain once in ten where 5 % are lost both
+/// ways; a key frame takes longer. More: the picture stands still.
+pub const WAITS: (u64, u64) = (200 * MS, 400 * MS);
 /// Beyond what the packets needed so far.
 const MARGIN: u64 = 30 * MS;
 /// Between two requests for a key frame.
@@ -233,7 +234,7 @@ impl VideoBuffer {
 
     /// Local time less media time at which nearly every frame has come, in nanoseconds; `None` before any packet.
     pub fn pace(&self) -> Option<i64> {
-        Some(self.late.zero()? + self.late.quantile(0.95).min(WAITS.1) as i64)
+        Some(self.late.zero()? + self.late.quantile(0.97).min(WAITS.1) as i64)
     }
 
     /// Local time less media time of the fastest packet, in nanoseconds.
