@@ -25,7 +25,13 @@ test:
 	@packaging/setup.sh test
 	cargo build -p plenum -p plenum-media -p plenum-mix
 	cargo test --workspace --no-fail-fast
-	for level in scalar avx2 neon; do PLENUM_SIMD=$$level cargo test -p plenum-kernels || exit 1; done
+	@levels=$$(cargo run --quiet -p plenum-kernels --example levels) || exit 1; \
+	tested=0; skipped=0; \
+	for level in $$levels; do case $$level in \
+		*:absent) echo "SKIPPED: the kernels at level $${level%:absent}, which this processor lacks"; skipped=$$((skipped + 1));; \
+		*) PLENUM_SIMD=$$level cargo test -p plenum-kernels || exit 1; tested=$$((tested + 1));; \
+	esac; done; \
+	echo "the kernels: $$tested levels tested, $$skipped skipped"
 
 # The kernels on another architecture, in an emulator.
 test-arm:

@@ -1,5 +1,6 @@
 //! Every level computes what the scalar level computes, bit for bit: random sizes, strides and alignments, with guard bytes around what is written
-//! and unreadable memory around what is read. (A level that the processor lacks is not tested: `PLENUM_SIMD` and qemu cover it in CI.)
+//! and unreadable memory around what is read. Levels that the processor lacks are not among them: `make test` says which those are, `make test-arm`
+//! runs NEON's in an emulator.
 
 use plenum_kernels::{
     I420, I420Buf, I420Mut, Kernels, Level, Nv12, Nv12Mut, Plane, PlaneMut, Rate, Resampler, ScalePlan,
