@@ -319,18 +319,20 @@ impl Hall {
         self.room.need(MixOutput::Track { feed: feed(n, kind), codec, rung }, 0)
     }
 
-    /// Guest `n` shows the scene in AV1; how many packets it took.
-    pub(crate) fn show_av1(&mut self, n: u64) -> u16 {
+    /// Guest `n` shows the scene in AV1, in packets from number `sequence` on, which may be cut to so many bytes of payload; the number that follows.
+    pub(crate) fn show_av1(&mut self, n: u64, mut sequence: u16, cut: Option<usize>) -> u16 {
         let mut packer = Packer::new(payload::Codec::Av1, 1000, 0).expect("a packer");
-        let (mut rest, mut sequence) = (&AV1[32..], 0);
+        let (mut rest, first) = (&AV1[32..], sequence);
         while rest.len() > 12 {
             let len = u32::from_le_bytes([rest[0], rest[1], rest[2], rest[3]]) as usize;
             let (unit, behind) = rest[12..].split_at(len);
             rest = behind;
-            let tags = FrameTags { key: sequence == 0, ..FrameTags::default() };
+            let tags = FrameTags { key: sequence == first, ..FrameTags::default() };
             let (room, now) = (&mut self.room, self.now);
             let packed = packer.pack(unit, tags, &mut |piece| {
-                let rtp = [&header(sequence, video_clock(now), piece.last)[..], piece.head, piece.body].concat();
+                let payload = [piece.head, piece.body].concat();
+                let payload = &payload[..payload.len().min(cut.unwrap_or(usize::MAX))];
+                let rtp = [&header(sequence, video_clock(now), piece.last)[..], payload].concat();
                 sequence += 1;
                 let (feed, codec, clock) = (feed(n, FeedKind::Camera), Codec::Av1, 90_000);
                 let (conference, encoding, level, rtp) = (CONFERENCE, 0, None, &rtp[..]);

@@ -230,7 +230,7 @@ fn av1_is_decoded_from_its_packets() {
     hall.run(200);
     let shades = |hall: &Hall| (40..120).map(|x| hall.watcher(0, Codec::Vp8).at(2 * x, 60)).collect::<Vec<_>>();
     let before = shades(&hall);
-    let packets = hall.show_av1(1);
+    let packets = hall.show_av1(1, 0, None);
     hall.run(100);
     assert!(packets > 10, "the key frame took several packets");
     assert_ne!(shades(&hall), before, "the scene, and no avatar");
@@ -328,7 +328,8 @@ fn lips_and_voice_stay_together_whichever_is_slower() {
         let ear = &hall.ears[&None];
         let frame = ear.heard.chunks(960).position(|f| f.iter().any(|s| s.abs() > 3000)).expect("the voice");
         let apart = seen.abs_diff(hall.heard[frame]);
-        assert!(apart <= 40, "pictures {picture} ms and sound {sound} ms late: {apart} ms apart");
+        // 40 ms may be, of which the shard's sender reports leave 35: `sender_reports_bring…` of plenum-shard.
+        assert!(apart <= 35, "pictures {picture} ms and sound {sound} ms late: {apart} ms apart");
     }
 }
 

@@ -52,7 +52,7 @@ fn an_av1_picture_is_seen_by_who_has_vp8_alone() {
     hall.guests.get_mut(&1).unwrap().camera = None;
     hall.transcode(1, CAMERA, Codec::Vp8, 2);
     hall.run(50);
-    hall.show_av1(1);
+    hall.show_av1(1, 0, None);
     let watcher = &hall.tracks[&(1, CAMERA, Codec::Vp8, 2)];
     let source = (u16::from_le_bytes([AV1[12], AV1[13]]), u16::from_le_bytes([AV1[14], AV1[15]]));
     let whole = |rung| plenum_contract::mix::track_rung(CAMERA, source.0, source.1, rung).map(|r| (r.width, r.height));
