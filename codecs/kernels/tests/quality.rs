@@ -1,5 +1,6 @@
 //! How good scaled pictures are: PSNR and SSIM against slow scalers in f64 (area average and Lanczos), never worse than libyuv's bilinear,
-//! which is defined here again. The pictures are synthetic: clouds of every size, edges, fine stripes, rings up to the finest that pixels can hold.
+//! which is defined here again and compared with libyuv, but for the cases that [`EXCEPTIONS`] names. The pictures are synthetic: clouds of every size,
+//! edges, fine stripes, rings up to the finest that pixels can hold.
 
 use plenum_kernels::{Kernels, Plane, PlaneMut, ScalePlan};
 
@@ -203,26 +204,76 @@ const CASES: [((usize, usize), (usize, usize)); 8] = [
     ((320, 180), (616, 348)),
 ];
 
+/// Where libyuv's bilinear is nearer to one of the references, and by how much at most, in dB and in structural similarity: from and to which width, of
+/// which picture, to which reference. Just below 2:1 the kernels' window is an output pixel wide and libyuv's two pixels of the source; a zone plate's finest
+/// rings, which Lanczos keeps, are its weakest case.
+const EXCEPTIONS: [(usize, usize, &str, &str, f64, f64); 2] =
+    [(640, 365, "rings", "Lanczos", 3.5, 0.006), (640, 548, "page", "area", 0.0, 0.0001)];
+
+/// Beyond 1½:1 nothing may be missed (the area average), below and enlarging the finest detail counts (Lanczos): both are looked at in each case.
 #[test]
-fn scaling_is_never_worse_than_libyuvs_bilinear() {
-    let mut wrong = Vec::new();
+fn scaling_is_never_worse_than_libyuvs_bilinear_but_for_two_cases() {
+    let (mut wrong, mut excused) = (Vec::new(), 0);
     for (from, to) in CASES {
         for (name, picture) in pictures(from.0, from.1) {
             let bytes = picture.bytes();
             let source = Exact::from_bytes(from.0, from.1, &bytes);
             let mine = Exact::from_bytes(to.0, to.1, &ours(&bytes, from, to));
             let theirs = Exact::from_bytes(to.0, to.1, &libyuv_bilinear(&bytes, from, to));
-            // Beyond 1½:1 nothing may be missed (area), below and enlarging the finest detail counts (Lanczos).
-            let kernel: &dyn Fn(f64, f64) -> f64 = if 2 * from.0 > 3 * to.0 { &area } else { &lanczos };
-            let reference = source.scaled(to.0, to.1, kernel);
-            let (p, q) = (psnr(&mine, &reference), psnr(&theirs, &reference));
-            let (s, t) = (ssim(&mine, &reference), ssim(&theirs, &reference));
-            if p < q || s < t {
-                wrong.push(format!("{from:?} to {to:?} {name}: {p:.2} dB {s:.5}, libyuv {q:.2} dB {t:.5}"));
+            let references = [("area", area as fn(f64, f64) -> f64), ("Lanczos", lanczos)];
+            for (kernel, weights) in references {
+                let reference = source.scaled(to.0, to.1, &weights);
+                let (p, q) = (psnr(&mine, &reference), psnr(&theirs, &reference));
+                let (s, t) = (ssim(&mine, &reference), ssim(&theirs, &reference));
+                let line = format!(
+                    "{from:?} to {to:?}, {name}, {kernel}: {p:.2} dB {s:.5}, libyuv's bilinear {q:.2} dB {t:.5}"
+                );
+                println!("{line}");
+                let excuse = EXCEPTIONS.iter().find(|e| (e.0, e.1, e.2, e.3) == (from.0, to.0, name, kernel));
+                let (less, unlike) = excuse.map_or((0.0, 0.0), |e| (e.4, e.5));
+                excused += usize::from(excuse.is_some());
+                if p < q - less || s < t - unlike {
+                    wrong.push(line);
+                }
             }
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    assert_eq!(excused, EXCEPTIONS.len(), "an exception of no case");
+}
+
+/// libyuv's own `ScalePlane`, where it is installed (`packaging/setup.sh bench`).
+#[test]
+fn what_stands_for_libyuv_here_scales_as_libyuv_does() {
+    type Scale = unsafe extern "C" fn(*const u8, i32, i32, i32, *mut u8, i32, i32, i32, i32);
+    const BILINEAR: i32 = 2;
+    let open = |name: &std::ffi::CStr| {
+        // SAFETY: libyuv has no initialisers with conditions; the name ends with 0.
+        unsafe { libc::dlopen(name.as_ptr(), libc::RTLD_NOW) }
+    };
+    let Some(library) = [c"libyuv.so.0", c"libyuv.so"].into_iter().map(open).find(|l| !l.is_null()) else {
+        println!("SKIPPED: libyuv is not installed, {} cases are not compared", CASES.len() * 3);
+        return;
+    };
+    // SAFETY: the library stays open for good; the name ends with 0.
+    let symbol = unsafe { libc::dlsym(library, c"ScalePlane".as_ptr()) };
+    assert!(!symbol.is_null(), "libyuv without ScalePlane");
+    // SAFETY: ScalePlane has this signature in libyuv/scale.h; what newer ones return besides is not looked at.
+    let scale = unsafe { std::mem::transmute::<*mut libc::c_void, Scale>(symbol) };
+    for (from, to) in CASES {
+        for (name, picture) in pictures(from.0, from.1) {
+            let (src, mut out) = (picture.bytes(), vec![0; to.0 * to.1]);
+            let [sw, sh, dw, dh] = [from.0, from.1, to.0, to.1].map(|side| side as i32);
+            // SAFETY: both planes have these sizes, without gaps between rows.
+            unsafe { scale(src.as_ptr(), sw, sw, sh, out.as_mut_ptr(), dw, dw, dh, BILINEAR) };
+            let near = psnr(
+                &Exact::from_bytes(to.0, to.1, &out),
+                &Exact::from_bytes(to.0, to.1, &libyuv_bilinear(&src, from, to)),
+            );
+            println!("{from:?} to {to:?}, {name}: {near:.1} dB");
+            assert!(near > 45.0, "{from:?} to {to:?}, {name}: {near:.1} dB between the two");
+        }
+    }
 }
 
 #[test]
