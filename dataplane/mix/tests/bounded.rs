@@ -1,6 +1,7 @@
 //! What a room keeps of a source is bounded, whatever the source sends: the bytes that are allocated stop growing.
 //!
-//! Only memory of ours is counted. That of the codecs' libraries is bounded by the sizes of pictures that decoders take (`plenum_engines::Limits`).
+//! Only memory of ours is counted. That of the codecs' libraries is bounded by the sizes of pictures that decoders take (`plenum_engines::Limits`), and
+//! does not grow with changes of size: `bounded` of plenum-engines.
 
 use plenum_contract::{
     Codec, ConferenceKey, Feed, FeedKind, FromMix, MixOutput, MixPacket, MixSpec, ParticipantKey, ToMix,
