@@ -3,7 +3,7 @@
 async (colours, tones) => {
   const call = window.plenum.room.call, people = window.plenum.room.people;
   const canvas = new OffscreenCanvas(320, 180), pen = canvas.getContext('2d', { willReadFrequently: true });
-  const look = { waiting: [], points: [], frames: 0, gap: 0, main: 0, watched: null };
+  const look = { publishers: colours.length, waiting: [], points: [], frames: 0, gap: 0, main: 0, watched: null };
   // The longest time between two frames since `gap` was set to 0; with `main`, between two that show this publisher in the main tile.
   let before = performance.now();
 
@@ -19,6 +19,16 @@ async (colours, tones) => {
   look.tiles = () => look.points.map(who);
   // What the server says of the tiles: publisher by publisher, 0 where none stands.
   look.told = () => look.points.map((_, n) => Number(/^Publisher (\d+)$/.exec(people.get(window.plenum.room.seats[n])?.display_name)?.[1] ?? 0));
+  // Why tiles do not show whom they should; null: they do. Of the publishers in `among` each stands in one tile. As many tiles are taken as there are
+  // publishers for them, one perhaps by somebody else. Who stands nowhere is not seen.
+  look.wrong = (among) => {
+    const seen = look.tiles(), told = look.told(), taken = look.points.map((_, n) => Boolean(window.plenum.room.seats[n]));
+    const count = (list) => list.filter(Boolean).length, most = Math.min(look.publishers, told.length);
+    const right = told.every((n, i) => n ? n === seen[i] : taken[i] || !seen[i])
+      && among.every((n) => told.filter((m) => m === n).length === 1)
+      && count(taken) >= most && count(told) >= most - 1;
+    return right ? null : { seen, told, taken };
+  };
 
   const frames = new MediaStreamTrackProcessor({ track: call.videos[0].receiver.track }).readable.getReader();
   (async () => {

@@ -110,12 +110,10 @@ pub(crate) fn looks_at(browser: &mut Browser, page: &Page, layout: &str) {
     browser.eval(page, &format!("look.points = {points:?}; true"));
 }
 
-/// Waits until every tile shows the publisher that the server says stands there, each of these among them and once.
+/// Waits until every tile shows the publisher that the server says stands there, each of these among them and once, and empty ones nobody.
 pub(crate) fn tiles_show_whom_they_should(browser: &mut Browser, page: &Page, among: &[usize]) {
     let condition = format!(
-        "(() => {{ const seen = look.tiles(), told = look.told(); \
-         const right = told.every((n, i) => !n || n === seen[i]) && {among:?}.every((n) => told.filter((m) => m === n).length === 1); \
-         if (!right) throw JSON.stringify({{ seen, told }}); return true; }})()"
+        "(() => {{ const wrong = look.wrong({among:?}); if (wrong) throw JSON.stringify(wrong); return true; }})()"
     );
     browser.until(page, &format!("every tile shows whom it should, {among:?} among them"), &condition);
 }
