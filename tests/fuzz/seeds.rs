@@ -507,6 +507,7 @@ fn mix_seeds() -> Named {
                 seats: vec![Some(ParticipantKey(2)), None],
             }),
         ),
+        ("shed", from(FromMix::Shed { conference, level: 2 })),
         ("unable", from(FromMix::Unable { conference, reason: "the logo cannot be drawn".into() })),
         (
             "load",

@@ -358,7 +358,8 @@ impl World {
             EventBody::Layer { leg, mid, layer } => {
                 told.layers.insert((leg, mid), layer);
             }
-            EventBody::Bandwidth { .. } | EventBody::Dtmf { .. } | EventBody::MixUnable { .. } => {}
+            EventBody::Bandwidth { .. } | EventBody::Dtmf { .. } => {}
+            EventBody::MixUnable { .. } | EventBody::MixShed { .. } => {}
         });
     }
 

@@ -255,7 +255,8 @@ impl Hall {
                         *key = true;
                     }
                 }
-                FromMix::Seats { .. } | FromMix::Still { .. } | FromMix::Unable { .. } | FromMix::Load { .. } => {}
+                FromMix::Seats { .. } | FromMix::Still { .. } | FromMix::Unable { .. } => {}
+                FromMix::Shed { .. } | FromMix::Load { .. } => {}
             });
         }
         self.spent += processor_time() - start;

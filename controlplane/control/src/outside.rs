@@ -14,7 +14,7 @@ use utoipa::ToSchema;
 )]
 #[serde(rename_all = "snake_case")]
 pub enum Kind {
-    /// A meeting began, or its name, layouts or settings changed.
+    /// A meeting began, or its name, layouts, settings or what its mix leaves out changed.
     Meeting,
     /// Locked, guests muted, started, chat, recording or streaming changed.
     Status,
@@ -148,6 +148,9 @@ pub struct Meeting {
     pub host_layout: &'static str,
     /// What guests see.
     pub guest_layout: &'static str,
+    /// What the mixer leaves out of the composed pictures, because it is behind: 0 nothing, 1 every second picture, 2 also all
+    /// but the smallest encoding, 3 also half the resolution.
+    pub mix_shed: u8,
 }
 
 impl Meeting {
@@ -164,6 +167,7 @@ impl Meeting {
             streaming: view.status.streaming,
             host_layout: view.host_layout.as_str(),
             guest_layout: view.guest_layout.as_str(),
+            mix_shed: view.mix_shed,
         }
     }
 }

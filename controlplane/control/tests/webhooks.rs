@@ -11,6 +11,7 @@ use axum::routing::post;
 use house::{House, ROOM, login};
 use plenum::hooks::{SIGNATURE, sign};
 use plenum::serve::Settings;
+use plenum_contract::{ConferenceKey, EventBody};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -112,6 +113,22 @@ async fn what_happens_is_told_in_order_and_signed_and_only_what_was_asked_for() 
     assert!(metrics.contains(&format!("plenum_webhook_deliveries_total{{hook=\"{id}\"}}")), "{metrics}");
     let gone = house.operate(&login("admin"), "DELETE", &format!("webhooks/{id}"), Value::Null).await;
     assert_eq!(gone.status, StatusCode::NO_CONTENT);
+}
+
+#[tokio::test]
+async fn operators_are_told_what_the_mixer_leaves_out_of_a_conference_each_time_that_changes() {
+    let mut receiver = Receiver::start(200).await;
+    let house = House::with(house::open_room(), settings()).await;
+    let (_, secret) = hook(&house, json!({"url": receiver.url, "kinds": ["meeting", "meeting_ended"]})).await;
+    let ada = house.join("Ada", None).await;
+    for level in [1, 1, 2, 0, 0] {
+        house.media_says(EventBody::MixShed { conference: ConferenceKey(1), level }).await;
+    }
+    house.media_says(EventBody::MixShed { conference: ConferenceKey(99), level: 1 }).await;
+    house.act(&ada, "disconnect", Value::Null).await.result();
+    let events = receiver.until(&secret, "meeting_ended").await;
+    let shed: Vec<_> = events.iter().filter_map(|event| event["data"]["mix_shed"].as_u64()).collect();
+    assert_eq!(shed, [0, 1, 2, 0]);
 }
 
 #[tokio::test]

@@ -158,6 +158,8 @@ pub struct Conference {
     pub presenter: Option<ParticipantKey>,
     /// Layouts that a host chose, per audience.
     pub layouts: Vec<LayoutEntry>,
+    /// How much of its composed pictures is left out, because the mixer is behind; 0 = nothing.
+    pub mix_shed: u8,
     /// Speakers, most recent first, with whether they speak now.
     pub stage: Vec<(ParticipantKey, bool)>,
     /// Everybody.
@@ -183,6 +185,7 @@ impl Conference {
             mute_on_join: None,
             presenter: None,
             layouts: Vec::new(),
+            mix_shed: 0,
             stage: Vec::new(),
             members: BTreeMap::new(),
             by_id: BTreeMap::new(),

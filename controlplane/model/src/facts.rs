@@ -56,6 +56,13 @@ pub enum Fact {
     },
     /// There is a new picture of this conference's presentation.
     PresentationFrame(ConferenceKey),
+    /// Another part of a conference's composed pictures is left out, because the mixer is behind.
+    MixShed {
+        /// Where.
+        conference: ConferenceKey,
+        /// 0 = nothing, 1 every second picture, 2 all but the smallest encoding, 3 half the resolution.
+        level: u8,
+    },
     /// Who fills the slots of a leg.
     Seats {
         /// The leg.
@@ -78,6 +85,9 @@ impl Model {
                 let legs: Vec<LegKey> = self.legs().map(|(leg, _)| leg).collect();
                 for leg in legs {
                     self.leg_ended(fx, leg, &reason);
+                }
+                for place in self.keys() {
+                    self.set_mix_shed(fx, place, 0);
                 }
             }
             Fact::Answered(participant) => self.answered(fx, participant),
@@ -102,6 +112,7 @@ impl Model {
                     fx.event(place, Audience::Admitted, EventBody::PresentationFrame);
                 }
             }
+            Fact::MixShed { conference, level } => self.set_mix_shed(fx, conference, level),
             Fact::Seats { leg, seats, presentation, layout } => self.seats(fx, leg, seats, presentation, layout),
         }
     }

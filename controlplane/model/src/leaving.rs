@@ -153,6 +153,7 @@ impl Model {
         conference.started = false;
         conference.recording = false;
         conference.layouts.clear();
+        conference.mix_shed = 0;
         conference.stage.clear();
         conference.mute_on_join = None;
         if std::mem::take(&mut conference.meeting) != 0 {

@@ -34,6 +34,8 @@ pub struct MeetingView {
     pub host_layout: LayoutName,
     /// What guests see who have chosen no layout of their own.
     pub guest_layout: LayoutName,
+    /// [`Conference::mix_shed`].
+    pub mix_shed: u8,
 }
 
 impl MeetingView {
@@ -73,6 +75,7 @@ impl Conference {
             mute_on_join: self.mute_on_join.unwrap_or(self.settings.mute_on_join),
             host_layout: layout(Role::Host),
             guest_layout: layout(Role::Guest),
+            mix_shed: self.mix_shed,
         })
     }
 
@@ -110,6 +113,15 @@ impl Model {
     pub(crate) fn meeting_changed(&self, fx: &mut Fx, place: ConferenceKey) {
         if let Some(meeting) = self.conference(place).and_then(Conference::meeting_view) {
             fx.event(place, Audience::Observers, EventBody::Meeting(Box::new(meeting)));
+        }
+    }
+
+    /// Another part of the composed pictures is left out.
+    pub(crate) fn set_mix_shed(&mut self, fx: &mut Fx, place: ConferenceKey, level: u8) {
+        let live = self.conference_mut(place).filter(|place| place.meeting != 0 && place.mix_shed != level);
+        if let Some(conference) = live {
+            conference.mix_shed = level;
+            self.meeting_changed(fx, place);
         }
     }
 

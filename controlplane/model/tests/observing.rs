@@ -43,6 +43,27 @@ fn cms_21_join_audio_mute_override_holds_for_everybody_who_comes_later_and_for_t
 }
 
 #[test]
+fn what_a_mix_leaves_out_is_told_when_it_changes_and_forgotten_with_the_meeting_and_with_media() {
+    let mut w = World::new();
+    let shed = |w: &mut World, level| {
+        let told = w.act(Action::Fact(Fact::MixShed { conference: w.room, level })).unwrap();
+        let seen = w.observer.meetings.get(&w.room).map(|meeting| meeting.view.mix_shed);
+        (told, seen)
+    };
+    assert_eq!(shed(&mut w, 1).1, None, "nobody is there");
+    let alice = w.host("Alice");
+    assert_eq!(w.observer.meetings[&w.room].view.mix_shed, 0);
+    assert_eq!(shed(&mut w, 2).1, Some(2));
+    w.act(Action::Fact(Fact::EveryLegEnded { reason: "media restarted".into() })).unwrap();
+    assert_eq!(w.observer.meetings[&w.room].view.mix_shed, 0);
+    assert_eq!(shed(&mut w, 1).1, Some(1));
+    w.does(&alice, Command::Leave).unwrap();
+    w.host("Alice");
+    assert_eq!(w.observer.meetings[&w.room].view.mix_shed, 0);
+    w.mirrors_agree();
+}
+
+#[test]
 fn cms_25_everybody_is_muted_in_one_step_and_only_those_who_may_steer_do_it() {
     let mut w = World::new();
     let (alice, bob) = (w.host("Alice"), w.guest("Bob"));

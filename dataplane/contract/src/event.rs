@@ -208,6 +208,13 @@ pub enum EventBody {
         /// What and why, in words for an operator.
         reason: String,
     },
+    /// The mixer leaves out another part of what a conference's mix is to be, because it is behind; 0 = nothing any more.
+    MixShed {
+        /// The conference.
+        conference: ConferenceKey,
+        /// As [`crate::FromMix::Shed`] has it.
+        level: u8,
+    },
     /// Which layer a slot gets now; `None` = paused.
     Layer {
         /// The leg.

@@ -21,6 +21,8 @@ pub const MAX_STILLS: usize = 2;
 pub const MAX_STILL: usize = 448 << 10;
 /// Most bytes of what the mixer says of a part of the spec that it cannot do.
 pub const MAX_REASON: usize = 256;
+/// Highest [`FromMix::Shed`].
+pub const MAX_SHED: u8 = 3;
 
 /// What a conference's mix is to look and sound like. Whole value; the conference is the key.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -486,6 +488,13 @@ pub enum FromMix<'a> {
         /// Who stands in each tile.
         seats: Vec<Option<ParticipantKey>>,
     },
+    /// Another part of the pictures is left out, because the mixer is behind. Told when it changes; a room begins at 0.
+    Shed {
+        /// Whose conference.
+        conference: ConferenceKey,
+        /// 0 = everything is done; then, in this order: 1 half the frame rate, 2 the smallest rung alone, 3 half the resolution.
+        level: u8,
+    },
     /// A part of the spec that cannot be done; the rest is. Told once for each part.
     Unable {
         /// Whose conference.
@@ -506,7 +515,7 @@ pub enum FromMix<'a> {
     },
     /// How loaded the mixer is. Told when `shed` changes, and otherwise once a second at most.
     Load {
-        /// 0 = everything is done; then, in this order: 1 half the frame rate, 2 the smallest rung alone, 3 half the resolution.
+        /// The highest [`FromMix::Shed`] of this shard's conferences.
         shed: u8,
         /// What this shard's conferences took so far.
         spent: MixerSpent,

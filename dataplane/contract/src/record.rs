@@ -83,6 +83,7 @@ const SEATS: u8 = 12;
 const LOAD: u8 = 13;
 const STILL: u8 = 14;
 const UNABLE: u8 = 15;
+const SHED: u8 = 16;
 
 /// "No audio level" in a packet's record; levels are 0 to 127.
 const NO_LEVEL: u8 = 0xff;
@@ -270,6 +271,10 @@ impl<'a> FromMix<'a> {
                 out.head(UNABLE, *conference);
                 out.0.extend_from_slice(reason.as_bytes());
             }
+            FromMix::Shed { conference, level } => {
+                out.head(SHED, *conference);
+                out.u8(*level);
+            }
             FromMix::Load { shed, spent } => {
                 out.u8(LOAD);
                 out.u8(*shed);
@@ -317,6 +322,7 @@ impl<'a> FromMix<'a> {
                 let seats = (0..count).map(|_| Ok(seat(from.u64()?))).collect::<Result<_, Malformed>>()?;
                 FromMix::Seats { conference, scene, layout: layout.to_owned(), seats }
             }
+            SHED => FromMix::Shed { conference, level: from.u8()? },
             UNABLE => {
                 let reason = std::str::from_utf8(from.rest(MAX_REASON)?).map_err(|_| Malformed)?;
                 FromMix::Unable { conference, reason: reason.to_owned() }

@@ -43,7 +43,7 @@ impl Shard {
         sent + kept
     }
 
-    /// Tells who speaks, who sits where and which layers flow anew, for a control plane that has just asked for a snapshot.
+    /// Tells who speaks, who sits where, which layers flow and what mixes leave out anew, for a control plane that has just asked for a snapshot.
     pub fn tell_again(&mut self) {
         let mut events = Vec::new();
         for (_, conference) in self.world.conferences.iter() {
@@ -51,6 +51,8 @@ impl Shard {
             if !order.is_empty() {
                 events.push(EventBody::Speakers { conference: conference.spec.key, order });
             }
+            let shed = conference.mix.as_ref().map(|mix| mix.shed);
+            events.extend(shed.map(|level| EventBody::MixShed { conference: conference.spec.key, level }));
         }
         for (_, leg) in self.world.legs.iter() {
             let key = leg.session.key();

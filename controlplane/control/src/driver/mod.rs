@@ -431,6 +431,24 @@ impl Driver {
                 self.gauges.mix_problems(|problems| problems.insert(conference.0, (alias, reason)));
                 return;
             }
+            Told::MixShed { conference, level } => {
+                let conference = ConferenceKey(conference.0);
+                let Some(place) = self.model.conference(conference).filter(|place| place.mix_shed != level) else {
+                    return;
+                };
+                let (alias, before) = (place.settings.aliases.first(), place.mix_shed);
+                if level > before {
+                    tracing::warn!(
+                        conference = alias,
+                        level,
+                        before,
+                        "the mixer is behind and leaves out more of a mix"
+                    );
+                } else {
+                    tracing::info!(conference = alias, level, before, "the mixer leaves out less of a mix");
+                }
+                Fact::MixShed { conference, level }
+            }
             Told::Seats { leg, seats, presentation, layout } => Fact::Seats {
                 leg: LegKey(leg.0),
                 seats: seats.into_iter().map(|seat| seat.map(key)).collect(),

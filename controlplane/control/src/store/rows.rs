@@ -267,6 +267,7 @@ pub fn conference(key: i64, body: &str) -> Option<Conference> {
         mute_on_join: row.mute_on_join,
         presenter: row.presenter.map(ParticipantKey),
         layouts: row.layouts.into_iter().filter_map(layout).collect(),
+        mix_shed: 0,
         stage: Vec::new(),
         members: BTreeMap::new(),
         by_id: BTreeMap::new(),

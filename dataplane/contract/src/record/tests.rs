@@ -233,10 +233,11 @@ proptest! {
         comes_back(&FromMix::Unable { conference, reason: "logo: 徽标".repeat(usize::from(shed) % 9) });
         let spent = MixerSpent { worker_ns: captured, jobs: 1, job_ns: u64::MAX, wait_ns: u64::from(height) };
         comes_back(&FromMix::Load { shed, spent });
+        comes_back(&FromMix::Shed { conference, level: shed });
     }
 
     #[test]
-    fn any_bytes_are_a_record_or_an_error(bytes in proptest::collection::vec(any::<u8>(), 0..200), kind in 0u8..16) {
+    fn any_bytes_are_a_record_or_an_error(bytes in proptest::collection::vec(any::<u8>(), 0..200), kind in 0u8..17) {
         let _ = (ToMix::read(&bytes), FromMix::read(&bytes));
         let mut record = vec![kind];
         record.extend(bytes);

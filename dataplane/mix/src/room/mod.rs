@@ -183,6 +183,8 @@ pub struct Room {
     /// The logo of the spec, decoded.
     logo: Logo,
     shedder: Shedder,
+    /// What was told of it.
+    told_shed: u8,
     desk: Desk,
     /// Sources whose decoder may be free for the next frame.
     freed: Vec<Feed>,
@@ -219,6 +221,7 @@ impl Room {
             stills: Stills::default(),
             logo: Logo::default(),
             shedder: Shedder::default(),
+            told_shed: 0,
             desk: Desk::new(spec.conference, now),
             freed: Vec::new(),
             showing: None,
@@ -417,7 +420,8 @@ impl Room {
         }
         if self.is_idle() {
             self.showing = None;
-            return;
+            self.shedder = Shedder::default();
+            return self.tell_shed(outlet);
         }
         self.mix(now, outlet);
         self.desk.turn(now, self.interval());
@@ -425,7 +429,16 @@ impl Room {
         if now >= self.next_picture {
             self.show(now);
         }
+        self.tell_shed(outlet);
         self.settle(now, jobs, outlet);
+    }
+
+    /// Says what is left out, when that changed.
+    fn tell_shed(&mut self, outlet: &mut dyn Outlet) {
+        let level = self.shed();
+        if std::mem::replace(&mut self.told_shed, level) != level {
+            outlet.tell(FromMix::Shed { conference: self.spec.conference, level });
+        }
     }
 
     /// Takes back a job that [`Jobs::start`] did not do at once, and goes on with what waited for it.

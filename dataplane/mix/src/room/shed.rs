@@ -3,8 +3,8 @@
 //! A frame is late when it is made more than its own length after its time. Many of them raise the level by one, a long time without lowers it; who
 //! is raised again soon after waits longer the next time. Sound is never left out. Pure: whoever has the clock says how late a frame is.
 
-/// Highest level: see [`plenum_contract::mix::FromMix::Load`].
-pub const MOST: u8 = 3;
+use plenum_contract::mix::MAX_SHED;
+
 /// The smoothed share of late frames that raises the level.
 const TOO_MANY: f32 = 0.3;
 /// What a frame counts in it: about a second of frames.
@@ -35,7 +35,7 @@ impl Shedder {
             self.last_late = now;
         }
         let settled = now.saturating_sub(self.changed) >= SETTLE;
-        if settled && self.share > TOO_MANY && self.level < MOST {
+        if settled && self.share > TOO_MANY && self.level < MAX_SHED {
             let early = self.lowered.is_some_and(|at| now.saturating_sub(at) < CALM);
             self.doublings = if early { (self.doublings + 1).min(MOST_DOUBLINGS) } else { self.doublings };
             self.set(self.level + 1, now);
@@ -50,7 +50,7 @@ impl Shedder {
         false
     }
 
-    /// 0 = nothing is left out, up to [`MOST`].
+    /// 0 = nothing is left out, up to [`MAX_SHED`].
     pub fn level(&self) -> u8 {
         self.level
     }

@@ -196,6 +196,8 @@ pub(crate) struct Hall {
     pub(crate) stills: Vec<(u64, ParticipantKey, u16, Vec<u8>)>,
     /// What the room says that it cannot do.
     pub(crate) unable: Vec<String>,
+    /// What it said that it leaves out.
+    pub(crate) told_shed: Vec<u8>,
     pub(crate) stage: Stage,
     loud: AudioSeats,
     pub(crate) reports: bool,
@@ -250,6 +252,7 @@ impl Hall {
             seats: BTreeMap::new(),
             stills: Vec::new(),
             unable: Vec::new(),
+            told_shed: Vec::new(),
             stage: Stage::new(),
             loud: AudioSeats::default(),
             reports: false,
@@ -472,6 +475,7 @@ impl Hall {
             guests,
             stills,
             unable,
+            told_shed,
             pool,
             ..
         } = self;
@@ -520,6 +524,7 @@ impl Hall {
             }
             FromMix::Still { presenter, height, jpeg, .. } => stills.push((now / MS, presenter, height, jpeg.to_vec())),
             FromMix::Unable { reason, .. } => unable.push(reason),
+            FromMix::Shed { level, .. } => told_shed.push(level),
             FromMix::Load { .. } => {}
         };
         match done {

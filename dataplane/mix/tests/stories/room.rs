@@ -369,6 +369,7 @@ fn late_ticks_leave_out_frames_then_rungs_then_pixels_and_never_sound() {
     hall.behind = 0;
     hall.run(11_000);
     assert_eq!(hall.room.shed(), 2, "and back, step by step");
+    assert_eq!(hall.told_shed, [1, 2, 3, 2], "each step is told once");
 }
 
 #[test]

@@ -14,7 +14,7 @@ mod tracks;
 use crate::Shard;
 use crate::world::{ConferenceIndex, ToldSeats, TrackIndex};
 use core::time::Duration;
-use plenum_contract::mix::{MAX_MEMBERS, MAX_SCENES, MAX_TRANSCODES};
+use plenum_contract::mix::{MAX_MEMBERS, MAX_SCENES, MAX_SHED, MAX_TRANSCODES};
 use plenum_contract::record::MAX_SPEAKERS;
 use plenum_contract::{
     ConferenceKey, EventBody, Feed, FromMix, MixOutput, MixSpec, MixerSpent, ParticipantKey, PresentationPlace,
@@ -56,6 +56,8 @@ pub(crate) struct Mix {
     stills: Vec<(u16, Time)>,
     /// What cannot be done, as the mixer told of this spec.
     unable: Option<String>,
+    /// How much of it is left out ([`FromMix::Shed`]).
+    pub(crate) shed: u8,
 }
 
 /// A feed that the mixer wants.
@@ -130,6 +132,7 @@ impl Mix {
             seats: Vec::new(),
             stills: Vec::new(),
             unable: None,
+            shed: 0,
         }
     }
 
@@ -177,6 +180,7 @@ impl Shard {
     pub(crate) fn remove_mix(&mut self, pool: &mut Pool, key: ConferenceKey) {
         let Some(index) = self.world.conference(key) else { return };
         self.retire(pool, index, |_| false);
+        self.shed(key, 0);
         let Some(mix) = self.world.conferences.get_mut(index).and_then(|c| c.mix.take()) else { return };
         for want in &mix.wants {
             self.untap(want.source);
@@ -262,6 +266,7 @@ impl Shard {
                 }
             }
             FromMix::Seats { conference, scene, layout, seats } => self.seated(conference, scene, layout, seats),
+            FromMix::Shed { conference, level } => self.shed(conference, level),
             FromMix::Unable { conference, reason } => {
                 let index = self.world.conference(conference);
                 let mix = index.and_then(|index| self.world.conferences.get_mut(index)?.mix.as_mut());
@@ -281,6 +286,16 @@ impl Shard {
             }
         }
         Ok(())
+    }
+
+    /// Control is told when another part of a mix is left out.
+    fn shed(&mut self, key: ConferenceKey, level: u8) {
+        let index = self.world.conference(key);
+        let mix = index.and_then(|index| self.world.conferences.get_mut(index)?.mix.as_mut());
+        let level = level.min(MAX_SHED);
+        if mix.is_some_and(|mix| std::mem::replace(&mut mix.shed, level) != level) {
+            self.tell(false, EventBody::MixShed { conference: key, level });
+        }
     }
 
     /// Somebody else stands in the tiles of a scene: control is told for each leg that sees it.
@@ -320,6 +335,9 @@ impl Shard {
                 mix.needs.clear();
                 mix.seats.clear();
                 mix.told = None;
+                if std::mem::take(&mut mix.shed) != 0 {
+                    self.events.push((false, EventBody::MixShed { conference: conference.spec.key, level: 0 }));
+                }
             }
         }
         self.world.sources.iter_mut().for_each(|(_, source)| source.tap = None);

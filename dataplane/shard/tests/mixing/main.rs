@@ -10,8 +10,8 @@ use plenum_bench::peer::stamp::Stamp;
 use plenum_bench::peer::{Encoding, Publish, Slots, VideoConfig};
 use plenum_contract::spec::SlotWish;
 use plenum_contract::{
-    Codec, Command, EventBody, Feed, FeedKind, FromMix, Kind, MemberPicture, MixMember, MixOutput, MixSpec, MixerSpent,
-    ParticipantKey, SceneSpec, SubscriptionSpec, ToMix, TrackKey, TranscodeSpec,
+    Codec, Command, ConferenceKey, EventBody, Feed, FeedKind, FromMix, Kind, MemberPicture, MixMember, MixOutput,
+    MixSpec, MixerSpent, ParticipantKey, SceneSpec, SubscriptionSpec, ToMix, TrackKey, TranscodeSpec,
 };
 use plenum_packet::{DropReason, Time};
 use plenum_wire::rtp;
@@ -468,6 +468,34 @@ fn an_overloaded_mixer_has_everybody_on_the_smallest_rung() {
     mixer.say(&mut hall, &FromMix::Load { shed: 2, spent: MixerSpent::default() });
     mixer.run(&mut hall, SECOND);
     assert_eq!((encoding(&hall), hall.shard.mixer_state()), (Some(0), Some(2)));
+    hall.finish();
+}
+
+#[test]
+fn control_is_told_when_another_part_of_a_mix_is_left_out_and_that_none_is_when_the_mixer_goes() {
+    let (mut hall, mut mixer, _) = room();
+    mixer.run(&mut hall, SECOND);
+    let told = |hall: &mut Hall| {
+        let mut levels = Vec::new();
+        hall.shard.drain_events(|_, body| {
+            levels.extend(if let EventBody::MixShed { conference: ROOM, level } = body { Some(level) } else { None });
+        });
+        levels
+    };
+    for (level, expected) in [(0, vec![]), (1, vec![1]), (1, vec![]), (200, vec![3]), (2, vec![2])] {
+        mixer.say(&mut hall, &FromMix::Shed { conference: ROOM, level });
+        assert_eq!(told(&mut hall), expected, "{level}");
+    }
+    mixer.say(&mut hall, &FromMix::Shed { conference: ConferenceKey(99), level: 1 });
+    assert!(told(&mut hall).is_empty(), "of no conference that is there");
+    hall.shard.tell_again();
+    assert_eq!(told(&mut hall), [2], "to a control plane that comes anew");
+    hall.shard.mixer_gone(hall.now);
+    assert_eq!(told(&mut hall), [0]);
+    let mixer = Mixer::start(&mut hall);
+    mixer.say(&mut hall, &FromMix::Shed { conference: ROOM, level: 1 });
+    hall.command(Command::RemoveMix(ROOM));
+    assert_eq!(told(&mut hall), [1, 0]);
     hall.finish();
 }
 

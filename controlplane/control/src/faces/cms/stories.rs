@@ -35,6 +35,7 @@ fn cms_28_cms_8_cms_9_cms_15_the_guides_sample_is_answered_as_printed() {
         mute_on_join: false,
         host_layout: LayoutName::DEFAULT,
         guest_layout: LayoutName::DEFAULT,
+        mix_shed: 0,
     }));
     let andy = Participant::new(ParticipantKey(7), ParticipantId([7; 16]), "Andy".into(), Role::Host, 0).view(false);
     let mut waiting: std::collections::VecDeque<Value> = Default::default();
