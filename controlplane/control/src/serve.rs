@@ -45,6 +45,8 @@ pub struct Settings {
     pub logo: Option<Vec<u8>>,
     /// Whether voices are brought to one loudness in mixed sound.
     pub auto_gain: bool,
+    /// Composed pictures a second, 1 to 60.
+    pub frame_rate: u8,
     /// Most bits a second to one leg; `None` = media's own limit.
     pub max_bitrate: Option<u64>,
     /// Limits; at a limit the next request is refused with a reason and everything running goes on.
@@ -155,6 +157,7 @@ impl Default for Settings {
             mixer: false,
             logo: None,
             auto_gain: false,
+            frame_rate: 30,
             max_bitrate: None,
             limits: Limits::default(),
             expires_as_string: false,

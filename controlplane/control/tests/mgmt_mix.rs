@@ -45,6 +45,17 @@ async fn two(house: &mut House) -> (Person, Person) {
 }
 
 #[tokio::test]
+async fn a_mix_has_as_many_pictures_a_second_as_the_operator_set() {
+    for (settings, expected) in [(Settings::default(), 30), (Settings { frame_rate: 50, ..Settings::default() }, 50)] {
+        let mut house = House::with(pin_room(), Settings { mixer: true, ..settings }).await;
+        house.media_up(1, false).await;
+        let (host, _) = two(&mut house).await;
+        house.call(&host, webrtc("mix")).await;
+        assert_eq!(told(&mut house).0.map(|mix| mix.fps), Some(expected));
+    }
+}
+
+#[tokio::test]
 async fn a_call_that_asks_for_the_mix_is_told_with_its_scene_and_one_that_does_not_is_forwarded_to() {
     let mut house = with_mixer().await;
     let (host, guest) = two(&mut house).await;

@@ -128,6 +128,7 @@ impl Config {
             mixer: self.media.mixer,
             logo: None,
             auto_gain: self.mix.auto_gain,
+            frame_rate: self.mix.frame_rate,
             max_bitrate: Some(l.bitrate),
             limits: serve::Limits {
                 conferences: size(l.conferences, machine.conferences()),

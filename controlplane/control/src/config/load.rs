@@ -216,6 +216,10 @@ mod tests {
         assert!(range.starts_with(":3: ") && range.contains("1 to 64"), "{range}");
         let tracks = wrong("[limits]\ntracks_per_call = 129\n");
         assert!(tracks.starts_with(":2: ") && tracks.contains("1 to 128"), "{tracks}");
+        for rate in ["0", "61", "29.97"] {
+            let rate = wrong(&format!("[mix]\nframe_rate = {rate}\n"));
+            assert!(rate.starts_with(":2: ") && (rate.contains("1 to 60") || rate.contains("u8")), "{rate}");
+        }
         let shards = wrong("[media]\nshards = 65\n");
         assert!(shards.contains("\"auto\" or a number from 1 to 64"), "{shards}");
         let port = wrong("[media]\nport_base = 70000\n");

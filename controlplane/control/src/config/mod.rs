@@ -124,12 +124,20 @@ impl Default for Media {
 }
 
 /// `[mix]`
-#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 #[allow(missing_docs, reason = "default.toml documents the fields")]
 pub struct Mix {
+    #[serde(deserialize_with = "values::frame_rate")]
+    pub frame_rate: u8,
     pub auto_gain: bool,
     pub logo: PathBuf,
+}
+
+impl Default for Mix {
+    fn default() -> Mix {
+        Mix { frame_rate: 30, auto_gain: false, logo: PathBuf::new() }
+    }
 }
 
 /// `[codecs]`

@@ -182,6 +182,10 @@ pub(super) fn turn_urls<'de, D: Deserializer<'de>>(d: D) -> Result<Vec<String>, 
     urls(d, ["turn", "turns"], "at most 16 of \"turn:<host>:<port>?transport=udp|tcp\" or \"turns:…\"")
 }
 
+pub(super) fn frame_rate<'de, D: Deserializer<'de>>(d: D) -> Result<u8, D::Error> {
+    check(d, "1 to 60 pictures a second", |n| (1..=60).contains(n))
+}
+
 pub(super) fn calls<'de, D: Deserializer<'de>>(d: D) -> Result<u32, D::Error> {
     check(d, "1 to 64", |n| (1..=64).contains(n))
 }

@@ -40,6 +40,8 @@ pub(super) struct Look {
     pub(super) logo: Option<Vec<u8>>,
     /// Whether voices are brought to one loudness.
     pub(super) level: bool,
+    /// Composed pictures a second.
+    pub(super) fps: u8,
 }
 
 /// Conferences that something happened in. Who speaks and who is on screen changes no mix, and comes often.
@@ -142,6 +144,7 @@ impl Mixes {
         };
         let own = self.logos.get(&key).map(|logo| logo.to_vec());
         (wanted.level, wanted.logo) = (self.look.level, own.or_else(|| self.look.logo.clone()));
+        wanted.fps = self.look.fps;
         wanted.revision = before.map_or(0, |told| told.revision);
         if before == Some(&wanted) && same {
             return None;
@@ -213,7 +216,7 @@ fn spec(
         members: present.take(MAX_MEMBERS).map(|m| member(m)).collect(),
         presenter: conference.presenter.map(|key| contract::ParticipantKey(key.0)),
         loudest: 3,
-        fps: 30,
+        fps: 0,
         transcodes: plan.tracks.iter().copied().collect(),
         stills: stills.to_vec(),
         level: false,

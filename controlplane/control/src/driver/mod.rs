@@ -215,7 +215,7 @@ impl Driver {
         let gauges = Arc::new(Gauges::default());
         gauges.store_ok.store(true, Relaxed);
         let (inputs, queue) = mpsc::channel(QUEUE);
-        let look = mixing::Look { logo: settings.logo.clone(), level: settings.auto_gain };
+        let look = mixing::Look { logo: settings.logo.clone(), level: settings.auto_gain, fps: settings.frame_rate };
         let media = Media::new(link, settings.mixer, mixing::Mixes::new(look, logos));
         let (spool, spooled) = Spool::new(&model);
         let driver = Driver {

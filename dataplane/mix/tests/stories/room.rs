@@ -373,6 +373,22 @@ fn late_ticks_leave_out_frames_then_rungs_then_pixels_and_never_sound() {
 }
 
 #[test]
+fn a_mix_has_as_many_pictures_a_second_as_its_spec_says() {
+    for fps in [15, 30, 50] {
+        let mut hall = hall("4:0", SMALL, 2);
+        hall.spec.fps = fps;
+        hall.apply();
+        // Their cameras take turns: something is new for each picture.
+        hall.guests.get_mut(&2).unwrap().networks.0.delay_ms = 16;
+        hall.watch(0, Codec::Vp8, 0);
+        hall.run(2000);
+        let second = hall.now / MS - 1000;
+        let last = hall.watcher(0, Codec::Vp8).frames.iter().filter(|(at, _)| *at >= second).count();
+        assert!(last.abs_diff(usize::from(fps)) <= 1, "{last} pictures in a second, {fps} are asked for");
+    }
+}
+
+#[test]
 fn after_a_stall_what_is_shown_is_the_present_and_not_what_piled_up() {
     for (stall, keys) in [(500, 0), (4000, 1)] {
         let mut hall = hall("1:0", SMALL, 1);
