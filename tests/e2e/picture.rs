@@ -130,12 +130,16 @@ fn hosts_shape_the_picture_on_the_page_and_everybody_who_gets_it_sees_and_hears_
             "what was chosen before stays"
         );
         choose(&mut browser, &host, "audience", "all");
-        for (id, key) in [("show-speaker", "indicate_speaker"), ("show-more", "plus_n"), ("leave-self", "remove_self")]
-        {
+        for (id, key) in [
+            ("show-speaker", "indicate_speaker"),
+            ("show-more", "plus_n"),
+            ("fill-tiles", "fill"),
+            ("leave-self", "remove_self"),
+        ] {
             let before = in_force(&mut browser, &host, key);
             click(&mut browser, &host, &format!("#{id}"));
             let other = format!(
-                "window.plenum.room.picture.read().then((l) => l.every((e, n) => e[{0:?}] !== {before}[n] && e[{0:?}] === l[0][{0:?}]))",
+                "window.plenum.room.picture.read().then((l) => l.every((e, n) => (e[{0:?}] ?? null) !== {before}[n] && e[{0:?}] === l[0][{0:?}]))",
                 key
             );
             browser.until(&host, &format!("{key} is another for both"), &other);

@@ -89,6 +89,7 @@ const words = {
   showNames: ['Names', '姓名', '姓名', '名前'],
   showSpeaker: ['Frame around who speaks', '发言者边框', '發言者邊框', '発言者の枠'],
   showMore: ['How many are not shown', '未显示的人数', '未顯示的人數', '表示されていない人数'],
+  fillTiles: ['Crop pictures to fill their place', '裁剪画面以填满位置', '裁剪畫面以填滿位置', '映像を枠いっぱいに切り抜く'],
   leaveSelf: ['Nobody sees themselves', '不向本人显示自己', '不向本人顯示自己', '本人には自分を表示しない'],
   bannerText: ['Text over the picture', '画面上的文字', '畫面上的文字', '映像の上の文字'],
   bannerNone: ['None', '无', '無', 'なし'],

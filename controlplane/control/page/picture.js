@@ -14,6 +14,7 @@ const switches = {
   'show-names': [(e) => e.actors_overlay_text !== 'off', (e, v) => { e.actors_overlay_text = on(v); }],
   'show-speaker': [(e) => e.indicate_speaker !== false, (e, v) => { e.indicate_speaker = v; }],
   'show-more': [(e) => e.plus_n !== 'off', (e, v) => { e.plus_n = on(v); }],
+  'fill-tiles': [(e) => e.fill === true, (e, v) => { e.fill = v; }],
   'leave-self': [(e) => e.remove_self === true, (e, v) => { e.remove_self = v; }],
 };
 

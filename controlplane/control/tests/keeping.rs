@@ -44,6 +44,23 @@ fn chats(told: &[(String, Value)]) -> Vec<&str> {
 }
 
 #[tokio::test]
+async fn mgmt_26_what_hosts_chose_for_the_picture_outlives_the_program() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("plenum.db");
+    let house = House::on(&file).await;
+    let host = house.join("Host", Some("1234")).await;
+    let entry = json!({
+        "audience": "", "actors": [host.uuid], "vad_backfill": false, "layout": "2:21", "plus_n": "off",
+        "actors_overlay_text": "off", "remove_self": true, "presentation": "beside", "overlay_text": "Minutes",
+        "indicate_speaker": false, "fill": true,
+    });
+    house.act(&host, "override_layout", json!({"layouts": [entry]})).await.result();
+    let house = killed(house, &file).await;
+    let kept = house.get(&format!("{}/override_layout", house::ROOM), Some(&host.token)).await;
+    assert_eq!(kept.result()[1], entry);
+}
+
+#[tokio::test]
 async fn mgmt_42_mgmt_53_after_a_kill_streams_continue_from_their_id_and_chat_reaches_who_had_not_got_it_once() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("plenum.db");

@@ -316,16 +316,19 @@ async fn mgmt_26_mgmt_28_every_field_of_override_layout_reaches_the_mix() {
     let entry = json!({
         "audience": "", "layout": "stacked", "actors": [actor.uuid, guest.uuid], "vad_backfill": false, "plus_n": "off",
         "presentation": "beside", "overlay_text": "Recorded", "indicate_speaker": false,
+        "fill": true,
     });
     let answer = house.act(&host, "override_layout", json!({"layouts": [entry]})).await;
     let entry = &answer.result()[0];
     assert_eq!((&entry["presentation"], &entry["overlay_text"]), (&json!("beside"), &json!("Recorded")));
     assert_eq!((&entry["layout"], &entry["indicate_speaker"]), (&json!("stacked"), &json!(false)));
+    assert_eq!(entry["fill"], true);
     let mix = told(&mut house).0.expect("a change");
     let guests = mix.scenes.iter().find(|scene| scene.layout == "stacked").expect("a scene of the guests");
     let other = mix.members[1].participant;
     assert_eq!(guests.fixed, [Some(key), Some(other)]);
-    assert_eq!((guests.banner.as_deref(), guests.border), (Some("Recorded"), false));
+    assert_eq!((guests.banner.as_deref(), guests.border, guests.fill), (Some("Recorded"), false, true));
+    assert!(mix.scenes.iter().any(|scene| !scene.fill), "hosts see whole pictures");
     assert_eq!(guests.presentation, PresentationPlace::Beside);
     house.act(&actor, "end_session", Value::Null).await.result();
     let mix = told(&mut house).0.expect("a change");
@@ -349,14 +352,15 @@ async fn mgmt_62_transform_layout_writes_over_the_picture_and_takes_the_border_o
     told(&mut house);
     let transforms = json!({
         "layout": "onePlusN", "free_form_overlay_text": ["Board", "Friday"], "enable_active_speaker_indication": false,
+        "fill": true,
     });
     let path = "/api/client/v2/conferences/1061/transform_layout";
     house.post(path, Some(&host.token), json!({"transforms": transforms})).await.result();
     let mix = told(&mut house).0.expect("a change");
     let scene = &mix.scenes[0];
     assert_eq!(
-        (scene.layout.as_str(), scene.banner.as_deref(), scene.border),
-        ("onePlusN", Some("Board  Friday"), false)
+        (scene.layout.as_str(), scene.banner.as_deref(), scene.border, scene.fill),
+        ("onePlusN", Some("Board  Friday"), false, true)
     );
 }
 
@@ -377,12 +381,12 @@ async fn an_operator_sets_how_loud_somebody_is_and_what_lies_over_pictures() {
     assert_eq!(house.operate(&operator, "GET", &who, Value::Null).await.json["volume"], 250);
     let much = json!({"action": "volume", "percent": 401});
     house.operate(&operator, "POST", &format!("{who}/actions"), much).await.problem(400);
-    let layout = json!({"action": "layout", "hosts": "1:0", "presentation": "full", "text": "Welcome"});
+    let layout = json!({"action": "layout", "hosts": "1:0", "presentation": "full", "text": "Welcome", "fill": true});
     let path = "conferences/1061/actions";
     assert_eq!(house.operate(&operator, "POST", path, layout).await.status.as_u16(), 204);
     let mix = told(&mut house).0.expect("a change");
     assert_eq!((mix.scenes[0].layout.as_str(), mix.scenes[0].presentation), ("1:0", PresentationPlace::Full));
-    assert_eq!(mix.scenes[0].banner.as_deref(), Some("Welcome"));
+    assert_eq!((mix.scenes[0].banner.as_deref(), mix.scenes[0].fill), (Some("Welcome"), true));
     let wrong = json!({"action": "layout", "hosts": "1:0", "presentation": "above"});
     assert_eq!(house.operate(&operator, "POST", path, wrong).await.problem(400).1.as_deref(), Some("presentation"));
 }

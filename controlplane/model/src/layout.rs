@@ -130,6 +130,8 @@ pub struct LayoutEntry {
     pub banner: String,
     /// Whether the composed picture has a border around who speaks.
     pub indicate_speaker: bool,
+    /// Whether pictures are cropped to fill their tiles of the composed picture; else they are fitted whole, with bars.
+    pub fill: bool,
 }
 
 impl LayoutEntry {
@@ -146,6 +148,7 @@ impl LayoutEntry {
             presentation: PresentationPlace::Main,
             banner: String::new(),
             indicate_speaker: true,
+            fill: false,
         }
     }
 }

@@ -272,7 +272,7 @@ fn scene(conference: &Conference, member: &Participant, record: &LegRecord) -> S
         names: chosen.is_none_or(|entry| entry.overlay_text),
         plus_n: chosen.is_none_or(|entry| entry.plus_n),
         border: chosen.is_none_or(|entry| entry.indicate_speaker),
-        fill: false,
+        fill: chosen.is_some_and(|entry| entry.fill),
         banner: chosen.map(|entry| entry.banner.clone()).filter(|text| !text.is_empty()),
         presentation: match (apart || member.presentation_denied, chosen.map(|entry| entry.presentation)) {
             (true, _) => PresentationPlace::Absent,

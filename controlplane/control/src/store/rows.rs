@@ -183,6 +183,8 @@ struct LayoutRow {
     banner: String,
     #[serde(default = "yes")]
     indicate_speaker: bool,
+    #[serde(default)]
+    fill: bool,
 }
 
 /// A conference without its members.
@@ -201,6 +203,7 @@ pub fn conference_body(conference: &Conference) -> Result<String, serde_json::Er
         presentation: entry.presentation.as_str().into(),
         banner: entry.banner.clone(),
         indicate_speaker: entry.indicate_speaker,
+        fill: entry.fill,
     };
     serde_json::to_string(&ConferenceRow {
         id: conference.id.to_string(),
@@ -252,6 +255,7 @@ pub fn conference(key: i64, body: &str) -> Option<Conference> {
             presentation: PresentationPlace::parse(&row.presentation).unwrap_or_default(),
             banner: row.banner,
             indicate_speaker: row.indicate_speaker,
+            fill: row.fill,
         })
     };
     Some(Conference {

@@ -389,6 +389,20 @@ fn a_mix_has_as_many_pictures_a_second_as_its_spec_says() {
 }
 
 #[test]
+fn a_picture_of_another_shape_is_fitted_whole_or_cropped_to_fill() {
+    let mut hall = hall("1:0", SMALL, 1);
+    hall.guests.get_mut(&1).unwrap().camera = Some(Camera::new(Codec::Vp8, (96, 96), colour(1)));
+    hall.watch(0, Codec::Vp8, 0);
+    for (fill, edge) in [(false, None), (true, Some(1)), (false, None)] {
+        hall.spec.scenes[0].fill = fill;
+        hall.apply();
+        hall.run(700);
+        let seen = [512, 980].map(|x| who(&hall, 0, Codec::Vp8, (x, 512)));
+        assert_eq!(seen, [Some(1), edge], "fill: {fill}");
+    }
+}
+
+#[test]
 fn after_a_stall_what_is_shown_is_the_present_and_not_what_piled_up() {
     for (stall, keys) in [(500, 0), (4000, 1)] {
         let mut hall = hall("1:0", SMALL, 1);

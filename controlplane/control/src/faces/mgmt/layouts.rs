@@ -68,6 +68,7 @@ fn entry(fields: &Fields) -> Result<LayoutEntry, Bad> {
         presentation: place(fields)?,
         banner: fields.text("overlay_text")?.unwrap_or_default(),
         indicate_speaker: fields.flag("indicate_speaker")?.unwrap_or(true),
+        fill: fields.flag("fill")?.unwrap_or(false),
         ..LayoutEntry::new(audience, layout)
     })
 }
@@ -121,10 +122,13 @@ fn entry_value(entry: &LayoutEntry) -> Value {
     if !entry.indicate_speaker {
         value["indicate_speaker"] = json!(false);
     }
+    if entry.fill {
+        value["fill"] = json!(true);
+    }
     value
 }
 
-/// Pexip's way to say the same: `{transforms: {layout, host_layout, guest_layout}}`, and our `remove_self` for both.
+/// Pexip's way to say the same: `{transforms: {layout, host_layout, guest_layout}}`, and our `remove_self` and `fill` for both.
 pub(super) async fn transform_layout(c: &Ctx, fields: &Fields) -> Response {
     let read = || -> Result<Vec<LayoutEntry>, Bad> {
         let Some(wanted) = fields.object("transforms")? else { return Ok(Vec::new()) };
@@ -138,6 +142,7 @@ pub(super) async fn transform_layout(c: &Ctx, fields: &Fields) -> Response {
                     presentation: place(&wanted)?,
                     banner: free_text(&wanted)?,
                     indicate_speaker: wanted.flag("enable_active_speaker_indication")?.unwrap_or(true),
+                    fill: wanted.flag("fill")?.unwrap_or(false),
                     ..LayoutEntry::new(audience, layout_name(&layout)?)
                 });
             }

@@ -83,6 +83,9 @@ enum ConferenceAction {
         /// Text over their composed pictures; without it, none.
         #[serde(default)]
         text: Option<String>,
+        /// Whether people's pictures are cropped to fill their tiles; without it, they are fitted whole, with bars.
+        #[serde(default)]
+        fill: Option<bool>,
     },
     /// Everybody is told and out.
     End,
@@ -210,14 +213,14 @@ async fn act(
         ConferenceAction::UnmuteAll => Command::MuteAll { audio: Some(false), video: None },
         ConferenceAction::MuteOnJoin { muted } => Command::MuteOnJoin(muted),
         ConferenceAction::LowerHands => Command::ClearHands,
-        ConferenceAction::Layout { hosts, guests, presentation, text } => {
+        ConferenceAction::Layout { hosts, guests, presentation, text, fill } => {
             let places = || Problem::field("presentation", "presentation must be main, beside or full");
             let place = presentation.map(|word| PresentationPlace::parse(&word).ok_or_else(places)).transpose()?;
             let (presentation, banner) = (place.unwrap_or_default(), text.unwrap_or_default());
             let entry = |name: Option<String>, field, audience| -> Result<Option<LayoutEntry>, Problem> {
                 let Some(name) = name else { return Ok(None) };
                 let plain = LayoutEntry::new(audience, layout_name(&name, field)?);
-                Ok(Some(LayoutEntry { presentation, banner: banner.clone(), ..plain }))
+                Ok(Some(LayoutEntry { presentation, banner: banner.clone(), fill: fill.unwrap_or(false), ..plain }))
             };
             let hosts = entry(hosts, "hosts", LayoutAudience::Hosts)?;
             let guests = entry(guests, "guests", LayoutAudience::Guests)?;
