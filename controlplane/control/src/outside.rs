@@ -195,6 +195,8 @@ pub struct Person {
     pub has_media: bool,
     /// Whether the call has pictures.
     pub video: bool,
+    /// Whether they put the conference on hold: their call takes nothing for a while.
+    pub on_hold: bool,
     /// Whether they present.
     pub presenting: bool,
     /// Muted at the server.
@@ -238,6 +240,7 @@ impl Person {
             joined: view.start_time,
             has_media: view.has_media,
             video: view.video,
+            on_hold: view.on_hold,
             presenting: view.presenting,
             audio_muted: view.audio_muted,
             self_muted: view.self_muted,

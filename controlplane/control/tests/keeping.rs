@@ -61,6 +61,31 @@ async fn mgmt_26_what_hosts_chose_for_the_picture_outlives_the_program() {
 }
 
 #[tokio::test]
+async fn mgmt_57_who_is_on_hold_is_so_after_a_kill_until_they_are_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("plenum.db");
+    let mut house = House::on(&file).await;
+    house.media_up(1, false).await;
+    let host = house.join("Host", Some("1234")).await;
+    let (call, _) = house.call(&host, webrtc()).await;
+    let path = format!("participants/{}/calls/{call}/update", host.uuid);
+    let held = house::OFFER.replace("a=sendrecv", "a=sendonly").replace("a=recvonly", "a=inactive");
+    house.act(&host, &path, json!({"sdp": held})).await.result();
+    let mut house = killed(house, &file).await;
+    let on_hold = async |house: &House| {
+        house.get(&format!("{}/participants", house::ROOM), Some(&host.token)).await.result()[0]["is_on_hold"].clone()
+    };
+    assert_eq!(on_hold(&house).await, true);
+    let restart = |sdp: &str| json!({"sdp": sdp.replace("a=ice-ufrag:Yk2b", "a=ice-ufrag:Zz9q")});
+    house.media_up(1, true).await;
+    house.media_up(2, false).await;
+    house.act(&host, &path, restart(&held)).await.result();
+    assert_eq!(on_hold(&house).await, true, "set up again after media restarted, on hold as it was");
+    house.act(&host, &path, restart(house::OFFER)).await.result();
+    assert_eq!(on_hold(&house).await, false);
+}
+
+#[tokio::test]
 async fn mgmt_42_mgmt_53_after_a_kill_streams_continue_from_their_id_and_chat_reaches_who_had_not_got_it_once() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("plenum.db");

@@ -391,6 +391,43 @@ async fn an_operator_sets_how_loud_somebody_is_and_what_lies_over_pictures() {
     assert_eq!(house.operate(&operator, "POST", path, wrong).await.problem(400).1.as_deref(), Some("presentation"));
 }
 
+/// MGMT-57: `is_on_hold`.
+#[tokio::test]
+async fn mgmt_57_who_puts_the_conference_on_hold_is_a_still_picture_until_they_are_back() {
+    let mut house = with_mixer().await;
+    let (host, guest) = two(&mut house).await;
+    house.call(&host, webrtc("mix")).await;
+    let (call, _) = house.call(&guest, simple()).await;
+    let mut shown = told(&mut house).0.expect("a mix").members[1].shown;
+    assert_eq!(shown, MemberPicture::Camera);
+    let mut events = house.events(&host).await;
+    events.sync().await;
+    let who = format!("conferences/1061/participants/{}", guest.uuid);
+    let path = format!("participants/{}/calls/{call}/update", guest.uuid);
+    assert!(SIMPLE.contains("c=IN IP4 0.0.0.0"), "an address that is not known yet holds nobody");
+    for (direction, held) in
+        [("sendonly", true), ("inactive", true), ("sendrecv", false), ("inactive", true), ("recvonly", false)]
+    {
+        let sdp = SIMPLE.replace("a=sendrecv", &format!("a={direction}"));
+        let before = shown;
+        house.act(&guest, &path, json!({"sdp": sdp})).await.result();
+        if let Some(mix) = told(&mut house).0 {
+            shown = mix.members[1].shown;
+        }
+        assert_eq!(shown, if held { MemberPicture::Held } else { MemberPicture::Camera }, "{direction}");
+        assert_eq!(house.operate(&house::login("viewer"), "GET", &who, Value::Null).await.json["on_hold"], held);
+        if shown != before {
+            assert_eq!(events.until("participant_update").await["is_on_hold"], held, "{direction}");
+        }
+    }
+    // Who only sends from the beginning holds nobody up.
+    let sender = house.join("Camera", Some("99")).await;
+    let sends = json!({"call_type": "WEBRTC", "sdp": SIMPLE.replace("a=sendrecv", "a=sendonly"), "media": "forward"});
+    let (call, _) = house.call(&sender, sends.clone()).await;
+    house.act(&sender, &format!("participants/{}/calls/{call}/update", sender.uuid), sends).await.result();
+    assert_eq!(told(&mut house).0.expect("a change").members[2].shown, MemberPicture::Camera);
+}
+
 /// CMS-22: the layout that is drawn is told with the participant.
 #[tokio::test]
 async fn cms_22_the_layout_on_the_screen_of_who_gets_the_mix_is_told_with_them() {

@@ -266,6 +266,8 @@ pub enum CallCommand {
     Start(CallId),
     /// End it.
     Close(CallId),
+    /// Its owner takes nothing any more for a while, or again.
+    Hold(CallId, bool),
     /// Asks only whether this could be done: an offer to change it came.
     Check(CallId),
     /// Tones (MGMT-36).

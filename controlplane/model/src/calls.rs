@@ -30,6 +30,7 @@ impl Model {
                     fecc,
                     started: false,
                     connected: false,
+                    on_hold: false,
                     seats: Vec::new(),
                     presentation: None,
                     layout: None,
@@ -48,6 +49,11 @@ impl Model {
             }
             CallCommand::Check(id) => {
                 let leg = self.find_call(place, key, id)?;
+                Ok(Outcome::Call { participant: key, leg: Some(leg) })
+            }
+            CallCommand::Hold(id, held) => {
+                let leg = self.find_call(place, key, id)?;
+                self.change_call(fx, place, key, id, |call| call.on_hold = held);
                 Ok(Outcome::Call { participant: key, leg: Some(leg) })
             }
             CallCommand::Start(id) => {

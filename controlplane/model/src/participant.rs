@@ -44,6 +44,8 @@ pub struct Call {
     pub started: bool,
     /// Whether transport is up.
     pub connected: bool,
+    /// Whether its owner takes nothing any more for a while, by an update of the call.
+    pub on_hold: bool,
     /// Who fills its video slots, as media last told.
     pub seats: Vec<Option<ParticipantKey>>,
     /// Who fills its presentation slot, or presents in its picture.
@@ -194,6 +196,7 @@ impl Participant {
             video_muted: self.video_muted,
             presentation_denied: self.presentation_denied,
             volume: self.volume,
+            on_hold: main.is_some_and(|call| call.on_hold),
             shown_layout: main.and_then(|call| call.layout),
             spotlight: self.spotlight,
             buzz_time: self.buzz_time,
@@ -236,6 +239,8 @@ pub struct ParticipantView {
     pub has_media: bool,
     /// Whether their call has pictures.
     pub video: bool,
+    /// Whether they put us on hold.
+    pub on_hold: bool,
     /// Whether they hold the presentation floor.
     pub presenting: bool,
     /// Muted at the server.

@@ -12,7 +12,9 @@ use plenum_contract as contract;
 use plenum_contract::mix::{MAX_MEMBERS, MAX_SCENES};
 use plenum_contract::{Command, Kind, MemberPicture, MixMember, MixSpec, PresentationPlace, SceneSpec, SessionSpec};
 use plenum_model::layout::PresentationPlace as Chosen;
-use plenum_model::{Conference, ConferenceKey, Event, LegKey, MediaChange, Model, Participant, Purpose, ServiceState};
+use plenum_model::{
+    Call, Conference, ConferenceKey, Event, LegKey, MediaChange, Model, Participant, Purpose, ServiceState,
+};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -291,12 +293,14 @@ fn fixed(conference: &Conference, member: &Participant) -> Vec<Option<contract::
 }
 
 fn member(member: &Participant) -> MixMember {
-    let video = member.calls.iter().any(|call| call.purpose == Purpose::Main && call.video);
+    let main = |which: fn(&Call) -> bool| member.calls.iter().any(|call| call.purpose == Purpose::Main && which(call));
+    let (video, held) = (main(|call| call.video), main(|call| call.on_hold));
     let shown = match (member.has_media(), video, member.video_muted) {
         (false, ..) => MemberPicture::Nothing,
+        (_, true, true) => MemberPicture::CameraOff,
+        _ if held => MemberPicture::Held,
         (_, false, _) => MemberPicture::AudioOnly,
-        (.., true) => MemberPicture::CameraOff,
-        (.., false) => MemberPicture::Camera,
+        (_, true, false) => MemberPicture::Camera,
     };
     MixMember {
         participant: contract::ParticipantKey(member.key.0),

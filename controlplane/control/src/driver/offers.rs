@@ -43,8 +43,8 @@ impl Driver {
             Present::Receive => PresentRow::Receive,
         });
         let (sdp, spec) = spec;
-        self.legs
-            .insert(leg, LegRecord { spec: spec.clone(), first_track, present, wishes: Vec::new(), mix: offer.mix });
+        let (wishes, mix, on_hold) = (Vec::new(), offer.mix, false);
+        self.legs.insert(leg, LegRecord { spec: spec.clone(), first_track, present, wishes, mix, on_hold });
         pending.command(contract::Command::Session(spec));
         Ok(Reply::Answer { call: id, sdp })
     }
@@ -68,9 +68,11 @@ impl Driver {
         let record = self.legs.get(leg).cloned().ok_or(Refusal::NoSuchCall)?;
         let context = Leg::of(&record, leg, participant, record.spec.shard);
         let (sdp, spec) = self.answered(place, &offer, Some(&record.spec), context)?;
-        self.legs.insert(leg, LegRecord { spec: spec.clone(), ..record });
+        let on_hold = is_held(&record, &spec);
+        self.legs.insert(leg, LegRecord { spec: spec.clone(), on_hold, ..record });
         pending.rows.insert(Row::Leg(leg, call));
         pending.command(contract::Command::Session(spec));
+        self.ask_call(place, &offer, CallCommand::Hold(call, on_hold), pending)?;
         Ok(Reply::Answer { call, sdp })
     }
 
@@ -101,8 +103,10 @@ impl Driver {
         }
         let open = CallCommand::Open { id: call, leg, purpose, video: lost.video, fecc: lost.fecc };
         self.ask_call(place, offer, open, pending)?;
-        self.legs.insert(leg, LegRecord { spec: spec.clone(), ..lost.record });
+        let on_hold = is_held(&lost.record, &spec);
+        self.legs.insert(leg, LegRecord { spec: spec.clone(), on_hold, ..lost.record });
         pending.command(contract::Command::Session(spec));
+        self.ask_call(place, offer, CallCommand::Hold(call, on_hold), pending)?;
         if lost.started {
             self.ask_call(place, offer, CallCommand::Start(call), pending)?;
         }
@@ -228,6 +232,13 @@ impl Driver {
         pending.sight.insert(leg);
         Ok(Reply::Done)
     }
+}
+
+/// Whether a call is on hold with its next session: its owner received something and offers to receive nothing any more (RFC 3264 section 8.4),
+/// until they do again. Who never received anything only sends. An address of 0.0.0.0 says nothing: with ICE it stands for one that is not known yet.
+fn is_held(record: &LegRecord, spec: &SessionSpec) -> bool {
+    let receives = |spec: &SessionSpec| spec.media.iter().any(|media| media.slot.is_some());
+    record.present.is_none() && !receives(spec) && (record.on_hold || receives(&record.spec))
 }
 
 /// The leg that an answer is for.

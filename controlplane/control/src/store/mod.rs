@@ -87,6 +87,9 @@ pub struct LegRecord {
     /// Whether the client asked for the mix; `None` = it left that to us.
     #[serde(default)]
     pub mix: Option<bool>,
+    /// Whether it takes nothing any more for a while.
+    #[serde(default)]
+    pub on_hold: bool,
 }
 
 /// A call that ended with its media plane and may come back.

@@ -413,6 +413,8 @@ struct CallRow {
     fecc: bool,
     started: bool,
     connected: bool,
+    #[serde(default)]
+    on_hold: bool,
 }
 
 /// The kept name of a purpose.
@@ -467,6 +469,7 @@ pub fn participant_body(participant: &Participant) -> Result<String, serde_json:
         fecc: call.fecc,
         started: call.started,
         connected: call.connected,
+        on_hold: call.on_hold,
     };
     serde_json::to_string(&ParticipantRow {
         id: participant.id.to_string(),
@@ -511,6 +514,7 @@ pub fn participant(key: i64, body: &str) -> Option<Participant> {
             fecc: row.fecc,
             started: row.started,
             connected: row.connected,
+            on_hold: row.on_hold,
             seats: Vec::new(),
             presentation: None,
             layout: None,

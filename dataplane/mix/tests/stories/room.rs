@@ -261,6 +261,31 @@ fn a_source_that_stops_shows_its_last_picture_then_the_avatar_and_comes_back() {
 }
 
 #[test]
+fn who_is_on_hold_is_a_still_picture_until_they_are_back() {
+    let mut hall = hall("1:0", SMALL, 1);
+    hall.watch(0, Codec::Vp8, 0);
+    // The flickering edge of the guest's picture.
+    hall.watchers.values_mut().for_each(|w| w.probe = (60, 512));
+    let spread = |hall: &Hall| {
+        let frames = hall.watcher(0, Codec::Vp8).frames.iter().filter(|(at, _)| *at + 500 >= hall.now / MS);
+        let lumas: Vec<u8> = frames.map(|(_, luma)| *luma).collect();
+        lumas.iter().max().expect("frames") - lumas.iter().min().expect("frames")
+    };
+    hall.run(1500);
+    assert!(spread(&hall) > 60, "it flickers: {}", spread(&hall));
+    hall.spec.members[0].shown = MemberPicture::Held;
+    hall.apply();
+    hall.run(1500);
+    assert!(hall.wanted.is_empty(), "{:?}", hall.wanted);
+    assert!(spread(&hall) < 30, "it is still: {}", spread(&hall));
+    hall.spec.members[0].shown = MemberPicture::Camera;
+    hall.apply();
+    hall.run(1000);
+    assert!(spread(&hall) > 60, "it is back: {}", spread(&hall));
+    assert_eq!(who(&hall, 0, Codec::Vp8, (800, 512)), Some(1));
+}
+
+#[test]
 fn damaged_and_misplaced_packets_harm_nobody_else_and_the_source_recovers() {
     let mut hall = Hall::new(vec![scene(0, "4:0", 320, 180)]);
     for (n, codec) in [(1, Codec::Vp8), (2, Codec::H264), (3, Codec::Vp9), (4, Codec::Vp8)] {
