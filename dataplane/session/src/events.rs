@@ -25,9 +25,9 @@ pub enum SessionEvent {
         /// `DTLS1.2` or `DTLS1.3`.
         dtls: &'static str,
     },
-    /// No authenticated check for 15 s: sending stopped.
+    /// No authenticated packet for 15 s: sending stopped.
     Silent,
-    /// Checks arrive again: sending goes on.
+    /// The peer is heard again: sending goes on.
     Resumed,
     /// The session is over; it sends nothing any more and waits to be removed.
     Ended(LegEnd),

@@ -7,7 +7,8 @@
 //!
 //! Consent is a path's own (RFC 7675 §5.1). Media goes to the path that was nominated last, as long as it is checked; one that was
 //! not checked for [`SILENT_AFTER`] loses its nomination, and media moves to a path that is: the one nominated last, else, for a
-//! peer whose address changed on the way (a NAT that forgot it), the one checked last.
+//! peer whose address changed on the way (a NAT that forgot it), the one checked last. Media and RTCP that were authenticated count as
+//! checks of the path that media goes to: there are stacks that keep it open with indications, or over TCP with nothing.
 //!
 //! An ICE restart adds credentials. The old ones hold until a pair of the new ones is nominated.
 
@@ -23,15 +24,17 @@ use std::time::Duration;
 pub const MAX_STUN: usize = 1500;
 /// Paths that one peer may prove. More than its interfaces times ours; at the limit the one checked longest ago goes.
 pub const MAX_PATHS: usize = 16;
-/// No authenticated check for this long: sending stops. Peers check every 2.5 s (Chromium) to 5 s (RFC 7675), so this is three
+/// No authenticated packet for this long: sending stops. Peers check every 2.5 s (Chromium) to 5 s (RFC 7675), so this is three
 /// lost checks in a row.
 pub const SILENT_AFTER: Duration = Duration::from_secs(15);
-/// No authenticated check for this long: the session ends. RFC 7675 §5.1.
+/// No authenticated packet for this long: the session ends. RFC 7675 §5.1.
 pub const CONSENT_LOST_AFTER: Duration = Duration::from_secs(30);
 /// A path that was checked in this time is its session's alone. Longer: a peer that comes back from the same address with
 /// another session waits longer. Shorter than the time between checks (5 s, RFC 7675 §5.1): a participant who forges source
 /// addresses could take the paths of others.
 pub(crate) const HELD_FOR: Duration = Duration::from_secs(6);
+/// What was authenticated counts again after this long.
+const HEARD_AGAIN: Duration = Duration::from_secs(1);
 /// Checks of which the transaction is remembered, four bytes each: more than an hour of a peer that checks one path every 2.5 s. A
 /// check is valid once: somebody on the way who recorded it must not move media by sending it again, nor keep consent alive.
 const REMEMBERED: usize = 2048;
@@ -56,7 +59,7 @@ pub(crate) struct Checked {
 pub(crate) enum Liveness {
     /// No check yet.
     Unheard,
-    /// Checks arrive.
+    /// Checks, or what counts as one, arrive.
     Live,
     /// None for [`SILENT_AFTER`].
     Silent,
@@ -165,6 +168,17 @@ impl IceLite {
         let Some(best) = checked.max_by_key(|k| (k.nominated, k.last_check)) else { return false };
         self.nominated = Some(best.path);
         true
+    }
+
+    /// A packet that the peer sealed came on `path`, and never came before. Other paths than the nominated one need checks.
+    pub(crate) fn heard(&mut self, now: Time, path: Path) {
+        if self.nominated != Some(path) || self.last_check.is_none_or(|t| now.since(t) < HEARD_AGAIN) {
+            return;
+        }
+        if let Some(known) = self.paths.iter_mut().find(|k| k.path == path) {
+            known.last_check = now;
+            self.last_check = Some(now);
+        }
     }
 
     fn current(&self) -> Option<&Known> {

@@ -215,7 +215,7 @@ impl Session {
         &mut self,
         now: Time,
         received: Time,
-        _path: Path,
+        path: Path,
         bytes: &mut [u8],
         pool: &mut Pool,
     ) -> Result<Incoming, DropReason> {
@@ -226,6 +226,7 @@ impl Session {
         let mut header = rtp::parse(bytes).map_err(|_| DropReason::MalformedRtp)?;
         let header_len = usize::from(header.payload_start);
         let opened = keys.opener.open_rtp(header.ssrc, header.sequence, header_len, bytes)?;
+        self.heard(now, path);
         if !self.allowance.take(received, self.env.limits.max_ingest, bytes.len()) {
             return Err(DropReason::IngestLimit);
         }

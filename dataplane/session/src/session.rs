@@ -1,7 +1,7 @@
 //! A session: what its parts share, and what passes between them.
 //!
 //! ```text
-//!   Setup ──nominated pair and keys──► Up ──no check for 15 s──► Silent ──check──► Up
+//!   Setup ──nominated pair and keys──► Up ──nothing for 15 s──► Silent ──check──► Up
 //!     │                                 │                          │
 //!     └──30 s, or handshake failed──►   └────peer closed────►   Ended   ◄──30 s────┘
 //! ```
@@ -213,15 +213,25 @@ impl Session {
         if checked.added {
             self.events.push_back(SessionEvent::PathAdded(path));
         }
-        if self.state == State::Silent && self.ice.liveness(now) == Liveness::Live {
-            self.state = State::Up;
-            self.events.push_back(SessionEvent::Resumed);
-        }
+        self.resume(now);
         if checked.moved {
             self.egress.path_changed(now);
             self.maybe_up(now);
         }
         Ok(())
+    }
+
+    /// An authenticated packet of media or RTCP arrived on `path`.
+    pub(crate) fn heard(&mut self, now: Time, path: Path) {
+        self.ice.heard(now, path);
+        self.resume(now);
+    }
+
+    fn resume(&mut self, now: Time) {
+        if self.state == State::Silent && self.ice.liveness(now) == Liveness::Live {
+            self.state = State::Up;
+            self.events.push_back(SessionEvent::Resumed);
+        }
     }
 
     /// A DTLS datagram that arrived on `path`, which an ICE check has proven.

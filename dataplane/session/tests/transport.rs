@@ -102,6 +102,45 @@ fn silence_stops_sending_a_check_resumes_it_and_long_silence_ends_the_session() 
     assert_eq!(ended(&world), Some(LegEnd::ConsentLost));
 }
 
+/// libnice, on which GStreamer stands, keeps paths open with STUN indications, and over TCP with nothing.
+#[test]
+fn media_and_rtcp_keep_the_path_of_a_peer_that_does_not_check_and_count_once_and_nowhere_else() {
+    let mut world = World::connected();
+    world.peer.checks = false;
+    let sound = |world: &mut World, number: u64| {
+        world.peer.rtp_packet(THEIR_AUDIO, AUDIO_PT, number, 0, &[(MID_ID, b"0")], b"opus")
+    };
+    let mut last = Vec::new();
+    for number in 0..40 {
+        last = sound(&mut world, number);
+        world.deliver(udp4(), &mut last.clone()).unwrap();
+        world.free_incoming();
+        world.run(Duration::from_secs(1));
+    }
+    for _ in 0..4 {
+        let mut report = world.peer.rtcp_packet(|w| w.pli(1, OUR_VIDEO).unwrap());
+        world.deliver(udp4(), &mut report).unwrap();
+        world.run(Duration::from_secs(10));
+    }
+    assert!(world.session.is_connected() && !world.events.contains(&SessionEvent::Silent));
+
+    let elsewhere = Path { remote: addr("198.51.100.7:7"), ..udp4() };
+    for number in 40..50 {
+        world.deliver(udp4(), &mut last.clone()).unwrap_err();
+        let mut packet = sound(&mut world, number);
+        world.deliver(elsewhere, &mut packet).unwrap();
+        world.free_incoming();
+        world.run(Duration::from_secs(1));
+    }
+    assert!(world.events.contains(&SessionEvent::Silent));
+    let mut packet = sound(&mut world, 50);
+    world.deliver(udp4(), &mut packet).unwrap();
+    world.free_incoming();
+    world.run(Duration::from_millis(100));
+    assert!(world.events.contains(&SessionEvent::Resumed));
+    assert_eq!(world.session.path(), Some(udp4()));
+}
+
 #[test]
 fn an_ice_restart_moves_media_to_the_new_path_and_keeps_the_keys() {
     let mut world = World::connected();

@@ -151,7 +151,7 @@ impl Shard {
         let leg = self.world.legs.get_mut(index).ok_or(DropReason::SessionGone)?;
         let mut feedback = std::mem::take(&mut self.feedback);
         let mut out = Outbox { pool, sealer: &mut self.sealer, packets: &mut self.control };
-        let result = leg.session.handle_rtcp(now, bytes, &mut out, &mut feedback);
+        let result = leg.session.handle_rtcp(now, *path, bytes, &mut out, &mut feedback);
         for item in feedback.drain(..) {
             self.take_feedback(now, index, item);
         }

@@ -3,7 +3,7 @@
 use crate::egress::Answer;
 use crate::events::{Feedback, Outbox};
 use crate::session::{Session, State};
-use plenum_packet::{DropReason, Time};
+use plenum_packet::{DropReason, Path, Time};
 use plenum_wire::rtcp::{self, Nack, Packet};
 
 /// Packets of one datagram that are looked at: a compound of ours has far fewer, and a hostile one costs no more.
@@ -19,6 +19,7 @@ impl Session {
     pub fn handle_rtcp(
         &mut self,
         now: Time,
+        path: Path,
         bytes: &mut [u8],
         out: &mut Outbox<'_>,
         feedback: &mut Vec<Feedback>,
@@ -28,6 +29,7 @@ impl Session {
         }
         let keys = self.keys.as_mut().ok_or(DropReason::NoKeys)?;
         let len = keys.opener.open_rtcp(bytes)?;
+        self.heard(now, path);
         let packets = rtcp::parse(&bytes[..len]).map_err(|_| DropReason::MalformedRtcp)?;
         let middle = (self.env.anchor.ntp(now) >> 16) as u32;
         for packet in packets.take(MAX_PACKETS) {

@@ -524,7 +524,7 @@ impl World {
             }
             PacketKind::Rtcp => {
                 let mut feedback = std::mem::take(&mut self.feedback);
-                let result = self.outbox(|session, now, out| session.handle_rtcp(now, bytes, out, &mut feedback));
+                let result = self.outbox(|session, now, out| session.handle_rtcp(now, path, bytes, out, &mut feedback));
                 self.feedback = feedback;
                 result
             }
