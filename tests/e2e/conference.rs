@@ -1,8 +1,12 @@
 //! Two browsers in conference 1061 see and hear each other, and go on doing so through what happens to calls.
 
-use crate::appliance::{Appliance, kill};
+use crate::appliance::{Appliance, kill, pause};
 use crate::browser::{Browser, Page};
+use crate::gallery::{beside, plan};
+use plenum_bench::swarm::{Attendee, Plan, Summary};
+use plenum_contract::Kind;
 use serde_json::Value;
+use std::time::{Duration, Instant};
 
 /// What a page measured of its call, in one object.
 pub(crate) const STATS: &str = r#"(async () => {
@@ -47,6 +51,54 @@ pub(crate) fn sees_and_hears(browser: &mut Browser, page: &Page, who: &str) {
     until(browser, page, &format!("{who} sees and hears the other"), &condition);
 }
 
+/// Longer than anything here takes, even on a busy machine.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
+/// Frames of a stretch over which shares are looked at: enough that those on their way do not count.
+const STRETCH: u64 = 150;
+
+/// Waits until each of two, who decode already, decoded nine of ten frames that the other sent meanwhile, over a stretch of 150 at least.
+/// `look` says for each how many the other sent so far, and how many were decoded.
+pub(crate) fn each_decodes_nine_of_ten(names: [&str; 2], mut look: impl FnMut() -> [[Value; 2]; 2]) {
+    let mut looks: [Vec<[u64; 2]>; 2] = Default::default();
+    let mut shares: [Option<[u64; 2]>; 2] = [None; 2];
+    let end = Instant::now() + PATIENCE;
+    while shares.contains(&None) {
+        assert!(
+            Instant::now() < end,
+            "{names:?} decode less than nine of ten frames, sent and decoded so far: {looks:?}"
+        );
+        for (n, now) in look().into_iter().enumerate() {
+            let now = now.map(|count| count.as_u64().unwrap_or(0));
+            let since = looks[n].iter().map(|then| [now[0].saturating_sub(then[0]), now[1].saturating_sub(then[1])]);
+            let good = |[sent, decoded]: &[u64; 2]| *sent >= STRETCH && decoded * 10 >= sent * 9;
+            shares[n] = shares[n].or(since.into_iter().find(good));
+            looks[n].push(now);
+        }
+        pause();
+    }
+    println!("of so many frames, so many were decoded by {names:?}: {:?}", shares.map(Option::unwrap_or_default));
+}
+
+/// A viewer that decodes nothing and holds every stream that it is sent to the guard's rules.
+pub(crate) fn guard(appliance: &Appliance) -> Plan {
+    Plan { viewers: 1, tiles: 2, guard: true, ..plan(appliance, "1061", 0) }
+}
+
+/// Waits until so many, the guard among them, are connected.
+pub(crate) fn the_guard_is_in(browser: &mut Browser, page: &Page, people: usize) {
+    let there = format!("[...window.plenum.room.people.values()].filter(p => p.has_media).length === {people}");
+    browser.until(page, "the guard is in", &there);
+}
+
+/// The guard saw so many pictures, and sound, and found nothing.
+pub(crate) fn nothing_wrong(summary: &Summary, guards: &[Attendee], pictures: usize) {
+    let [guard] = guards else { panic!("one guard: {}", summary.text()) };
+    let seen = |kind: Kind| guard.stats.slots.iter().filter(move |s| s.kind == kind && s.frames > 30).count();
+    println!("the guard looked at {} packets", guard.stats.guarded);
+    assert!(summary.violation.is_none() && guard.stats.guarded > 0, "{}", summary.text());
+    assert!(seen(Kind::Video) >= pictures && seen(Kind::Audio) > 0, "{}", summary.text());
+}
+
 fn two(appliance: &Appliance, browser: &mut Browser) -> (Page, Page) {
     let alice = join(browser, appliance, "Alice");
     let bob = join(browser, appliance, "Bob");
@@ -62,44 +114,46 @@ fn two_browsers_see_and_hear_each_other() {
     let appliance = Appliance::start(&[]);
     let mut browser = Browser::start(&[]);
     let (alice, bob) = two(&appliance, &mut browser);
-    // At least nine of ten frames that Bob sends while Alice watches are decoded by her.
-    let (a, b) = (browser.eval(&alice, STATS), browser.eval(&bob, STATS));
-    let from = (a["decoded"].as_u64().unwrap(), b["sent"].as_u64().unwrap());
-    let condition = format!("s.decoded > {} + 150", from.0);
-    let a = until(&mut browser, &alice, "Alice decodes 150 frames more", &condition);
-    let b = browser.eval(&bob, STATS);
-    let decoded = a["decoded"].as_u64().unwrap() - from.0;
-    let sent = b["sent"].as_u64().unwrap() - from.1;
-    assert!(decoded * 10 >= sent * 9, "Alice decoded {decoded} of {sent} frames");
-
-    // A smaller tile gets a smaller layer, a larger one the larger again.
-    until(&mut browser, &alice, "the large tile shows the large layer", "s.main >= 600");
-    browser.resize(&alice, 360, 640);
-    until(&mut browser, &alice, "the small tile shows a smaller layer", "s.main > 0 && s.main < 600");
-    browser.resize(&alice, 1280, 720);
-    until(&mut browser, &alice, "the large tile shows the large layer again", "s.main >= 600");
-
-    // Bob shows his screen.
-    browser.eval(&bob, "document.getElementById('share').click()");
-    until(&mut browser, &alice, "Alice sees Bob's screen", "s.screen > 5");
-    browser.until(&alice, "the presentation tile is shown", "!window.plenum.tiles.presentation.hidden");
-    browser.screenshot(&alice, &crate::appliance::pictures().join("presentation.png"));
-    browser.eval(&bob, "document.getElementById('share').click()");
-    browser.until(&alice, "the presentation tile is gone", "window.plenum.tiles.presentation.hidden");
-
-    browser.screenshot(&alice, &crate::appliance::pictures().join("room.png"));
-
-    // An ICE restart changes the credentials and loses nobody.
-    let ufrag = "window.plenum.room.call.pc.remoteDescription.sdp.match(/a=ice-ufrag:(\\S+)/)[1]";
-    let before = browser.eval(&bob, ufrag);
-    browser.eval(&bob, "window.plenum.room.call.restart()");
-    assert_ne!(browser.eval(&bob, ufrag), before);
-    sees_and_hears(&mut browser, &bob, "Bob after an ICE restart");
-    sees_and_hears(&mut browser, &alice, "Alice after Bob's ICE restart");
+    let (summary, guards) = beside(guard(&appliance), |_| {
+        the_guard_is_in(&mut browser, &alice, 3);
+        each_decodes_nine_of_ten(["Alice", "Bob"], || {
+            let [a, b] = [&alice, &bob].map(|page| browser.eval(page, STATS));
+            [[b["sent"].clone(), a["decoded"].clone()], [a["sent"].clone(), b["decoded"].clone()]]
+        });
+        layers_screens_and_a_restart(&mut browser, &alice, &bob);
+    });
+    nothing_wrong(&summary, &guards, 2);
 
     // Leaving is seen.
     browser.eval(&bob, "document.getElementById('leave').click()");
     browser.until(&alice, "Alice is alone again", "window.plenum.room.people.size === 1");
+}
+
+fn layers_screens_and_a_restart(browser: &mut Browser, alice: &Page, bob: &Page) {
+    // A smaller tile gets a smaller layer, a larger one the larger again.
+    until(browser, alice, "the large tile shows the large layer", "s.main >= 600");
+    browser.resize(alice, 360, 640);
+    until(browser, alice, "the small tile shows a smaller layer", "s.main > 0 && s.main < 600");
+    browser.resize(alice, 1280, 720);
+    until(browser, alice, "the large tile shows the large layer again", "s.main >= 600");
+
+    // Bob shows his screen.
+    browser.eval(bob, "document.getElementById('share').click()");
+    until(browser, alice, "Alice sees Bob's screen", "s.screen > 5");
+    browser.until(alice, "the presentation tile is shown", "!window.plenum.tiles.presentation.hidden");
+    browser.screenshot(alice, &crate::appliance::pictures().join("presentation.png"));
+    browser.eval(bob, "document.getElementById('share').click()");
+    browser.until(alice, "the presentation tile is gone", "window.plenum.tiles.presentation.hidden");
+
+    browser.screenshot(alice, &crate::appliance::pictures().join("room.png"));
+
+    // An ICE restart changes the credentials and loses nobody.
+    let ufrag = "window.plenum.room.call.pc.remoteDescription.sdp.match(/a=ice-ufrag:(\\S+)/)[1]";
+    let before = browser.eval(bob, ufrag);
+    browser.eval(bob, "window.plenum.room.call.restart()");
+    assert_ne!(browser.eval(bob, ufrag), before);
+    sees_and_hears(browser, bob, "Bob after an ICE restart");
+    sees_and_hears(browser, alice, "Alice after Bob's ICE restart");
 }
 
 #[test]

@@ -125,7 +125,8 @@ pub struct Plan {
     pub audio: bool,
     /// Publishers in a conference take turns in speaking, each for so long.
     pub turns: Option<Duration>,
-    /// Pictures and sound are real ([`Painting`]): what a decoder makes of them tells whose they are. Nothing bears stamps then.
+    /// Pictures and sound are real ([`Painting`]): what a decoder makes of them tells whose they are. Nothing bears stamps then. A
+    /// swarm of viewers says so in a conference of browsers.
     pub painted: bool,
     /// An IVF file of VP8 or AV1 that publishers show instead of [`Plan::camera`], each with its own tone; implies `painted`. Viewers take its codec.
     pub film: Option<PathBuf>,
@@ -135,7 +136,8 @@ pub struct Plan {
     pub suite: Option<Suite>,
     /// Video slots of each peer.
     pub tiles: u16,
-    /// Whether every stream is checked by the independent guard.
+    /// Whether every stream is checked by the independent guard; where nothing bears stamps, by all rules but two: whether who is seen changes
+    /// at a key frame, and whether time in the stream goes as in the world, which is the sender's affair.
     pub guard: bool,
     /// What the peers stand on.
     pub stack: Stack,
@@ -176,8 +178,11 @@ impl Plan {
         if self.suite.is_some() && self.stack != Stack::Own {
             return Err("str0m cannot insist on an SRTP profile: only peers on the own stack can".into());
         }
-        if self.painted && (self.guard || self.key_frames.is_some()) {
-            return Err("the guard and the timing of key frames read stamps, and painted media bears none".into());
+        if self.painted && self.key_frames.is_some() {
+            return Err("the timing of key frames reads stamps, and painted media bears none".into());
+        }
+        if film.is_some() && self.guard {
+            return Err("the guard reads VP8, and films may be something else".into());
         }
         let paintings = self.paintings(film)?;
         let client = Client::new(&self.url, self.insecure)?;
