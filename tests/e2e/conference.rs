@@ -2,10 +2,10 @@
 
 use crate::appliance::{Appliance, kill, pause};
 use crate::browser::{Browser, Page};
-use crate::gallery::{beside, plan};
+use crate::gallery::{beside, plan, until as wait_until};
 use plenum_bench::swarm::{Attendee, Plan, Summary};
 use plenum_contract::Kind;
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::time::{Duration, Instant};
 
 /// What a page measured of its call, in one object.
@@ -205,18 +205,41 @@ fn when_the_media_plane_is_killed_clients_set_their_call_up_again_as_the_same_pa
     let mut browser = Browser::start(&[]);
     let (alice, bob) = two(&appliance, &mut browser);
     let state = "({ participant: window.plenum.room.session.uuid, call: window.plenum.room.call.uuid })";
-    let before = browser.eval(&alice, state);
+    let before = [&alice, &bob].map(|page| browser.eval(page, state));
+    let note = "(() => { const all = window.plenum.room.session.handlers, before = all.get('call_disconnected'); window.told = []; \
+        all.set('call_disconnected', (e) => { window.told.push(e); before(e); }); return true; })()";
+    for page in [&alice, &bob] {
+        browser.eval(page, note);
+    }
     kill(appliance.media_pid());
-    for (page, who) in [(&alice, "Alice"), (&bob, "Bob")] {
+    let killed = Instant::now();
+    wait_until(&appliance, "media is started again", || appliance.log().matches("media started").count() == 2);
+    let started = killed.elapsed();
+    wait_until(&appliance, "media answers again", || appliance.metric("plenum_media_up") > 0.0);
+    let answers = killed.elapsed();
+    for (page, before, who) in [(&alice, &before[0], "Alice"), (&bob, &before[1], "Bob")] {
         browser.until(
             page,
             &format!("{who} has a new call"),
             &format!("window.plenum.room.call.uuid && window.plenum.room.call.uuid !== {} && window.plenum.room.call.pc.connectionState === 'connected'", before["call"]),
         );
     }
+    let back = killed.elapsed();
+    println!(
+        "media was started again after {started:?}, answered after {answers:?}; both were connected again after {back:?}"
+    );
+    for (page, before, who) in [(&alice, &before[0], "Alice"), (&bob, &before[1], "Bob")] {
+        let told = json!([{"call_uuid": before["call"], "reason": "media restarted"}]);
+        browser.until(
+            page,
+            &format!("{who} was told"),
+            &format!("JSON.stringify(window.told) === {:?}", told.to_string()),
+        );
+        assert_eq!(browser.eval(page, state)["participant"], before["participant"], "{who} is the same participant");
+        assert_eq!(browser.eval(page, "window.plenum.room.people.size"), 2, "{who} sees nobody twice");
+    }
     sees_and_hears(&mut browser, &alice, "Alice after the media plane was killed");
     sees_and_hears(&mut browser, &bob, "Bob after the media plane was killed");
-    assert_eq!(browser.eval(&alice, state)["participant"], before["participant"]);
 }
 
 /// The other way than the page's own: an ICE restart on the connection that is there, answered with the new fingerprint.

@@ -219,3 +219,50 @@ impl Supervisor {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Kills media. No time passes: nothing waits for any.
+    async fn die(supervisor: &mut Supervisor) {
+        let child = supervisor.child.as_mut().unwrap();
+        child.start_kill().unwrap();
+        child.wait().await.unwrap();
+    }
+
+    /// After how long media runs again, beside the [`POLL`] before we look.
+    async fn again(supervisor: &mut Supervisor) -> Duration {
+        let begun = Instant::now();
+        loop {
+            supervisor.look_after().await;
+            if supervisor.child.is_some() {
+                return begun.elapsed();
+            }
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_media_plane_that_died_is_started_again_within_a_second_unless_it_keeps_dying() {
+        let data = tempfile::tempdir().unwrap();
+        // It takes the lock and never answers.
+        let process = MediaProcess { binary: "sleep".into(), args: vec!["600".into()] };
+        let mut supervisor = Supervisor::new(data.path(), Some(process));
+        assert_eq!(again(&mut supervisor).await, Duration::ZERO);
+        for _ in 0..2 {
+            tokio::time::advance(STABLE).await;
+            die(&mut supervisor).await;
+            assert_eq!(again(&mut supervisor).await, Duration::ZERO, "one that lived is missed at once");
+        }
+        for ms in [200, 500, 1_000, 2_000, 5_000, 5_000] {
+            die(&mut supervisor).await;
+            let waited = again(&mut supervisor).await;
+            // The paused clock counts whole milliseconds and may add one.
+            assert!((ms..=ms + 1).contains(&waited.as_millis()), "{waited:?} instead of {ms} ms");
+        }
+        tokio::time::advance(STABLE).await;
+        die(&mut supervisor).await;
+        assert!(again(&mut supervisor).await + POLL < Duration::from_secs(1));
+        die(&mut supervisor).await;
+    }
+}
