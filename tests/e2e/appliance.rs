@@ -69,10 +69,16 @@ impl Appliance {
 
     /// `plenum conference <what>`: whether it was done, and what it said otherwise.
     pub(crate) fn conference(&self, what: &str, arguments: &[&str]) -> (bool, String) {
+        let (code, _, errors) = self.command(&[&["conference", what], arguments].concat());
+        (code == Some(0), errors)
+    }
+
+    /// A command of `plenum` on this data folder: its exit code, and what it wrote to standard output and standard error.
+    pub(crate) fn command(&self, words: &[&str]) -> (Option<i32>, String, String) {
         let mut command = Command::new(program("plenum"));
-        command.args(["conference", what, "--data"]).arg(self.data.path()).args(arguments);
-        let done = command.output().expect("plenum starts");
-        (done.status.success(), String::from_utf8_lossy(&done.stderr).into_owned())
+        let done = command.args(words).arg("--data").arg(self.data.path()).output().expect("plenum starts");
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        (done.status.code(), text(&done.stdout), text(&done.stderr))
     }
 
     /// The port of HTTPS.
@@ -231,7 +237,8 @@ fn spawn(inside: &[&str], data: &Path, port: u16, extra: &[String], log: &Arc<Mu
     child
 }
 
-fn follow(from: impl Read + Send + 'static, log: Arc<Mutex<String>>) {
+/// Adds the lines that come to `log`.
+pub(crate) fn follow(from: impl Read + Send + 'static, log: Arc<Mutex<String>>) -> std::thread::JoinHandle<()> {
     std::thread::spawn(move || {
         for line in BufReader::new(from).lines().map_while(Result::ok) {
             if let Ok(mut log) = log.lock() {
@@ -239,7 +246,7 @@ fn follow(from: impl Read + Send + 'static, log: Arc<Mutex<String>>) {
                 log.push('\n');
             }
         }
-    });
+    })
 }
 
 /// A port that was free a moment ago.

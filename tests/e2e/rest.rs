@@ -1,7 +1,9 @@
-//! The REST API of the running appliance: Schemathesis against its own description, and webhooks across a `kill -9`.
+//! The REST API of the running appliance: Schemathesis against its own description, webhooks across a `kill -9`, and the commands of `plenum`
+//! that use it.
 
-use crate::appliance::{Appliance, free_port};
+use crate::appliance::{Appliance, free_port, program};
 use crate::client::{exchange, join, post};
+use crate::gallery::until;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
@@ -121,4 +123,78 @@ fn a_webhook_whose_receiver_is_down_while_control_is_killed_gets_everything_in_o
     let locked: Vec<bool> = events.iter().map(|event| event["data"]["locked"] == true).collect();
     let expected: Vec<bool> = (0..50).map(|n| n % 2 == 0).collect();
     assert_eq!(locked, expected, "what was answered before the kill is told, once, in order");
+}
+
+/// What a command that succeeds prints.
+fn prints(at: &Appliance, words: &[&str]) -> String {
+    let (code, out, errors) = at.command(words);
+    assert_eq!((code, errors.as_str()), (Some(0), ""), "{words:?}: {out}");
+    out
+}
+
+/// What a command that is refused with this exit code says.
+fn refused(at: &Appliance, code: i32, words: &[&str]) -> String {
+    let (ended, out, errors) = at.command(words);
+    assert_eq!((ended, out.as_str()), (Some(code), ""), "{words:?}: {errors}");
+    errors
+}
+
+fn read(text: &str) -> Value {
+    serde_json::from_str(text).unwrap_or_else(|e| panic!("{e}: {text}"))
+}
+
+/// The line of `plenum conference list` with this first alias.
+fn listed(at: &Appliance, id: &str) -> Option<String> {
+    let first = format!("{id}, ");
+    prints(at, &["conference", "list"]).lines().find(|line| line.starts_with(&first)).map(str::to_owned)
+}
+
+#[test]
+fn operators_on_the_machine_see_how_it_does_and_make_list_show_and_delete_conferences() {
+    let at = Appliance::start(&["--shards", "1"]);
+    // Media tells of its shards once a second.
+    let facts = [["media", "up"], ["store", "ok"], ["shards", "1"], ["conferences", "1"], ["participants", "0"]];
+    until(&at, "the status has a line for each of these facts", || {
+        let status = prints(&at, &["status"]);
+        let said: Vec<Vec<&str>> = status.lines().map(|line| line.split_whitespace().collect()).collect();
+        facts.iter().all(|fact| said.iter().any(|line| line == fact))
+    });
+
+    let aliases = json!(["2000", "2000@plenum.local", "board@example.org"]);
+    let words = ["conference", "create", "2000", "--name", "Board", "--alias", "board@example.org", "--pin", "1234"];
+    let made = read(&prints(&at, &words));
+    assert_eq!((&made["aliases"], &made["name"], &made["host_pin"]), (&aliases, &json!("Board"), &json!("1234")));
+    assert_eq!(refused(&at, 1, &words), "plenum: Another conference has the alias 2000\n");
+    assert!(refused(&at, 2, &["conference", "create", "20x0"]).contains("1 to 20 digits"));
+
+    join(&at, "Alice");
+    assert!(listed(&at, "1061").is_some_and(|line| line.contains(" 1 present")), "Alice is in the one to try");
+    let board = listed(&at, "2000").expect("it is listed");
+    assert!(board.contains("board@example.org") && board.contains(" 0 present") && board.ends_with("Board"), "{board}");
+    let all = read(&prints(&at, &["conference", "list", "--json"]));
+    let ids: Vec<&Value> = all.as_array().expect("a list").iter().map(|conference| &conference["id"]).collect();
+    assert!(ids.len() == 2 && ids.contains(&&made["id"]), "{all}");
+    for id in ["2000", "board@example.org"] {
+        assert_eq!(read(&prints(&at, &["conference", "show", id])), made);
+    }
+    until(&at, "the status counts them", || {
+        let status = read(&prints(&at, &["status", "--json"]));
+        (&status["conferences"], &status["participants"]) == (&json!(2), &json!(1))
+    });
+
+    for what in ["show", "delete"] {
+        assert_eq!(refused(&at, 1, &["conference", what, "4711"]), "plenum: No such conference\n");
+        assert!(refused(&at, 2, &["conference", what, "../1061"]).contains("letters, digits and @ . - _ +"));
+    }
+    assert_eq!(prints(&at, &["conference", "delete", "board@example.org"]), "board@example.org deleted\n");
+    assert_eq!(listed(&at, "2000"), None);
+    assert_eq!(refused(&at, 1, &["conference", "delete", "2000"]), "plenum: No such conference\n");
+
+    // On a folder on which nobody runs.
+    let nobody = tempfile::tempdir().expect("a folder");
+    let said =
+        Command::new(program("plenum")).args(["status", "--data"]).arg(nobody.path()).output().expect("plenum starts");
+    let errors = String::from_utf8_lossy(&said.stderr);
+    assert_eq!(said.status.code(), Some(1));
+    assert!(errors.starts_with("plenum: no plenum runs on") && errors.contains("--data"), "{errors}");
 }
