@@ -250,7 +250,7 @@ impl Screen {
             return true;
         }
         let Some(composer) = self.composer.take() else { return false };
-        let tiles: Vec<u64> = self.cast.shown().map(|(id, _)| id).collect();
+        let tiles: Vec<u64> = self.cast.pictured().collect();
         self.drawn.retain(|id, _| tiles.contains(id));
         let mut pictures = Vec::new();
         for id in tiles {

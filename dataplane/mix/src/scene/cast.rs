@@ -96,7 +96,12 @@ impl Cast {
         self.slots().into_iter().map(|(member, rect, _)| (member.id, rect))
     }
 
-    /// The same, with whether it is the presentation.
+    /// Whose pictures are drawn: those who have a tile that shows them.
+    pub fn pictured(&self) -> impl Iterator<Item = u64> {
+        self.slots().into_iter().filter(|(member, ..)| member.state == SeatState::Shown).map(|(member, ..)| member.id)
+    }
+
+    /// Who has a tile, with their place and whether it is the presentation.
     pub(super) fn slots(&self) -> Vec<(&Member, Rect, bool)> {
         let arrangement = self.arrangement();
         let presentation = self.presentation.as_ref().zip(arrangement.presentation);

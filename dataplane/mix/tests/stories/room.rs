@@ -250,6 +250,13 @@ fn a_source_that_stops_shows_its_last_picture_then_the_avatar_and_comes_back() {
     assert_eq!(who(&hall, 0, Codec::Vp8, (800, 512)), None, "the avatar");
     assert!(hall.wanted.contains_key(&feed(1, FeedKind::Camera)), "and it is still wanted");
     camera(&mut hall, true);
+    hall.run(35);
+    camera(&mut hall, false);
+    hall.run(300);
+    assert_eq!(who(&hall, 0, Codec::Vp8, (800, 512)), Some(1), "one picture is enough");
+    hall.run(2500);
+    assert_eq!(who(&hall, 0, Codec::Vp8, (800, 512)), None);
+    camera(&mut hall, true);
     hall.run(1000);
     assert_eq!(who(&hall, 0, Codec::Vp8, (800, 512)), Some(1));
     // Muted by its owner: the avatar at once, and nothing is wanted.
