@@ -42,7 +42,7 @@ test-arm:
 
 sim:
 	@packaging/setup.sh build
-	PLENUM_SIM_SEEDS=$(SEEDS) cargo test --release -p plenum-tests --test sim -- --nocapture
+	PLENUM_SIM_SEEDS=$(SEEDS) cargo test --profile sim -p plenum-tests --test sim -- --nocapture
 
 fuzz:
 	@packaging/setup.sh build

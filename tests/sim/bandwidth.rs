@@ -38,8 +38,14 @@ pub(crate) fn bottleneck(kbps: u64, way: Way) -> Way {
 
 /// Runs for two seconds, in which the median of the estimate, looked at each 50 ms, lies within `percent` of the bottleneck.
 pub(crate) fn assert_found(world: &mut World, viewers: &[Id], kbps: u64, percent: u64) {
+    assert_held(world, viewers, kbps, percent, SECOND * 2);
+}
+
+/// As [`assert_found`], for `d`.
+pub(crate) fn assert_held(world: &mut World, viewers: &[Id], kbps: u64, percent: u64, d: Duration) {
     let mut seen = vec![Vec::new(); viewers.len()];
-    for _ in 0..40 {
+    let end = world.now + d;
+    while world.now < end {
         world.run(SECOND / 20);
         for (seen, viewer) in seen.iter_mut().zip(viewers) {
             seen.push(world.estimate(*viewer) / 1000);

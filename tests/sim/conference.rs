@@ -1,6 +1,6 @@
 //! A conference of fifty on a bad network that heals: what the issue promises.
 
-use crate::bandwidth::{WITHIN, assert_found, bottleneck};
+use crate::bandwidth::{WITHIN, assert_found, assert_held, bottleneck};
 use crate::meeting::{microphone, simulcast};
 use crate::net::Way;
 use crate::seeds;
@@ -93,10 +93,23 @@ impl Watch {
     }
 }
 
-/// Main tiles that do not show who is in them, or not for a second.
-fn frozen(world: &World) -> usize {
-    let stands = |viewer| Watch::look(world, viewer, 0).is_none_or(|(_, age)| age.is_none_or(|age| age > SECOND));
-    (0..world.members.len()).filter(|viewer| stands(*viewer)).count()
+/// Runs for `d`, longer than a second: how many main tiles had the same person in them for the last second, and how many of
+/// those do not show who it is, or not for a second.
+fn mains(world: &mut World, d: Duration) -> (usize, usize) {
+    let holders = |world: &World| -> Vec<Option<ParticipantKey>> {
+        (0..PEOPLE)
+            .map(|viewer| world.told.seats.get(&world.leg(viewer)).and_then(|seats| seats.0.first().copied()?))
+            .collect()
+    };
+    world.run(d.saturating_sub(SECOND));
+    let mut same = holders(world).into_iter().map(|holder| (holder, true)).collect::<Vec<_>>();
+    for _ in 0..10 {
+        world.run(SECOND / 10);
+        same.iter_mut().zip(holders(world)).for_each(|((before, same), now)| *same &= *before == now);
+    }
+    let held = (0..PEOPLE).filter(|viewer| same[*viewer].1);
+    let stands = |viewer: &Id| Watch::look(world, *viewer, 0).is_none_or(|(_, age)| age.is_none_or(|age| age > SECOND));
+    (held.clone().count(), held.filter(stands).count())
 }
 
 #[test]
@@ -110,20 +123,21 @@ fn fifty_people_on_a_bad_network_see_each_other_again_within_a_second_after_it_h
             world.wish(viewer, &tiles);
         }
         world.connect(SECOND * 10);
-        // Somebody else speaks each three seconds, and is in the main tile a second and a half later. Until then the one
-        // before is, and moves at most places even now.
-        let mut stood = 0;
+        // Somebody else speaks each three seconds, and is in the main tile a second and a half later, some a little sooner. Until
+        // then the one before is, and moves at most places even now.
+        let (mut held, mut stood) = (0, 0);
         for speaker in [3, 20, 5, 7, 2] {
             world.members[speaker].peer.set_speaking(true);
-            world.run(SECOND * 14 / 10);
+            let (same, still) = mains(&mut world, SECOND * 14 / 10);
             if speaker != 3 {
-                stood += frozen(&world);
+                (held, stood) = (held + same, stood + still);
             }
             world.run(SECOND * 16 / 10);
             world.members[speaker].peer.set_speaking(false);
         }
-        assert!(stood < 4 * PEOPLE / 10, "{stood} of {} main tiles stood still", 4 * PEOPLE);
-        assert_found(&mut world, &NARROW, FIRST, WITHIN);
+        assert!(held > 4 * PEOPLE / 2 && stood * 10 < held, "{stood} of {held} main tiles stood still");
+        // Whether the rate causes the loss is tried with a lower rate for up to 2.8 s.
+        assert_held(&mut world, &NARROW, FIRST, WITHIN, SECOND * 6);
         // It heals, and a second later everything that is given moves, and goes on to.
         world.all_ways(Way::GOOD, Way::GOOD);
         for viewer in NARROW {

@@ -101,6 +101,8 @@ pub struct PeerConfig {
     pub data: bool,
     /// Whether and where egress streams are checked.
     pub guarding: Guarding,
+    /// Nothing is lost on anybody's way to the server: the guard then wants every number, and frames that end.
+    pub lossless: bool,
     /// Packets of each stream that carry MID and RID: less than all only where a test wants so: a browser goes on until a report says that the server knows the stream, as this peer does.
     pub announced: u32,
     /// Whether the offer names SSRCs.
@@ -139,6 +141,7 @@ impl PeerConfig {
             first_remb: Bitrate::kbps(500),
             data: false,
             guarding: Guarding::Off,
+            lossless: false,
             announced: u32::MAX,
             signals_ssrcs: false,
             answered: Vec::new(),

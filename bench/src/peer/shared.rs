@@ -4,6 +4,7 @@ use super::dtls::RsaCertificate;
 use plenum_contract::spec::Fingerprint;
 use plenum_session::{Anchor, Certificates};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Clock and certificates of all peers.
 pub struct Shared {
@@ -55,7 +56,7 @@ impl Shared {
     }
 }
 
-/// As patient as browsers: a flight is repeated as long as a call may be set up.
+/// As impatient and as patient as browsers: libwebrtc repeats a flight after 50 ms first, and as long as a call may be set up.
 fn config() -> dimpl::ConfigBuilder {
-    dimpl::Config::builder().flight_retries(6)
+    dimpl::Config::builder().flight_start_rto(Duration::from_millis(50)).flight_retries(20)
 }

@@ -43,7 +43,7 @@ impl Tap {
             let (clock, watched) =
                 if line.kind == Kind::Video { (90_000, Watched::Vp8) } else { (48_000, Watched::Audio) };
             let most_skew = if config.stamped { MOST_SKEW } else { THEIR_SKEW };
-            let guard = Guard::new(Rules { clock, lossy: true, most_skew });
+            let guard = Guard::new(Rules { clock, lossy: !config.lossless, most_skew });
             tap.watches.push(Watch { ssrc, mid: line.mid.clone(), watched, guard, source: None });
         }
         tap

@@ -64,6 +64,8 @@ drop_reasons! {
     AwaitingKeyFrame => "awaiting_key_frame",
     /// The receiver's pacer queue is full.
     PacerFull => "pacer_full",
+    /// It waited to leave when its m-line was switched off, or somebody else was given it.
+    Cleared => "cleared",
     /// The receiver's path is not (or no longer) valid.
     NoPath => "no_path",
     /// A queue to another core is full.

@@ -421,6 +421,8 @@ impl BandwidthEstimator {
     fn overused_at(&self, target: Bitrate) -> Option<Bitrate> {
         let throughput = &self.throughput;
         let delivered = match self.is_blurred() {
+            // It stands for long: so does what passes, and a longer look evens out what jitter moved.
+            true if !self.queue_is_young() => throughput.steady().max(throughput.long()),
             true => throughput.steady(),
             false => throughput.busy(self.delay.queue_ms()).or(throughput.short()),
         }?;

@@ -9,9 +9,10 @@ use dimpl::{Config, Dtls, DtlsCertificate, ProtocolVersion, SrtpProfile};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// Repetitions of a flight, each after twice the time: the handshake's own end, after 30 s, comes before the last. With the
-/// library's four a call would fail after 15 s without a packet, while it still may be set up.
-const FLIGHT_RETRIES: usize = 6;
+/// Repetitions of a flight, each after twice the time; the handshake's own end, after 30 s, comes first. Answers to repetitions of the
+/// peer's count too, and browsers repeat after 50 ms: with the library's four, a second without a packet on the way down would be
+/// the end of a call.
+const FLIGHT_RETRIES: usize = 20;
 
 /// Shared by all sessions.
 pub(crate) struct Configuration {

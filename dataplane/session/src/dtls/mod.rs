@@ -17,8 +17,9 @@ use std::time::{Duration, Instant};
 
 /// Largest datagram that an engine makes: leaves room for IPv6, UDP and a tunnel within 1280 bytes.
 pub(crate) const MTU: usize = 1150;
-/// First retransmission of a flight. RFC 9147 §5.8.3 allows less than a second for real-time media.
-pub(crate) const FLIGHT_RTO: Duration = Duration::from_millis(500);
+/// First retransmission of a flight. RFC 9147 §5.8.2 allows less than a second for real-time media. Longer: where much is lost, a
+/// call takes seconds more to begin. Shorter: paths with long round trips carry flights twice.
+pub(crate) const FLIGHT_RTO: Duration = Duration::from_millis(200);
 /// Datagrams before the handshake is done: ours and theirs repeat flights, but not without end. More fail the session.
 const MAX_HANDSHAKE_PACKETS: u32 = 300;
 

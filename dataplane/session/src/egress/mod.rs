@@ -431,7 +431,7 @@ impl Session {
             }
         }
         released.drops.add(DropReason::PacerFull, egress.pacer.take_dropped());
-        released.drops.add(DropReason::NotSelected, std::mem::take(&mut egress.cleared));
+        released.drops.add(DropReason::Cleared, std::mem::take(&mut egress.cleared));
         self.egress.probe(pool, now, key, released);
     }
 

@@ -9,10 +9,12 @@ use plenum_packet::{Bitrate, Time};
 
 /// Part of the delivered rate that remains after overuse. Larger: the queue hardly drains. Smaller: rate is wasted.
 const DECREASE: f64 = 0.85;
-/// The same for a queue that just began: a burst, or the capacity reached from below; and on a path whose jitter blurs what is
-/// measured, where decreases are more than there are queues. Larger: the queue grows on. Smaller: the rate stays far below the
-/// capacity most of the time.
+/// The same for a queue that just began: a burst, or the capacity reached from below. Larger: the queue grows on. Smaller: the rate
+/// stays far below the capacity most of the time.
 const GENTLE: f64 = 0.93;
+/// The same on a path whose jitter blurs what is measured: decreases are more than there are queues, and the lowest of several looks
+/// decides. Larger: the queue grows on. Smaller: the rate is too low by as much on average.
+const BLURRED: f64 = 0.94;
 /// Least growth per second, as a part of the rate, near the capacity of a path whose jitter blurs what is measured: probes show
 /// little there. Larger: overuse is more frequent. Smaller: what one false alarm took is missing for longer.
 const REGAIN: f64 = 0.04;
@@ -180,7 +182,11 @@ impl Aimd {
     }
 
     fn decrease(&mut self, now: Time, seen: Seen, rtt: Duration) -> bool {
-        let part = if seen.young || seen.blurred { GENTLE } else { DECREASE };
+        let part = match (seen.blurred, seen.young) {
+            (true, _) => BLURRED,
+            (false, true) => GENTLE,
+            (false, false) => DECREASE,
+        };
         let known = seen.delivered.map(|rate| rate.bps() as f64);
         let pause = rtt.clamp(Duration::from_millis(10), Duration::from_millis(200));
         let pause = if seen.blurred { pause + BLUR } else { pause };
@@ -282,7 +288,7 @@ mod tests {
         let mut aimd = Aimd::new(Bitrate::kbps(5000), Bitrate::kbps(50), Bitrate::kbps(10_000));
         let seen = |kbps| Seen { blurred: true, ..delivered(kbps) };
         assert!(aimd.update(Time::from_millis(0), Usage::Over, seen(5000), RTT));
-        assert_eq!(aimd.rate(), Bitrate::kbps(4650));
+        assert_eq!(aimd.rate(), Bitrate::kbps(4700));
         assert!(!aimd.update(Time::from_millis(100), Usage::Over, seen(4500), RTT), "too early to see the first one");
         for i in 0..=42 {
             aimd.update(Time::from_millis(100 + i * 50), Usage::Normal, seen(4600), RTT);

@@ -39,6 +39,8 @@ const SIGMAS: f64 = 4.0;
 /// While it watches, what is known of the path's own loss follows the recent loss up to this much: an experiment is
 /// short and so a little wrong. Larger: congestion creeps in.
 const FLOAT: f64 = 0.03;
+/// The knowledge of the path's own loss rests on at most so many times what makes the recent loss: what floats forgets.
+const MEMORY: f64 = 8.0;
 /// Packets that leave within this time after a cut still meet the old queue; they do not count.
 const SETTLE: Duration = Duration::from_millis(300);
 /// An experiment ends when the loss in question is [`TEST_SIGMAS`] deviations of what chance does, or after
@@ -103,6 +105,8 @@ pub struct LossBased {
     inherent: f64,
     /// What the last experiment said.
     proven: f64,
+    /// Packets that this knowledge rests on.
+    seen: f64,
     /// Enough was seen of the path to question new loss.
     informed: bool,
     open: Count,
@@ -118,6 +122,7 @@ impl Default for LossBased {
         LossBased {
             inherent: 0.0,
             proven: 0.0,
+            seen: 0.0,
             informed: false,
             open: Count::default(),
             opened: None,
@@ -170,6 +175,7 @@ impl LossBased {
         *self = LossBased {
             inherent: self.inherent,
             proven: self.proven,
+            seen: self.seen,
             informed: true,
             ignore_until: now,
             ..LossBased::default()
@@ -209,14 +215,16 @@ impl LossBased {
     fn watch(&mut self, now: Time, estimate: Bitrate, delivered: Option<Bitrate>) -> Verdict {
         let recent = self.recent();
         self.informed |= self.next >= UNINFORMED_OBSERVATIONS;
-        let noise = SIGMAS * recent.deviation(self.inherent);
+        let noise = SIGMAS * (recent.deviation(self.inherent).powi(2) + self.doubt().powi(2)).sqrt();
         let excess = recent.loss() - self.inherent;
         if excess < -noise {
             // The luckiest of many looks: the truth lies above.
             let loss = recent.loss();
-            self.learn((loss + 2.0 * recent.deviation(loss)).min(self.inherent));
+            self.learn((loss + 2.0 * recent.deviation(loss)).min(self.inherent), recent);
         } else if excess <= noise {
             self.inherent = (self.inherent + excess / 32.0).clamp(self.proven - FLOAT, self.proven + FLOAT).max(0.0);
+            let packets = f64::from(recent.packets);
+            self.seen = (self.seen + packets / RECENT as f64).min(packets * MEMORY);
         }
         if excess > SUSPICIOUS.max(noise) {
             if !self.informed {
@@ -230,8 +238,14 @@ impl LossBased {
         Verdict::Same
     }
 
-    fn learn(&mut self, loss: f64) {
-        (self.inherent, self.proven) = (loss, loss);
+    /// `from`: what says so.
+    fn learn(&mut self, loss: f64, from: Count) {
+        (self.inherent, self.proven, self.seen) = (loss, loss, f64::from(from.packets));
+    }
+
+    /// How far what is known of the path's own loss may be wrong: its standard deviation.
+    fn doubt(&self) -> f64 {
+        (self.inherent * (1.0 - self.inherent) / self.seen.max(1.0)).sqrt()
     }
 
     /// Loss from the very beginning, at a low rate, is presumed to be the path's own. Were it congestion, it would
@@ -239,7 +253,7 @@ impl LossBased {
     fn presume(&mut self, recent: Count) -> Verdict {
         if recent.packets >= PRESUMING_PACKETS {
             self.informed = true;
-            self.learn(recent.loss().min(MOST_PRESUMED));
+            self.learn(recent.loss().min(MOST_PRESUMED), recent);
         }
         Verdict::Same
     }
@@ -276,7 +290,8 @@ impl LossBased {
         } else if loss - before < chance && loss <= MOST_INHERENT {
             // The rate made no difference. Loss that grew says that the path changed meanwhile, which proves nothing.
             let verdict = if stayed >= 0.65 { Verdict::Inherent } else { Verdict::Same };
-            self.learn(self.recent().and(count).loss().min(MOST_INHERENT));
+            let all = self.recent().and(count);
+            self.learn(all.loss().min(MOST_INHERENT), all);
             self.end_test();
             return verdict;
         }
@@ -327,6 +342,17 @@ mod tests {
         assert!((0.08..0.12).contains(&part.inherent()));
         run(&mut part, 15_000, 10, 0.0, 1e9, 2e6);
         assert!(part.inherent() < 0.03, "the path got better, and that is noticed");
+    }
+
+    #[test]
+    fn what_few_packets_said_of_the_path_is_doubted() {
+        for (packets, questioned) in [(100, false), (2000, true)] {
+            let mut part = LossBased { informed: true, ..LossBased::default() };
+            part.learn(0.05, Count { packets, lost: packets / 20 });
+            part.recent = [Count { packets: 40, lost: 5 }; RECENT];
+            let limited = part.watch(Time::from_millis(5000), Bitrate::kbps(1200), None) == Verdict::Limited;
+            assert_eq!(limited, questioned, "an eighth was lost, and {packets} packets had said a twentieth");
+        }
     }
 
     #[test]
