@@ -203,9 +203,14 @@ fn peers_without_rtx_get_lost_packets_again_and_those_without_feedback_are_limit
         assert!(slot.asked > 10 && slot.lost * 3 < slot.asked, "{} lost of {} asked for", slot.lost, slot.asked);
         assert_eq!(slot.recovered, 0, "there is no RTX");
         let before = world.members[without_feedback].down.overflowed;
-        world.run(SECOND * 8);
-        let estimate = world.estimate(without_feedback) / 1000;
-        assert!((200..1000).contains(&estimate), "{estimate} kbit/s on a way of 700");
+        let mut estimates = (0..80)
+            .map(|_| {
+                world.run(SECOND / 10);
+                world.estimate(without_feedback) / 1000
+            })
+            .collect::<Vec<_>>();
+        estimates.sort_unstable();
+        assert!((200..1000).contains(&estimates[40]), "{estimates:?} kbit/s on a way of 700");
         let overflowed = world.members[without_feedback].down.overflowed - before;
         assert!(overflowed < 60, "{overflowed} packets did not fit");
         assert_moving_at(&mut world, &[without_rtx, without_feedback]);

@@ -192,18 +192,22 @@ impl Guard {
         if gap > u64::from(LARGEST_GAP) {
             return Err(Violation::Jump(seen.sequence, gap as u16));
         }
-        if gap > 0 && !self.rules.lossy {
-            return Err(Violation::Gap { after: seen.sequence.wrapping_sub(gap as u16 + 1), missing: gap as u16 });
-        }
+        let whole = match gap {
+            1.. if !self.rules.lossy => {
+                Err(Violation::Gap { after: seen.sequence.wrapping_sub(gap as u16 + 1), missing: gap as u16 })
+            }
+            _ => Ok(()),
+        };
         if empty {
-            return Ok(());
+            return whole;
         }
-        let before = self.newest.replace(Newest { seen, sequence });
-        match before {
+        // What comes after a gap is looked at as ever, or the next packet would be blamed for what this one began.
+        match self.newest.replace(Newest { seen, sequence }) {
             None if seen.watched != Watched::Audio && !seen.key => Err(Violation::NoKeyFrame),
             None => self.check_time(&seen),
             Some(before) => self.check_next(&before, &seen, sequence),
         }
+        .and(whole)
     }
 
     /// The packet is the newest.
