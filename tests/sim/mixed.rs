@@ -148,7 +148,8 @@ impl Mixing {
         };
         world.command(Command::Mix(spec)).expect("a mix");
         let (leg, slots, first) = (world.leg(viewer), vec![], vec![]);
-        let wish = SubscriptionSpec { leg, revision: 1, slots, first, low_latency: false, mix: Some(0) };
+        let wish =
+            SubscriptionSpec { leg, revision: 1, slots, first, low_latency: false, mix: Some(0), mixed_sound: false };
         world.command(Command::Subscription(wish)).expect("a leg");
         let eye = Arc::new(Mutex::new(Eye::new()));
         let watching = Arc::clone(&eye);

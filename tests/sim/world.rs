@@ -285,6 +285,7 @@ impl World {
             first: Vec::new(),
             low_latency: false,
             mix: None,
+            mixed_sound: false,
         };
         self.command(Command::Subscription(spec)).expect("a known leg");
     }

@@ -144,6 +144,7 @@ impl Room {
             first: vec![],
             low_latency: false,
             mix: Some(0),
+            mixed_sound: false,
         }))?;
         if let Some(watch) = watch {
             peer.watch(watch);

@@ -3,7 +3,7 @@
 
 mod house;
 
-use house::{House, OFFER, Person, SIMPLE, pin_room};
+use house::{House, OFFER, Person, SIMPLE, pin_room, three_sounds};
 use plenum::serve::Settings;
 use plenum_contract::{
     Codec, Command, EventBody, FeedKind, MemberPicture, MixSpec, PresentationPlace, SubscriptionSpec,
@@ -59,7 +59,7 @@ async fn a_mix_has_as_many_pictures_a_second_as_the_operator_set() {
 async fn a_call_that_asks_for_the_mix_is_told_with_its_scene_and_one_that_does_not_is_forwarded_to() {
     let mut house = with_mixer().await;
     let (host, guest) = two(&mut house).await;
-    house.call(&host, webrtc("forward")).await;
+    house.call(&host, ask(&three_sounds(), "forward")).await;
     assert_eq!(told(&mut house), (None, vec![]));
     house.call(&guest, webrtc("mix")).await;
     let (mix, sight) = told(&mut house);
@@ -70,6 +70,26 @@ async fn a_call_that_asks_for_the_mix_is_told_with_its_scene_and_one_that_does_n
     let path = format!("participants/{}/calls", host.uuid);
     let reason = house.act(&host, &path, webrtc("both")).await.refused(400);
     assert!(reason.contains("mix or forward"), "{reason}");
+}
+
+#[tokio::test]
+async fn who_is_forwarded_to_with_a_single_sound_hears_the_mix_of_which_no_picture_is_made() {
+    let mut house = with_mixer().await;
+    let (host, guest) = two(&mut house).await;
+    let (call, answer) = house.call(&host, webrtc("forward")).await;
+    let (mix, sight) = told(&mut house);
+    assert_eq!(mix.expect("a mix").scenes, []);
+    assert_eq!(sight.iter().map(|s| (s.mix, s.mixed_sound)).collect::<Vec<_>>(), [(None, true)]);
+    // Pictures that are forwarded and sound that is mixed go by different clocks: they are not one stream.
+    let streams: std::collections::BTreeSet<_> =
+        answer.lines().filter_map(|line| line.strip_prefix("a=msid:")?.split(' ').next()).collect();
+    let lines = answer.lines().filter(|line| line.starts_with("a=msid:")).count();
+    assert_eq!((streams.len(), lines > 1), (lines, true), "{answer}");
+    house.call(&guest, ask(&three_sounds(), "forward")).await;
+    let sight = told(&mut house).1;
+    assert!(sight.iter().all(|s| (s.mix, s.mixed_sound) == (None, false)), "{sight:?}");
+    house.act(&host, &format!("participants/{}/calls/{call}/disconnect", host.uuid), json!({})).await.result();
+    assert!(house.told().iter().any(|command| matches!(command, Command::RemoveMix(_))));
 }
 
 #[tokio::test]
@@ -170,7 +190,7 @@ async fn mgmt_62_transform_layout_leaves_viewers_out_of_their_pictures_too() {
 async fn a_mix_ends_with_the_last_call_that_gets_it() {
     let mut house = with_mixer().await;
     let (host, guest) = two(&mut house).await;
-    house.call(&host, webrtc("forward")).await;
+    house.call(&host, ask(&three_sounds(), "forward")).await;
     let (call, _) = house.call(&guest, webrtc("mix")).await;
     assert!(told(&mut house).0.is_some());
     house.act(&guest, &format!("participants/{}/calls/{call}/disconnect", guest.uuid), json!({})).await.result();
@@ -192,7 +212,7 @@ async fn a_call_with_a_single_picture_gets_the_mix_unless_it_says_otherwise() {
         .flat_map(|line| [line, "\r\n"])
         .collect();
     house.call(&host, json!({"call_type": "WEBRTC", "sdp": sdp.clone(), "media": "forward"})).await;
-    assert!(told(&mut house).0.is_none());
+    assert!(told(&mut house).0.expect("the sound of one").scenes.is_empty());
     house.call(&guest, json!({"call_type": "WEBRTC", "sdp": sdp})).await;
     let (mix, sight) = told(&mut house);
     assert!(mix.is_some() && sight.iter().all(|s| s.mix.is_some()) && !sight.is_empty());
@@ -275,7 +295,7 @@ async fn who_is_forwarded_to_and_lacks_a_codec_gets_it_in_one_they_have() {
     assert_eq!(made(&mix), wanted);
     // It ends with whoever needed it.
     house.act(&guest, &format!("participants/{}/calls/{call}/disconnect", guest.uuid), json!({})).await.result();
-    assert!(house.told().iter().any(|command| matches!(command, Command::RemoveMix(_))));
+    assert!(told(&mut house).0.expect("a change").transcodes.is_empty());
 }
 
 #[tokio::test]
@@ -285,11 +305,12 @@ async fn a_phone_that_has_g711_alone_is_let_in_and_nobody_else_sounds_worse_for_
     let phone = lacking(&["opus/48000/2", "red/48000/2", "G722/8000"]);
     let (_, answer) = house.call(&guest, ask(&phone, "forward")).await;
     assert!(answer.contains("PCMU/8000") && !answer.contains("opus"), "{}", answer);
-    let (_, answer) = house.call(&host, ask(OFFER, "forward")).await;
+    let (_, answer) = house.call(&host, ask(&three_sounds(), "forward")).await;
     assert!(answer.contains("opus/48000/2") && !answer.contains("PCMU"), "{}", answer);
-    let mix = told(&mut house).0.expect("a mix");
-    let made: Vec<_> = mix.transcodes.iter().map(|t| (t.source.kind, t.codec)).collect();
-    assert_eq!(made, [(FeedKind::Audio, Codec::Pcmu), (FeedKind::Audio, Codec::Opus)]);
+    let (mix, sight) = told(&mut house);
+    let made: Vec<_> = mix.expect("a mix").transcodes.iter().map(|t| (t.source.kind, t.codec)).collect();
+    assert_eq!(made, [(FeedKind::Audio, Codec::Opus)], "the phone hears the mix");
+    assert!(sight.iter().any(|s| s.mixed_sound));
 }
 
 #[tokio::test]

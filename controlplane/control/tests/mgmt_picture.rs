@@ -3,7 +3,7 @@
 
 mod house;
 
-use house::{House, OFFER, Person, ROOM, SIMPLE, pin_room};
+use house::{House, Person, ROOM, SIMPLE, pin_room, three_sounds};
 use plenum::link::LinkEvent;
 use plenum::serve::Settings;
 use plenum_contract::{Command, ConferenceKey, MixSpec, ParticipantKey, Still};
@@ -19,7 +19,7 @@ async fn room(settings: Settings) -> (House, Person, Person) {
     let host = house.join("H", Some("1234")).await;
     let guest = house.join("G", Some("99")).await;
     for person in [&host, &guest] {
-        house.call(person, json!({"call_type": "WEBRTC", "sdp": OFFER, "media": "forward"})).await;
+        house.call(person, json!({"call_type": "WEBRTC", "sdp": three_sounds(), "media": "forward"})).await;
     }
     (house, host, guest)
 }

@@ -244,6 +244,10 @@ pub struct SubscriptionSpec {
     /// no mix or no mixer, it is forwarded to.
     #[serde(default)]
     pub mix: Option<u16>,
+    /// A leg that is forwarded to gets the mixed sound in its one sound slot, where a single voice would leave out who speaks at the same time.
+    /// While there is no mix or no mixer, it gets the loudest voice. Says nothing of a leg with a `mix`.
+    #[serde(default)]
+    pub mixed_sound: bool,
 }
 
 /// What one slot is wanted for.

@@ -140,6 +140,7 @@ impl Shard {
             spare: 0,
             subscription: 0,
             mix: None,
+            mixed_sound: false,
             first: Vec::new(),
             channels: Vec::new(),
         };
@@ -172,7 +173,7 @@ impl Shard {
             return;
         }
         leg.subscription = spec.revision;
-        leg.mix = spec.mix;
+        (leg.mix, leg.mixed_sound) = (spec.mix, spec.mixed_sound);
         leg.session.set_smoothing(!spec.low_latency);
         leg.first.clear();
         leg.first.extend(spec.first.iter().take(plenum_stage::MAX_SLOTS));

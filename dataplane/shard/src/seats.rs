@@ -106,9 +106,13 @@ impl Shard {
             let event = told.event(leg.session.key());
             self.tell(false, event);
         }
+        let mixed = if flows { self.mixed_sound(place, index, viewer) } else { None };
         let mut changed = false;
         for (slot, (holder, kind, presentation)) in wanted.into_iter().enumerate() {
-            let source = holder.and_then(|p| self.source_for(place, index, slot, (p, kind, presentation)));
+            let source = match mixed {
+                Some((at, sound)) if at == slot => Some(sound),
+                _ => holder.and_then(|p| self.source_for(place, index, slot, (p, kind, presentation))),
+            };
             changed |= self.world.assign(index, slot as u16, source);
         }
         if changed {

@@ -78,6 +78,8 @@ pub(crate) struct Leg {
     pub(crate) subscription: u64,
     /// The scene that it gets instead of what others send.
     pub(crate) mix: Option<u16>,
+    /// Whether its first sound slot gets the mixed sound although it is forwarded to.
+    pub(crate) mixed_sound: bool,
     /// Whom its viewer sees first.
     pub(crate) first: Vec<ParticipantKey>,
     pub(crate) channels: Vec<Channel>,

@@ -67,6 +67,7 @@ fn a_thousand_conferences_that_came_and_went_leave_no_memory_behind() {
                 first: vec![],
                 low_latency: false,
                 mix: None,
+                mixed_sound: false,
             };
             send(&mut shard, Command::Subscription(wish));
         }

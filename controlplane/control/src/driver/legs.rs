@@ -108,7 +108,7 @@ impl Legs {
         wanted.revision = before.map_or(0, |told| told.revision);
         // A leg that was told nothing sees what legs see by default.
         let plain = wanted.slots.is_empty() && wanted.first.is_empty() && !wanted.low_latency;
-        let default = plain && wanted.mix.is_none();
+        let default = plain && wanted.mix.is_none() && !wanted.mixed_sound;
         if before.map_or(default, |told| *told == wanted) {
             return None;
         }

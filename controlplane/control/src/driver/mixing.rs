@@ -1,7 +1,7 @@
 //! Who gets the mix, and what each conference's mix is to look and sound like.
 //!
 //! A call says `media: forward` or `mix`; one that says nothing gets the mix when it has a single picture to fill, or none and a
-//! single sound. Media decides again when there is no mixer. Members who see the same thing share a scene, which is encoded once; who is not to see themselves has one of their own,
+//! single sound. Who is forwarded to and has a single sound to fill hears the mix all the same. Media decides again when there is no mixer. Members who see the same thing share a scene, which is encoded once; who is not to see themselves has one of their own,
 //! as far as [`MAX_SCENES`] goes.
 
 use super::legs::Legs;
@@ -63,13 +63,21 @@ pub(super) fn wants(record: &LegRecord) -> bool {
 
 /// The same before there is a record: `choice` is what the call said.
 pub(super) fn gets_mix(spec: &SessionSpec, choice: Option<bool>) -> bool {
-    let slots =
-        |kind: Kind| spec.media.iter().filter(|m| m.kind == kind && !m.presentation && m.slot.is_some()).count();
-    let (pictures, sounds) = (slots(Kind::Video), slots(Kind::Audio));
+    let (pictures, sounds) = (slots(spec, Kind::Video), slots(spec, Kind::Audio));
     match choice {
         Some(mix) => mix && pictures + sounds > 0,
         None => pictures == 1 || (pictures == 0 && sounds == 1),
     }
+}
+
+/// Whether a leg that is forwarded to is to hear the mix: it has one sound to fill, in which a voice would leave out all others.
+pub(super) fn hears(record: &LegRecord) -> bool {
+    !wants(record) && slots(&record.spec, Kind::Audio) == 1
+}
+
+/// How many streams of a kind a leg receives beside presentations.
+fn slots(spec: &SessionSpec, kind: Kind) -> usize {
+    spec.media.iter().filter(|m| m.kind == kind && !m.presentation && m.slot.is_some()).count()
 }
 
 impl Mixes {
@@ -112,6 +120,11 @@ impl Mixes {
         let told = self.told.get(&conference.key).filter(|_| beyond || wants(record))?;
         let wanted = scene(conference, member, record);
         seen(&told.scenes, &wanted)
+    }
+
+    /// Whether a leg that is forwarded to hears the mix: as media was last told.
+    pub(super) fn heard_by(&self, conference: &Conference, record: &LegRecord) -> bool {
+        self.told.contains_key(&conference.key) && hears(record)
     }
 
     /// A conference ended, and its mix with it.
@@ -184,7 +197,7 @@ impl Media {
     }
 }
 
-/// The whole mix; `None` when nobody gets it, nor lacks a codec, nor asks for pictures of the presentation in heights of `stills`. Scenes keep the ids that
+/// The whole mix; `None` when nobody gets or hears it, nor lacks a codec, nor asks for pictures of the presentation in heights of `stills`. Scenes keep the ids that
 /// they have in `before`.
 fn spec(
     conference: &Conference,
@@ -192,14 +205,14 @@ fn spec(
     before: Option<&MixSpec>,
     (plan, stills): (&transcoding::Plan, &[u16]),
 ) -> Option<MixSpec> {
-    let mut wanted: Vec<SceneSpec> = Vec::new();
+    let (mut wanted, mut heard): (Vec<SceneSpec>, bool) = (Vec::new(), false);
     for member in conference.members.values().filter(|member| member.state == ServiceState::Conference) {
         let main = member.calls.iter().filter(|call| call.purpose == Purpose::Main);
-        for record in main
-            .filter_map(|call| legs.get(call.leg))
-            .filter(|record| wants(record) || plan.mixed.contains(&LegKey(record.spec.key.0)))
-        {
-            wanted.push(scene(conference, member, record));
+        for record in main.filter_map(|call| legs.get(call.leg)) {
+            heard |= hears(record);
+            if wants(record) || plan.mixed.contains(&LegKey(record.spec.key.0)) {
+                wanted.push(scene(conference, member, record));
+            }
         }
     }
     let mut scenes = kept(&wanted);
@@ -211,7 +224,7 @@ fn spec(
         ids[at] = Some(scene.id);
     }
     let present = conference.members.values().filter(|member| member.state == ServiceState::Conference);
-    (!wanted.is_empty() || !plan.tracks.is_empty() || !stills.is_empty()).then(|| MixSpec {
+    (!wanted.is_empty() || heard || !plan.tracks.is_empty() || !stills.is_empty()).then(|| MixSpec {
         conference: contract::ConferenceKey(conference.key.0),
         revision: 0,
         scenes,

@@ -31,6 +31,7 @@ pub(super) fn wanted(model: &Model, legs: &Legs, mixes: &Mixes, leg: LegKey) -> 
         first: actors.into_iter().flatten().filter(others).map(|key| contract::ParticipantKey(key.0)).collect(),
         low_latency: member.low_latency,
         mix,
+        mixed_sound: mix.is_none() && mixes.heard_by(conference, record),
     })
 }
 

@@ -4,7 +4,7 @@
 //! call said; who came first is served first. Pure.
 
 use super::legs::Legs;
-use super::mixing::wants;
+use super::mixing::{hears, wants};
 use crate::calls;
 use plenum_contract::mix::MAX_TRANSCODES;
 use plenum_contract::{Feed, FeedKind, Kind, MediaSpec, ParticipantKey, SessionSpec, TranscodeSpec};
@@ -24,6 +24,8 @@ struct Leg<'a> {
     key: LegKey,
     spec: &'a SessionSpec,
     mixed: bool,
+    /// It is forwarded to but hears the mix, and lacks no voice.
+    hears: bool,
 }
 
 /// The plan of a conference.
@@ -32,7 +34,7 @@ pub(super) fn plan(conference: &Conference, legs: &Legs) -> Plan {
     let calls = members.flat_map(|member| &member.calls);
     let known = calls.filter_map(|call| {
         let record = legs.get(call.leg)?;
-        Some(Leg { key: call.leg, spec: &record.spec, mixed: wants(record) })
+        Some(Leg { key: call.leg, spec: &record.spec, mixed: wants(record), hears: hears(record) })
     });
     plan_of(&known.collect::<Vec<_>>())
 }
@@ -42,6 +44,7 @@ fn plan_of(legs: &[Leg<'_>]) -> Plan {
     for viewer in legs {
         let (shared, own): (Vec<_>, Vec<_>) = lacks(viewer, legs)
             .into_iter()
+            .filter(|t| !viewer.hears || t.source.kind != FeedKind::Audio)
             .partition(|t| matches!(t.source.kind, FeedKind::Presentation | FeedKind::PresentationAudio));
         if !viewer.mixed && !plan.add(own) {
             plan.mixed.insert(viewer.key);
@@ -138,7 +141,7 @@ mod tests {
     }
 
     fn planned(specs: &[SessionSpec], mixed: &[u64]) -> Plan {
-        let leg = |spec| Leg { key: LegKey(key(spec)), spec, mixed: mixed.contains(&key(spec)) };
+        let leg = |spec| Leg { key: LegKey(key(spec)), spec, mixed: mixed.contains(&key(spec)), hears: false };
         plan_of(&specs.iter().map(leg).collect::<Vec<_>>())
     }
 
@@ -188,6 +191,17 @@ mod tests {
             track(2, Camera, Codec::Vp8),
             track(2, Presentation, Codec::Vp8),
             track(2, PresentationAudio, Codec::Opus),
+        ];
+        assert_eq!(plan.tracks.into_iter().collect::<Vec<_>>(), wanted);
+        // Who hears the mix lacks no voice.
+        let [opus, pcmu] =
+            [Codec::Opus, Codec::Pcmu].map(|audio| spec(u64::from(audio == Codec::Pcmu), &[Codec::Vp8], audio));
+        let leg = |spec, hears| Leg { key: LegKey(key(spec)), spec, mixed: false, hears };
+        let plan = plan_of(&[leg(&opus, false), leg(&pcmu, true)]);
+        let wanted = [
+            track(0, PresentationAudio, Codec::Pcmu),
+            track(1, Audio, Codec::Opus),
+            track(1, PresentationAudio, Codec::Opus),
         ];
         assert_eq!(plan.tracks.into_iter().collect::<Vec<_>>(), wanted);
         // What the mixer does not decode is not made.

@@ -29,6 +29,17 @@ use tower::ServiceExt;
 pub const OFFER: &str = include_str!("../../../sdp/tests/fixtures/chromium_room.sdp");
 pub const SIMPLE: &str = include_str!("../../../sdp/tests/fixtures/chromium_simple.sdp");
 
+/// The offer with three m-lines of sound, as the room page has them: voices are forwarded one by one.
+pub fn three_sounds() -> String {
+    let parts: Vec<&str> = OFFER.split("m=").collect();
+    let sound = parts.iter().find(|part| part.starts_with("audio")).expect("sound");
+    let mid = sound.lines().find_map(|line| line.strip_prefix("a=mid:")).expect("a MID");
+    let more = ["x1", "x2"].map(|new| sound.replace(&format!("a=mid:{mid}\r"), &format!("a=mid:{new}\r")));
+    let bundle = OFFER.lines().find(|line| line.starts_with("a=group:BUNDLE")).expect("a bundle");
+    let sdp = format!("{OFFER}m={}m={}", more[0], more[1]);
+    sdp.replace(bundle, &format!("{bundle} x1 x2"))
+}
+
 /// The body of a call of a browser.
 pub fn webrtc() -> Value {
     json!({"call_type": "WEBRTC", "sdp": OFFER})

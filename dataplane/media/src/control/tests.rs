@@ -102,6 +102,7 @@ fn a_refused_session_is_forgotten_and_removing_it_is_no_fault() {
         first: vec![],
         low_latency: false,
         mix: None,
+        mixed_sound: false,
     };
     control.carry_out(Command::Subscription(wish)).expect("a wish that crossed the leg's end");
     std::fs::remove_file(path).unwrap();

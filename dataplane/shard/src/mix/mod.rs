@@ -136,6 +136,11 @@ impl Mix {
         }
     }
 
+    /// Who is left out of the sound that a viewer hears: themself, while they are among the loudest, and a while longer.
+    fn leaves_out(&self, viewer: ParticipantKey) -> Option<ParticipantKey> {
+        self.own.iter().any(|(key, _)| *key == viewer).then_some(viewer)
+    }
+
     /// The scene that a leg sees: the first one when its own is not there.
     fn scene(&self, id: u16) -> Option<&SceneSpec> {
         self.spec.scenes.iter().find(|s| s.id == id).or(self.spec.scenes.first())

@@ -2,7 +2,7 @@
 //!
 //! A scene and codec is one track, its rungs are the track's encodings; each mix of sound is a track. They exist while a slot
 //! holds them. A mixed leg's first picture slot gets the scene, its first sound slot the mix without themself; a presentation
-//! slot is filled as for everybody.
+//! slot is filled as for everybody. A leg that is forwarded to may get the mixed sound beside what others show.
 
 use super::steps::{Choice, Step, as_whole, rate_of};
 use super::{MixTrack, Need, tracks};
@@ -108,7 +108,7 @@ impl Shard {
         if [picture, sound].into_iter().flatten().any(|(_, codec)| codec.is_none()) {
             return false;
         }
-        let without = mix.own.iter().any(|(key, _)| *key == viewer).then_some(viewer);
+        let without = mix.leaves_out(viewer);
         entry.stage.seat_video(lineup, &mut leg.video_seats, viewer, &leg.first, &[]);
         let presenter = leg.video_seats.presentation().filter(|_| flows);
         let shown = presenter.filter(|_| leg.slots.iter().any(|s| s.presentation));
@@ -140,6 +140,22 @@ impl Shard {
             self.tell_scene(index, scene, conference, shown);
         }
         true
+    }
+
+    /// The sound slot of a leg that is forwarded to, and the mixed sound that it gets in it; `None` when it gets a voice. It does not wait for a mixer
+    /// that went: a voice begins at once.
+    pub(crate) fn mixed_sound(
+        &mut self,
+        conference: ConferenceIndex,
+        index: LegIndex,
+        viewer: ParticipantKey,
+    ) -> Option<(usize, TrackIndex)> {
+        let leg = self.world.legs.get(index).filter(|leg| leg.mixed_sound && self.mixer.up)?;
+        let waits = self.world.participants.get(leg.participant).is_none_or(|p| p.spec.waiting);
+        let mix = self.world.conferences.get(conference)?.mix.as_ref().filter(|_| !waits)?;
+        let at = mixed_slot(leg, Kind::Audio)?;
+        let made = Made::Audio { codec: codec_for(&leg.slots[at])?, without: mix.leaves_out(viewer) };
+        Some((at, self.track_of(conference, made)?))
     }
 
     /// The track of an output, made when it is not there.

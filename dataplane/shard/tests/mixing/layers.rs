@@ -40,7 +40,15 @@ fn of_two_viewers_of_a_mix_the_narrow_one_gets_half_the_frames_and_one_encoder_s
     let (leg, mid) =
         (hall.leg(viewer), hall.members[viewer].spec.media.iter().find(|m| m.kind == Kind::Video).unwrap().mid.clone());
     let slots = vec![SlotWish { mid, width: 1280, height: 720, max_fps: 15, pinned: None }];
-    let spec = SubscriptionSpec { leg, revision: 5, slots, first: vec![], low_latency: false, mix: Some(0) };
+    let spec = SubscriptionSpec {
+        leg,
+        revision: 5,
+        slots,
+        first: vec![],
+        low_latency: false,
+        mix: Some(0),
+        mixed_sound: false,
+    };
     hall.command(Command::Subscription(spec));
     mixer.run(&mut hall, SECOND);
     let (few, source) = frames_of(&mut hall, &mut mixer, viewer, 4);

@@ -239,7 +239,16 @@ fn mix(hall: &mut Hall, id: Id, revision: u64, scene: Option<u16>) {
         first: vec![],
         low_latency: false,
         mix: scene,
+        mixed_sound: false,
     }));
+}
+
+/// A leg that is forwarded to hears the mix, or does not.
+fn hear(hall: &mut Hall, id: Id, revision: u64, mixed_sound: bool) {
+    let leg = hall.leg(id);
+    let spec =
+        SubscriptionSpec { leg, revision, slots: vec![], first: vec![], low_latency: false, mix: None, mixed_sound };
+    hall.command(Command::Subscription(spec));
 }
 
 /// Two forwarded talkers, a talker and a viewer who get the mix.
@@ -287,6 +296,44 @@ fn a_mixed_leg_gets_the_scene_and_the_sound_without_themself_and_others_are_forw
     let video = mixer.needs.keys().filter(|output| matches!(output, MixOutput::Video { .. })).count();
     assert_eq!((mixer.specs.len(), video), (1, 1), "one spec, and one encoding for both");
     assert_eq!(hall.shard.mixer_outputs(), mixer.needs.len());
+    hall.finish();
+}
+
+#[test]
+fn who_is_forwarded_to_with_one_sound_hears_the_mix_without_themself_and_a_voice_while_there_is_no_mixer() {
+    const SLOTS: Slots = Slots { audio: 1, video: 2, presentation: false };
+    let mut hall = Hall::new();
+    let [a, b] = [hall.talker(SLOTS), hall.talker(ONE)];
+    let listener = hall.join(true, |config| config.slots = SLOTS);
+    let mut mixer = Mixer::start(&mut hall);
+    hall.command(Command::Mix(MixSpec { scenes: vec![], ..spec(&hall, 1) }));
+    hear(&mut hall, a, 1, true);
+    hear(&mut hall, listener, 1, true);
+    hall.connect();
+    let own = EVERYBODY + hall.participant(a).0 as u32;
+    assert_eq!(seen(&mut hall, &mut mixer, a, Kind::Audio), [own], "nobody hears themself");
+    assert_eq!(seen(&mut hall, &mut mixer, listener, Kind::Audio), [EVERYBODY]);
+    let voice = |heard: &[u32]| matches!(heard, [track] if *track < SCENE);
+    let (heard, looked) = (seen(&mut hall, &mut mixer, b, Kind::Audio), seen(&mut hall, &mut mixer, a, Kind::Video));
+    assert!(voice(&heard) && voice(&looked), "others, and all pictures, are forwarded: {heard:?} {looked:?}");
+    let count = |mixer: &Mixer| mixer.needs.keys().filter(|o| matches!(o, MixOutput::Audio { .. })).count();
+    assert_eq!((mixer.needs.len(), count(&mixer)), (2, 2), "sound, and no picture");
+    // It does not wait for a mixer that went.
+    hall.shard.mixer_gone(hall.now);
+    let before = by_track(&hall, listener, Kind::Audio).get(&EVERYBODY).copied();
+    hall.run(SECOND);
+    let voices: u64 = by_track(&hall, listener, Kind::Audio).iter().filter(|(t, _)| **t < SCENE).map(|(_, n)| n).sum();
+    assert!(voices > 40, "{voices} packets of voices in the second after it");
+    let mut second = Mixer::start(&mut hall);
+    assert_eq!(seen(&mut hall, &mut second, listener, Kind::Audio), [EVERYBODY]);
+    assert!(by_track(&hall, listener, Kind::Audio).get(&EVERYBODY).copied() > before);
+    // Who waits hears nothing.
+    hall.change(listener, |spec| spec.waiting = true);
+    assert_eq!(seen(&mut hall, &mut second, listener, Kind::Audio), [0; 0]);
+    hall.change(listener, |spec| spec.waiting = false);
+    assert_eq!(seen(&mut hall, &mut second, listener, Kind::Audio), [EVERYBODY]);
+    hear(&mut hall, listener, 2, false);
+    assert!(voice(&seen(&mut hall, &mut second, listener, Kind::Audio)));
     hall.finish();
 }
 

@@ -92,7 +92,8 @@ fn the_encoding_of_a_transcoded_picture_follows_the_tile_the_link_and_the_mixers
     let mid = hall.members[lacks].spec.media.iter().find(|m| m.kind == Kind::Video).unwrap().mid.clone();
     let wish = |hall: &mut Hall, revision, (width, height)| {
         let slots = vec![SlotWish { mid: mid.clone(), width, height, max_fps: 0, pinned: None }];
-        let spec = SubscriptionSpec { leg, revision, slots, first: vec![], low_latency: false, mix: None };
+        let spec =
+            SubscriptionSpec { leg, revision, slots, first: vec![], low_latency: false, mix: None, mixed_sound: false };
         hall.command(Command::Subscription(spec));
     };
     let rung =
