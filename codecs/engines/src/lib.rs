@@ -10,7 +10,7 @@
 //!
 //! Decoders take bytes from strangers: sizes are checked against [`Limits`] before memory is taken, what cannot be decoded is an error and
 //! never a panic, and the next frame may go well. Encoders run in real time without look-ahead; one frame goes in, one comes out or is told
-//! to be dropped. [`ladder()`] says which sizes a bitrate is worth. No engine starts a thread unless [`EncoderSettings::threads`] says so,
+//! to be dropped. No engine starts a thread unless [`EncoderSettings::threads`] says so,
 //! none knows RTP, time or the network.
 
 mod audio;
@@ -22,14 +22,12 @@ mod g722;
 mod g726;
 mod h264;
 mod ilbc;
-mod ladder;
 mod opus;
 mod video;
 mod view;
 mod vpx;
 
 pub use audio::{AudioCodec, AudioDecoder, AudioEncoder, AudioSettings, EncodedAudio};
-pub use ladder::{BITS_PER_PIXEL, LadderInput, Rung, ladder};
 pub use video::{
     DecodeError, EncodeError, Encoded, EncoderSettings, Limits, MAX_BITRATE, MIN_BITRATE, VideoCodec, VideoDecoder,
     VideoEncoder,
