@@ -487,10 +487,15 @@ fn mix_seeds() -> Named {
         ("spec", to(ToMix::Spec(spec))),
         ("speakers", to(ToMix::Speakers { conference, loudest: order.clone(), order })),
         ("packet_in", to(ToMix::Packet(tapped))),
-        ("need", to(ToMix::Need { conference, output, bitrate: 600_000 })),
+        ("need", to(ToMix::Need { conference, output, bitrate: 600_000, loss: 5 })),
         (
             "need_track",
-            to(ToMix::Need { conference, output: MixOutput::Track { feed, codec: Codec::H264, rung: 2 }, bitrate: 0 }),
+            to(ToMix::Need {
+                conference,
+                output: MixOutput::Track { feed, codec: Codec::H264, rung: 2 },
+                bitrate: 0,
+                loss: 0,
+            }),
         ),
         ("packet_out", from(FromMix::Packet { conference, output, captured: 5, rtp: &rtp })),
         ("want", from(FromMix::Want { conference, feed, width: 320, height: 180 })),

@@ -185,7 +185,7 @@ impl Hall {
 
     /// Somebody needs an output.
     pub(super) fn need(&mut self, output: MixOutput, bitrate: u32) {
-        self.room.handle(Time(self.now), ToMix::Need { conference: CONFERENCE, output, bitrate });
+        self.room.handle(Time(self.now), ToMix::Need { conference: CONFERENCE, output, bitrate, loss: 5 });
     }
 
     /// Forgets what was counted.

@@ -421,6 +421,8 @@ pub enum ToMix<'a> {
         output: MixOutput,
         /// Bits a second that it may take.
         bitrate: u32,
+        /// Of sound: packets that are to be expected to get lost, in per cent; how much is spent on copies of what was said before (FEC).
+        loss: u8,
     },
     /// Nobody needs this output any more.
     Unneeded {

@@ -36,7 +36,7 @@ pub struct Greeting {
 }
 
 /// First bytes of a greeting; the last one is the version of the records.
-const MAGIC: [u8; 4] = *b"PMX\x01";
+const MAGIC: [u8; 4] = *b"PMX\x02";
 
 impl Greeting {
     /// Bytes of a greeting.
@@ -141,10 +141,11 @@ impl<'a> ToMix<'a> {
                 out.head(GONE, *conference);
                 out.feed(*feed);
             }
-            ToMix::Need { conference, output, bitrate } => {
+            ToMix::Need { conference, output, bitrate, loss } => {
                 out.head(NEED, *conference);
                 out.output(*output);
                 out.u32(*bitrate);
+                out.u8(*loss);
             }
             ToMix::Unneeded { conference, output } => {
                 out.head(UNNEEDED, *conference);
@@ -196,7 +197,7 @@ impl<'a> ToMix<'a> {
                 rtp: from.u32()?,
             },
             GONE => ToMix::Gone { conference, feed: from.feed()? },
-            NEED => ToMix::Need { conference, output: from.output()?, bitrate: from.u32()? },
+            NEED => ToMix::Need { conference, output: from.output()?, bitrate: from.u32()?, loss: from.u8()?.min(100) },
             UNNEEDED => ToMix::Unneeded { conference, output: from.output()? },
             KEY_FRAME => ToMix::KeyFrame { conference, output: from.output()? },
             _ => return Err(Malformed),

@@ -76,7 +76,7 @@ fn the_memory_of_a_room_stops_growing_whatever_its_sources_send() {
         MixOutput::Video { scene: 0, codec: Codec::Vp8, rung: 0 },
         MixOutput::Audio { codec: Codec::Opus, without: None },
     ] {
-        room.handle(Time(now), ToMix::Need { conference, output, bitrate: 0 });
+        room.handle(Time(now), ToMix::Need { conference, output, bitrate: 0, loss: 0 });
     }
     let mut state = 5;
     let mut warm = 0;

@@ -187,6 +187,11 @@ impl Session {
         self.egress.cc.snapshot()
     }
 
+    /// Share of the packets sent on an m-line that the peer lost lately, by its receiver reports; 0 before there are any.
+    pub fn loss(&self, media: u16) -> f32 {
+        self.egress.loss(media)
+    }
+
     /// SSRCs that were bound by authenticated packets.
     pub fn bindings(&self) -> impl Iterator<Item = Binding> + '_ {
         self.bindings.heard()

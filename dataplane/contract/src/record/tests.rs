@@ -214,7 +214,7 @@ proptest! {
         returns(&ToMix::Speakers { conference, loudest: order.iter().rev().copied().take(3).collect(), order });
         returns(&ToMix::Report { conference, feed, encoding, ntp: arrival, rtp: clock });
         returns(&ToMix::Gone { conference, feed });
-        returns(&ToMix::Need { conference, output, bitrate: clock });
+        returns(&ToMix::Need { conference, output, bitrate: clock, loss: encoding % 101 });
         returns(&ToMix::Unneeded { conference, output });
         returns(&ToMix::KeyFrame { conference, output });
     }

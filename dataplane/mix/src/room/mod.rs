@@ -256,8 +256,9 @@ impl Room {
                 self.reports.insert(feed, Report::new(encoding, ntp, rtp));
             }
             ToMix::Gone { conference, feed } if conference == own => self.gone(feed),
-            ToMix::Need { conference, output, bitrate } if conference == own => {
+            ToMix::Need { conference, output, bitrate, loss } if conference == own => {
                 self.need(output, bitrate);
+                self.expect_loss(output, loss);
             }
             ToMix::Unneeded { conference, output } if conference == own => self.unneeded(now, output),
             ToMix::KeyFrame { conference, output } if conference == own => match output {
@@ -354,6 +355,17 @@ impl Room {
                 }
                 self.tracks.need(&self.spec, what, rung, bitrate)
             }
+        }
+    }
+
+    /// Receivers of this sound lose so many per cent of it.
+    fn expect_loss(&mut self, output: MixOutput, loss: u8) {
+        match output {
+            MixOutput::Audio { codec, without } => self.sound.expect_loss(codec, without, loss),
+            MixOutput::Track { feed, codec, .. } if feed.kind.is_sound() => {
+                self.sound.expect_loss_of_single(codec, voice_of(feed), loss);
+            }
+            MixOutput::Track { .. } | MixOutput::Video { .. } => {}
         }
     }
 

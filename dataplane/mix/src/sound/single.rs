@@ -79,6 +79,13 @@ impl Singles {
         true
     }
 
+    /// Its receivers lose so many per cent.
+    pub(super) fn expect_loss(&mut self, codec: Codec, key: ParticipantKey, percent: u8) {
+        if let Some(single) = self.find(codec, key) {
+            single.encoder.set_loss(percent);
+        }
+    }
+
     /// Nobody needs it any more.
     pub(super) fn unneeded(&mut self, codec: Codec, key: ParticipantKey, now: u64) {
         if let Some(single) = self.find(codec, key) {

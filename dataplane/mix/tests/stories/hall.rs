@@ -294,7 +294,7 @@ impl Hall {
 
     pub(crate) fn watch(&mut self, scene: u16, codec: Codec, rung: u8) {
         let output = MixOutput::Video { scene, codec, rung };
-        self.room.handle(Time(self.now), ToMix::Need { conference: CONFERENCE, output, bitrate: 0 });
+        self.room.handle(Time(self.now), ToMix::Need { conference: CONFERENCE, output, bitrate: 0, loss: 0 });
         self.watchers.insert((scene, codec, rung), Watcher::new(codec));
     }
 
@@ -304,7 +304,7 @@ impl Hall {
 
     pub(crate) fn listen(&mut self, without: Option<u64>) {
         let output = MixOutput::Audio { codec: Codec::Opus, without: without.map(p) };
-        self.room.handle(Time(self.now), ToMix::Need { conference: CONFERENCE, output, bitrate: 0 });
+        self.room.handle(Time(self.now), ToMix::Need { conference: CONFERENCE, output, bitrate: 0, loss: 0 });
         self.ears.insert(without.map(p), Ear::new(Codec::Opus));
     }
 

@@ -543,8 +543,8 @@ fn whatever_is_said_in_whatever_order_the_room_stays_whole() {
             3 => ToMix::Gone { conference, feed },
             4 => ToMix::Unneeded { conference, output },
             5 => ToMix::KeyFrame { conference, output },
-            6 => ToMix::Need { conference, output, bitrate: dice(1 << 32) as u32 },
-            _ => ToMix::Need { conference: plenum_contract::ConferenceKey(1), output, bitrate: 0 },
+            6 => ToMix::Need { conference, output, bitrate: dice(1 << 32) as u32, loss: dice(256) as u8 },
+            _ => ToMix::Need { conference: plenum_contract::ConferenceKey(1), output, bitrate: 0, loss: 0 },
         };
         hall.room.handle(Time(hall.now), message);
         hall.now += dice(40) * MS;

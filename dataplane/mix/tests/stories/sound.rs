@@ -253,3 +253,35 @@ fn volume_automatic_gain_and_the_limit_of_voices() {
     assert_eq!(taken + 1, MAX_VOICES);
     assert!(!hall.sound.packet(p(1000), Codec::TelephoneEvent, 8000, &header, &[0; 160], 0), "no decoder, no voice");
 }
+
+/// Whether an Opus packet carries a coarse copy of the one before it (RFC 6716 section 4.2.3: one frame of mono SILK or hybrid).
+fn carries_a_copy(payload: &[u8]) -> bool {
+    payload[0] >> 3 < 16 && payload[1] & 0x40 != 0
+}
+
+#[test]
+fn copies_of_what_was_said_are_sent_to_those_who_lose_packets() {
+    let mut sound = Sound::new(Kernels::best(), SoundSettings::default());
+    let mut microphone = Microphone::new(Codec::Pcmu, 300.0, 0);
+    assert!(sound.need(Codec::Opus, None, 48_000));
+    let mut frame = 0;
+    let mut copies = |loss: u8| {
+        sound.expect_loss(Codec::Opus, None, loss);
+        let mut copies = 0;
+        for _ in 0..50 {
+            // Syllables: what hums all the time is taken for noise, of which no copies are made.
+            let (timestamp, payload) = microphone.frame(frame / 5 % 2 == 0);
+            let mut bytes = vec![0; rtp::FIXED_LEN];
+            rtp::write_header(&mut bytes, &rtp::Fields { timestamp, ..Default::default() }).unwrap();
+            let now = frame * 20 * MS;
+            sound.packet(p(1), Codec::Pcmu, 8000, &rtp::parse(&bytes).unwrap(), &payload, now);
+            sound.set_gain(p(1), 1.0);
+            sound.mix(now, &mut |_, _, packet| copies += u32::from(carries_a_copy(&packet[rtp::FIXED_LEN..])));
+            frame += 1;
+        }
+        copies
+    };
+    let [before, none, again] = [25, 0, 25].map(&mut copies);
+    // The first packet still has the copy of one that was encoded before.
+    assert!(before > 5 && none <= 1 && again > 5, "{before} {none} {again}");
+}

@@ -227,6 +227,11 @@ impl Egress {
         (index < self.slots.len()).then_some(index)
     }
 
+    /// Share of a slot's packets that the peer says it lost lately.
+    pub(crate) fn loss(&self, media: u16) -> f32 {
+        self.slot_of(media).map_or(0.0, |slot| self.slots[slot].stats.loss())
+    }
+
     pub(crate) fn path_changed(&mut self, _now: Time) {
         // What was measured on the old path says little of the new one.
         self.rtt.reset();
@@ -239,9 +244,8 @@ impl Egress {
 
     /// A report block about a slot: loss, and the round trip. `ntp` is the middle of the present NTP time.
     pub(crate) fn reported(&mut self, now: Time, ntp: u32, block: &ReportBlock) {
-        if self.by_ssrc(block.ssrc).is_none() {
-            return;
-        }
+        let Some(slot) = self.by_ssrc(block.ssrc) else { return };
+        self.slots[slot].stats.lost(block.fraction_lost);
         self.cc.on_rtcp_loss(now, block.fraction_lost);
         if let Some(sample) = self.rtt.reported(ntp, block.last_sender_report, block.delay_since_last) {
             self.cc.on_rtt(sample);

@@ -12,7 +12,14 @@ pub(crate) struct SentStats {
     pub(crate) octets: u32,
     /// RTP timestamp, capture-side time and clock of the newest packet.
     latest: Option<(u32, Time, u32)>,
+    /// Share of the packets that the peer lost lately, see [`SentStats::lost`].
+    loss: f32,
 }
+
+/// What a report of more loss counts, and one of less. More: single lost packets steer. Less: loss is long over before it is known.
+const WORSE: f32 = 0.5;
+/// See [`WORSE`]. Loss comes in bursts, and whoever repairs it ahead should not have stopped when the next one comes.
+const BETTER: f32 = 0.1;
 
 impl SentStats {
     /// A packet left.
@@ -23,6 +30,17 @@ impl SentStats {
         if newer {
             self.latest = Some((timestamp, captured, clock));
         }
+    }
+
+    /// The peer reports the loss since its last report, in 256ths. Rises are followed soon, falls slowly.
+    pub(crate) fn lost(&mut self, fraction: u8) {
+        let change = f32::from(fraction) / 256.0 - self.loss;
+        self.loss += change * if change > 0.0 { WORSE } else { BETTER };
+    }
+
+    /// Share of the packets that the peer lost lately, before anything was sent again.
+    pub(crate) fn loss(&self) -> f32 {
+        self.loss
     }
 
     /// The RTP timestamp of the newest packet.
@@ -45,6 +63,19 @@ fn ticks(d: Duration, clock: u32) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn loss_is_believed_soon_and_forgotten_slowly() {
+        let mut stats = SentStats::default();
+        let after = |stats: &mut SentStats, fraction, reports| {
+            (0..reports).for_each(|_| stats.lost(fraction));
+            (stats.loss() * 100.0).round()
+        };
+        assert_eq!(after(&mut stats, 51, 1), 10.0);
+        assert_eq!(after(&mut stats, 51, 3), 19.0);
+        assert_eq!(after(&mut stats, 0, 1), 17.0);
+        assert_eq!(after(&mut stats, 0, 40), 0.0);
+    }
 
     #[test]
     fn a_report_counts_on_from_the_newest_packet() {

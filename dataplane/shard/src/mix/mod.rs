@@ -82,6 +82,7 @@ pub(crate) struct MixTrack {
 struct Need {
     output: MixOutput,
     bitrate: u32,
+    loss: u8,
     used: Time,
 }
 

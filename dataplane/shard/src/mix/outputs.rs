@@ -24,6 +24,11 @@ const KEEP: Duration = Duration::from_secs(2);
 const TELL_CHANGE: f64 = 0.1;
 /// Bits a second of a mix of sound.
 const SOUND: u32 = 48_000;
+/// Loss in per cent that the encoders of sound are told to expect. Less than the least is never told: the first packets that get lost come without a
+/// warning. More than the most: what is left for the voice itself sounds worse to everybody than the loss to one.
+const LOSS: (u8, u8) = (5, 25);
+/// They are told of other loss when it differs by so many per cent: it wavers, and each change is heard a little.
+const TELL_LOSS: u8 = 3;
 /// Longest payload that the mixer may send.
 const MAX_PAYLOAD: usize = 1200;
 /// What the mixer says to be captured earlier than this before now is not believed: a room shows nothing that late.
@@ -47,6 +52,10 @@ impl Made {
             Made::Audio { codec, without } => MixOutput::Audio { codec, without },
             Made::Track { feed, codec } => MixOutput::Track { feed, codec, rung },
         }
+    }
+
+    fn is_sound(self) -> bool {
+        self.codec().kind() == Kind::Audio
     }
 
     fn codec(self) -> Codec {
@@ -309,12 +318,13 @@ impl Shard {
             for rung in 0..MAX_RUNGS {
                 let holders = source.subscribers.iter().filter_map(|(leg, slot)| {
                     let leg = self.world.legs.get(*leg)?;
-                    let target = leg.slots.get(usize::from(*slot))?.subscriber.target()?;
+                    let slot = leg.slots.get(usize::from(*slot))?;
+                    let target = slot.subscriber.target()?;
                     let estimate = as_whole(leg.session.target_bitrate(), Step::of(target));
-                    (target.encoding == rung).then_some((estimate, leg.spare))
+                    (target.encoding == rung).then(|| (estimate, leg.spare, leg.session.loss(slot.media)))
                 });
-                let holders = holders.reduce(|a, b| (a.0.min(b.0), a.1.min(b.1)));
-                let Some((least, spare)) = holders else { continue };
+                let holders = holders.reduce(|a, b| (a.0.min(b.0), a.1.min(b.1), a.2.max(b.2)));
+                let Some((least, spare, lost)) = holders else { continue };
                 let output = track.made.output(rung);
                 let bitrate = match track.made {
                     Made::Audio { .. } => SOUND,
@@ -325,8 +335,10 @@ impl Shard {
                         None => continue,
                     },
                 };
-                if note(&mut mix.needs, now, output, bitrate) {
-                    self.mixer.tell(&ToMix::Need { conference: key, output, bitrate });
+                // The worst of those who hear it: copies that the others have no use for cost them little.
+                let loss = if track.made.is_sound() { expected(lost) } else { 0 };
+                if note(&mut mix.needs, now, output, (bitrate, loss)) {
+                    self.mixer.tell(&ToMix::Need { conference: key, output, bitrate, loss });
                 }
             }
         }
@@ -349,18 +361,24 @@ impl Shard {
     }
 }
 
-/// Notes that an output is needed at this rate; whether the mixer is to be told.
-fn note(needs: &mut Vec<Need>, now: Time, output: MixOutput, bitrate: u32) -> bool {
+/// Notes that an output is needed at this rate and for this loss; whether the mixer is to be told.
+fn note(needs: &mut Vec<Need>, now: Time, output: MixOutput, (bitrate, loss): (u32, u8)) -> bool {
     let Some(need) = needs.iter_mut().find(|need| need.output == output) else {
-        needs.push(Need { output, bitrate, used: now });
+        needs.push(Need { output, bitrate, loss, used: now });
         return true;
     };
     need.used = now;
-    let news = f64::from(need.bitrate.abs_diff(bitrate)) > f64::from(need.bitrate) * TELL_CHANGE;
+    let news = f64::from(need.bitrate.abs_diff(bitrate)) > f64::from(need.bitrate) * TELL_CHANGE
+        || need.loss.abs_diff(loss) >= TELL_LOSS;
     if news {
-        need.bitrate = bitrate;
+        (need.bitrate, need.loss) = (bitrate, loss);
     }
     news
+}
+
+/// What an encoder is told to expect where the worst receiver lost this share.
+fn expected(lost: f32) -> u8 {
+    (lost * 100.0).round().clamp(f32::from(LOSS.0), f32::from(LOSS.1)) as u8
 }
 
 /// The highest rung that a slot's tile has use for. A wish that was never uttered is for the whole scene.
@@ -403,11 +421,14 @@ mod tests {
         let (mut needs, mut told) = (Vec::new(), 0);
         // Small steps count from what was told last; one of a tenth and a little more is told, up or down.
         for (bitrate, ms) in [1_000_000, 1_090_000, 1_105_000, 1_100_000, 990_000, 1_220_000].into_iter().zip(1..) {
-            if note(&mut needs, Time::from_millis(ms), output, bitrate) {
+            if note(&mut needs, Time::from_millis(ms), output, (bitrate, 5)) {
                 told = bitrate;
             }
             assert_eq!((needs.len(), needs[0].bitrate, needs[0].used), (1, told, Time::from_millis(ms)));
             assert!(f64::from(told.abs_diff(bitrate)) <= f64::from(told) * TELL_CHANGE, "{bitrate}, told {told}");
         }
+        let mut tell = |loss| note(&mut needs, Time::ZERO, output, (1_220_000, loss));
+        assert_eq!([7, 8, 6, 5, 25].map(&mut tell), [false, true, false, true, true]);
+        assert_eq!([0.0, 0.049, 0.134, 0.9].map(expected), [5, 5, 13, 25]);
     }
 }

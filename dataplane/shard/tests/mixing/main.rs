@@ -56,6 +56,7 @@ struct Encoder {
     wants_key: bool,
     keys: u32,
     bitrate: u32,
+    loss: u8,
 }
 
 impl Mixer {
@@ -90,10 +91,11 @@ impl Mixer {
                     entry.0 += 1;
                 }
                 ToMix::Gone { feed, .. } => self.gone.push(feed),
-                ToMix::Need { output, bitrate, .. } => {
+                ToMix::Need { output, bitrate, loss, .. } => {
                     let frame = self.frames.get(&output).copied().unwrap_or(0);
                     let fresh = Encoder { wants_key: true, frame, ..Encoder::default() };
-                    self.needs.entry(output).or_insert(fresh).bitrate = bitrate;
+                    let encoder = self.needs.entry(output).or_insert(fresh);
+                    (encoder.bitrate, encoder.loss) = (bitrate, loss);
                 }
                 ToMix::Unneeded { output, .. } => {
                     let made = self.needs.remove(&output).map_or(0, |encoder| encoder.frame);
@@ -334,6 +336,47 @@ fn who_is_forwarded_to_with_one_sound_hears_the_mix_without_themself_and_a_voice
     assert_eq!(seen(&mut hall, &mut second, listener, Kind::Audio), [EVERYBODY]);
     hear(&mut hall, listener, 2, false);
     assert!(voice(&seen(&mut hall, &mut second, listener, Kind::Audio)));
+    hall.finish();
+}
+
+#[test]
+fn the_encoder_of_sound_is_told_what_the_worst_of_its_listeners_loses_within_bounds() {
+    let mut hall = Hall::new();
+    let [_, other] = [hall.talker(ONE), hall.join(true, |config| config.slots = ONE)];
+    let listener = hall.join(true, |config| config.slots = Slots { audio: 1, ..Slots::default() });
+    let mut mixer = Mixer::start(&mut hall);
+    hall.command(Command::Mix(spec(&hall, 1)));
+    [other, listener].into_iter().for_each(|id| mix(&mut hall, id, 1, Some(0)));
+    hall.connect();
+    let told = |mixer: &Mixer| {
+        let sound = |output: &&MixOutput| matches!(output, MixOutput::Audio { without: None, .. });
+        let pictures = mixer.needs.iter().filter(|(output, _)| !sound(output)).all(|(_, made)| made.loss == 0);
+        assert!(pictures, "pictures are repaired otherwise");
+        mixer.needs.iter().find(|(output, _)| sound(output)).map(|(_, made)| made.loss)
+    };
+    mixer.run(&mut hall, 10 * SECOND);
+    assert_eq!(told(&mixer), Some(5), "what is expected where nothing is known");
+    // Every nth packet does not reach the listener.
+    let lose = |hall: &mut Hall, every: u32| {
+        let (to, mut count) = (address(listener), 0);
+        hall.down = Box::new(move |path, bytes| {
+            let media = (128..192).contains(&bytes[0]) && !(192..224).contains(&bytes[1]);
+            count += u32::from(media && path.remote == to);
+            !(media && path.remote == to && count.is_multiple_of(every))
+        });
+    };
+    lose(&mut hall, 7);
+    mixer.run(&mut hall, 30 * SECOND);
+    let loss = told(&mixer).unwrap_or_default();
+    assert!((9..=20).contains(&loss), "{loss} % told of 14 %");
+    lose(&mut hall, 2);
+    mixer.run(&mut hall, 30 * SECOND);
+    assert!(told(&mixer) >= Some(23), "{:?}: no more than is of use", told(&mixer));
+    hall.down = Box::new(|_, _| true);
+    mixer.run(&mut hall, 5 * SECOND);
+    assert!(told(&mixer) > Some(8), "{:?}: not forgotten at once", told(&mixer));
+    mixer.run(&mut hall, 200 * SECOND);
+    assert!(told(&mixer) < Some(8), "{:?}", told(&mixer));
     hall.finish();
 }
 
