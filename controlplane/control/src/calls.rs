@@ -170,7 +170,7 @@ pub fn ordered_codecs<'a>(set: &[Codec], legs: impl Iterator<Item = &'a SessionS
 
 /// `set`, and behind it the codecs of sound that are not forwarded but transcoded: for phones that have nothing else.
 pub fn with_phones(set: &[Codec]) -> Vec<Codec> {
-    let phones = [Codec::G722, Codec::Pcmu, Codec::Pcma].into_iter().filter(|codec| !set.contains(codec));
+    let phones = Codec::PHONES.into_iter().filter(|codec| !set.contains(codec));
     set.iter().copied().chain(phones).collect()
 }
 
@@ -594,6 +594,6 @@ mod tests {
         let vp8 = with(&[Codec::Opus, Codec::Vp8]);
         assert_eq!(ordered_codecs(CODECS, [h264, vp8].iter()), CODECS, "nobody pleases everybody");
         let all = with_phones(&[Codec::Pcmu, Codec::Opus]);
-        assert_eq!(all, [Codec::Pcmu, Codec::Opus, Codec::G722, Codec::Pcma]);
+        assert_eq!((&all[..4], all.len()), (&[Codec::Pcmu, Codec::Opus, Codec::G722, Codec::Pcma][..], 7));
     }
 }

@@ -314,6 +314,27 @@ async fn a_phone_that_has_g711_alone_is_let_in_and_nobody_else_sounds_worse_for_
 }
 
 #[tokio::test]
+async fn a_phone_that_has_ilbc_or_g726_alone_is_let_in_and_hears_the_mix() {
+    let mut house = with_mixer().await;
+    let (host, guest) = two(&mut house).await;
+    house.call(&host, ask(&three_sounds(), "forward")).await;
+    let phone = lacking(&["opus/48000/2", "red/48000/2", "G722/8000", "PCMA/8000"]);
+    let named =
+        [("iLBC/8000\r\na=fmtp:0 mode=20", Codec::Ilbc), ("iLBC/8000", Codec::Ilbc30), ("G726-32/8000", Codec::G726)];
+    for (name, codec) in named {
+        let offer = phone.replace("PCMU/8000", name);
+        let (call, answer) = house.call(&guest, ask(&offer, "forward")).await;
+        assert!(answer.contains(name), "{answer}");
+        let (mix, sight) = told(&mut house);
+        assert!(sight.iter().any(|s| s.mixed_sound), "{sight:?}");
+        let made: Vec<_> = mix.expect("a mix").transcodes.iter().map(|t| (t.source.kind, t.codec)).collect();
+        assert_eq!(made, [(FeedKind::Audio, Codec::Opus)], "{codec:?}: what they say");
+        house.act(&guest, &format!("participants/{}/calls/{call}/disconnect", guest.uuid), json!({})).await.result();
+        told(&mut house);
+    }
+}
+
+#[tokio::test]
 async fn without_a_mixer_who_lacks_a_codec_is_told_why() {
     let mut house = House::with(pin_room(), Settings::default()).await;
     house.media_up(1, false).await;

@@ -86,6 +86,31 @@ fn chromium_gets_opus_vp8_and_constrained_baseline_and_nothing_else() {
     assert_eq!(a.sdp.media[1].formats, ["96", "106", "108", "97", "107", "109"]);
 }
 
+/// RFC 3551 section 4.5.4, RFC 3952 sections 4 and 5.
+#[test]
+fn phones_get_g726_as_rtp_packs_it_and_ilbc_in_the_mode_of_their_offer_after_what_sounds_better() {
+    let phone = |maps: &str| SIMPLE.replacen("a=rtpmap:0 PCMU/8000\r\n", maps, 1);
+    let allowed: Vec<Codec> = [Codec::Opus, Codec::Vp8].into_iter().chain(Codec::PHONES).collect();
+    let taken = |offer: &str| {
+        let answered = answer_with(offer, &Asked { codecs: &allowed, ..PLAIN }).unwrap();
+        let sound = codecs(&answered.media[0]);
+        (sound.into_iter().map(|(pt, codec, _)| (pt, codec)).collect::<Vec<_>>(), answered)
+    };
+    let others = [(111, Codec::Opus), (9, Codec::G722), (8, Codec::Pcma)];
+    let with = |last: Codec| [&others[..], &[(0, last)]].concat();
+    let (g726, _) = taken(&phone("a=rtpmap:0 G726-32/8000\r\n"));
+    assert_eq!(g726, with(Codec::G726));
+    let (short, answer) = taken(&phone("a=rtpmap:0 iLBC/8000\r\na=fmtp:0 mode=20\r\n"));
+    assert!(short == with(Codec::Ilbc) && has(&answer, 0, "fmtp:0 mode=20"));
+    let (long, answer) = taken(&phone("a=rtpmap:0 ilbc/8000\r\na=fmtp:0 mode=30\r\n"));
+    assert!(long == with(Codec::Ilbc30) && has(&answer, 0, "fmtp:0 mode=30"));
+    assert_eq!(taken(&phone("a=rtpmap:0 iLBC/8000\r\n")).0, with(Codec::Ilbc30), "where nothing is said");
+    // Another packing, another clock, no mode of iLBC's.
+    for strange in ["AAL2-G726-32/8000", "G726-32/16000", "iLBC/8000\r\na=fmtp:0 mode=25"] {
+        assert_eq!(taken(&phone(&format!("a=rtpmap:0 {strange}\r\n"))).0, others, "{strange}");
+    }
+}
+
 #[test]
 fn an_answer_is_ice_lite_passive_bundled_and_complete_with_its_candidates() {
     let a = answered(SIMPLE);

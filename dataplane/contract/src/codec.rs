@@ -40,9 +40,18 @@ pub enum Codec {
     H265,
     /// AOMedia's RTP payload format.
     Av1,
+    /// G.726 at 32 kbit/s, the first code in the lowest bits (RFC 3551 section 4.5.4; not AAL2's packing).
+    G726,
+    /// RFC 3952, `mode=20`: frames of 20 ms.
+    Ilbc,
+    /// RFC 3952, `mode=30`, which holds where none is said.
+    Ilbc30,
 }
 
 impl Codec {
+    /// Codecs of sound for phones, the preferred one first: they are not forwarded but transcoded, and answered to who has nothing else.
+    pub const PHONES: [Codec; 6] = [Codec::G722, Codec::Pcmu, Codec::Pcma, Codec::G726, Codec::Ilbc, Codec::Ilbc30];
+
     /// Sound or picture.
     pub const fn kind(self) -> Kind {
         match self {
@@ -60,6 +69,7 @@ impl Codec {
     pub const fn encoded(self) -> Option<u32> {
         match self {
             Codec::Opus | Codec::Pcmu | Codec::Pcma | Codec::G722 | Codec::Vp8 => Some(0),
+            Codec::G726 | Codec::Ilbc | Codec::Ilbc30 => Some(0),
             // Constrained Baseline in packetization mode 1.
             Codec::H264 => Some(0x42_e001),
             Codec::Red | Codec::TelephoneEvent | Codec::Vp9 | Codec::H265 | Codec::Av1 => None,
@@ -80,6 +90,8 @@ impl Codec {
             Codec::H264 => "H264",
             Codec::H265 => "H265",
             Codec::Av1 => "AV1",
+            Codec::G726 => "G726-32",
+            Codec::Ilbc | Codec::Ilbc30 => "iLBC",
         }
     }
 }

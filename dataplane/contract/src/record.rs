@@ -341,7 +341,7 @@ impl<'a> FromMix<'a> {
 }
 
 /// All codecs; a codec's byte is its place.
-const CODECS: [Codec; 11] = [
+const CODECS: [Codec; 14] = [
     Codec::Opus,
     Codec::Red,
     Codec::Pcmu,
@@ -353,6 +353,9 @@ const CODECS: [Codec; 11] = [
     Codec::H264,
     Codec::H265,
     Codec::Av1,
+    Codec::G726,
+    Codec::Ilbc,
+    Codec::Ilbc30,
 ];
 
 fn codec_byte(codec: Codec) -> u8 {

@@ -47,6 +47,12 @@ pub enum Codec {
     H265,
     /// AOMedia's RTP payload format.
     Av1,
+    /// G.726 at 32 kbit/s.
+    G726,
+    /// iLBC in frames of 20 ms.
+    Ilbc,
+    /// iLBC in frames of 30 ms.
+    Ilbc30,
 }
 
 impl Codec {

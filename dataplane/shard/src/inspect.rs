@@ -49,6 +49,9 @@ pub(crate) fn format_of(spec: &CodecSpec) -> Format {
         C::H264 => Codec::H264,
         C::H265 => Codec::H265,
         C::Av1 => Codec::Av1,
+        C::G726 => Codec::G726,
+        C::Ilbc => Codec::Ilbc,
+        C::Ilbc30 => Codec::Ilbc30,
     };
     Format { codec, profile: spec.profile, clock: spec.clock }
 }

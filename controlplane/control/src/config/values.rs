@@ -158,11 +158,15 @@ pub(super) fn domain<'de, D: Deserializer<'de>>(d: D) -> Result<String, D::Error
 }
 
 pub(super) fn codecs<'de, D: Deserializer<'de>>(d: D) -> Result<Vec<Codec>, D::Error> {
-    check(d, "a list with opus, each codec once, without pcmu, pcma and g722", |v: &Vec<Codec>| {
-        let unique = v.iter().enumerate().all(|(i, c)| !v[..i].contains(c));
-        let known = v.iter().all(|c| !matches!(c, Codec::Pcmu | Codec::Pcma | Codec::G722));
-        unique && known && v.contains(&Codec::Opus)
-    })
+    check(
+        d,
+        "a list with opus, each codec once, without those of phones (pcmu, pcma, g722, g726, ilbc)",
+        |v: &Vec<Codec>| {
+            let unique = v.iter().enumerate().all(|(i, c)| !v[..i].contains(c));
+            let known = v.iter().all(|c| !Codec::PHONES.contains(c));
+            unique && known && v.contains(&Codec::Opus)
+        },
+    )
 }
 
 fn urls<'de, D: Deserializer<'de>>(d: D, schemes: [&str; 2], allowed: &str) -> Result<Vec<String>, D::Error> {

@@ -23,8 +23,8 @@ pub(super) fn choose(media: &Media, kind: Kind, allowed: &[Codec]) -> Vec<Taken>
         if taken.iter().any(|(_, t)| t.map.payload_type == map.payload_type) {
             continue;
         }
-        let Some((codec, rank)) = known(&map, kind, allowed) else { continue };
         let fmtp = media.fmtp(map.payload_type).map(str::to_owned);
+        let Some((codec, rank)) = known(&map, fmtp.as_deref(), kind, allowed) else { continue };
         let Some(profile) = profile(codec, fmtp.as_deref().unwrap_or("")) else { continue };
         let spec = CodecSpec {
             payload_type: map.payload_type,
@@ -63,12 +63,20 @@ fn rtpmap(media: &Media, payload_type: u8) -> Option<crate::RtpMap> {
     })
 }
 
-fn known(map: &crate::RtpMap, kind: Kind, allowed: &[Codec]) -> Option<(Codec, usize)> {
-    let rank = allowed.iter().position(|c| c.kind() == kind && c.rtpmap_name().eq_ignore_ascii_case(&map.name))?;
+fn known(map: &crate::RtpMap, fmtp: Option<&str>, kind: Kind, allowed: &[Codec]) -> Option<(Codec, usize)> {
+    let mode = fmtp.and_then(|params| fmtp_value(params, "mode"));
+    let fits = |c: &Codec| match c {
+        // RFC 3952 section 5: 30 where nothing is said; the answer has the mode of the offer.
+        Codec::Ilbc => mode == Some("20"),
+        Codec::Ilbc30 => mode.is_none_or(|mode| mode == "30"),
+        _ => true,
+    };
+    let named = |c: &Codec| c.kind() == kind && c.rtpmap_name().eq_ignore_ascii_case(&map.name);
+    let rank = allowed.iter().position(|c| named(c) && fits(c))?;
     let codec = allowed[rank];
     let clock = match codec {
         Codec::Opus | Codec::Red => map.clock == 48_000 && map.channels == Some(2),
-        Codec::Pcmu | Codec::Pcma | Codec::G722 => map.clock == 8_000,
+        Codec::Pcmu | Codec::Pcma | Codec::G722 | Codec::G726 | Codec::Ilbc | Codec::Ilbc30 => map.clock == 8_000,
         Codec::TelephoneEvent => map.clock == 48_000 || map.clock == 8_000,
         Codec::Vp8 | Codec::Vp9 | Codec::H264 | Codec::H265 | Codec::Av1 => map.clock == 90_000,
     };

@@ -9,6 +9,7 @@
 //! count no loss where nothing was lost, and the noise that tells a listener that the line lives is what a pause would leave out.
 
 mod gain;
+mod maker;
 mod single;
 pub mod stretch;
 mod voice;
@@ -17,9 +18,9 @@ pub use gain::Leveller;
 pub use single::{EmitSingle, MAX_SINGLES};
 pub use voice::{FRAME, Voice, engine};
 
+use maker::{Maker, Step};
 use plenum_contract::{Codec, ParticipantKey};
-use plenum_engines::{AudioEncoder, AudioSettings, audio_encoder};
-use plenum_kernels::{Kernels, Rate, Resampler};
+use plenum_kernels::Kernels;
 use plenum_wire::rtp;
 use single::Singles;
 
@@ -52,19 +53,6 @@ impl Default for SoundSettings {
 /// Takes a packet of an output: its codec, whose voice is left out, and the RTP packet.
 pub type Emit<'a> = dyn FnMut(Codec, Option<ParticipantKey>, &[u8]) + 'a;
 
-/// What encodes a room's sound in a codec, and brings it to the codec's rate; `None` when it cannot be made. A `bitrate` of 0 is the codec's own.
-fn encoder(kernels: Kernels, codec: Codec, bitrate: u32) -> Option<(Box<dyn AudioEncoder>, Option<Resampler>)> {
-    let engine = engine(codec).filter(|_| codec != Codec::Red)?;
-    let mut settings = AudioSettings::default();
-    if bitrate > 0 {
-        settings.bitrate = bitrate;
-    }
-    let encoder = audio_encoder(engine, &settings).ok()?;
-    let rate = encoder.rate();
-    let resampler = (rate != Rate::Hz48000).then(|| Resampler::new(kernels, Rate::Hz48000, rate));
-    Some((encoder, resampler))
-}
-
 struct Speaker {
     key: ParticipantKey,
     voice: Voice,
@@ -79,8 +67,7 @@ struct Speaker {
 struct Output {
     codec: Codec,
     without: Option<ParticipantKey>,
-    encoder: Box<dyn AudioEncoder>,
-    resampler: Option<Resampler>,
+    maker: Maker,
     /// Since when nobody needs it.
     idle: Option<u64>,
     bitrate: u32,
@@ -98,7 +85,6 @@ pub struct Sound {
     noise: u32,
     sum: Vec<i32>,
     pcm: Vec<i16>,
-    resampled: Vec<i16>,
     packet: Vec<u8>,
 }
 
@@ -115,7 +101,6 @@ impl Sound {
             noise: 0x9e37_79b9,
             sum: vec![0; FRAME],
             pcm: vec![0; FRAME],
-            resampled: vec![0; FRAME],
             packet: Vec::with_capacity(MAX_PACKET),
         }
     }
@@ -183,22 +168,22 @@ impl Sound {
             output.idle = None;
             if output.bitrate != bitrate && bitrate > 0 {
                 output.bitrate = bitrate;
-                output.encoder.set_rate(bitrate);
+                output.maker.set_rate(bitrate);
             }
             return true;
         }
         if self.outputs.len() >= MAX_OUTPUTS {
             return false;
         }
-        let Some((encoder, resampler)) = encoder(self.kernels, codec, bitrate) else { return false };
-        self.outputs.push(Output { codec, without, encoder, resampler, idle: None, bitrate });
+        let Some(maker) = Maker::new(self.kernels, codec, bitrate) else { return false };
+        self.outputs.push(Output { codec, without, maker, idle: None, bitrate });
         true
     }
 
     /// Receivers of this output lose so many per cent of it: the encoder spends as much on copies of what was said before (Opus FEC).
     pub fn expect_loss(&mut self, codec: Codec, without: Option<ParticipantKey>, percent: u8) {
         for output in self.outputs.iter_mut().filter(|o| o.codec == codec && o.without == without) {
-            output.encoder.set_loss(percent);
+            output.maker.set_loss(percent);
         }
     }
 
@@ -275,27 +260,13 @@ impl Sound {
                 Some(own) => self.kernels.limit_without(&self.sum, &own.frame, &mut self.pcm),
                 None => self.kernels.limit(&self.sum, &mut self.pcm),
             }
-            let pcm = match &mut output.resampler {
-                None => &self.pcm[..],
-                Some(resampler) => {
-                    let len = resampler.run(&self.pcm, &mut self.resampled);
-                    &self.resampled[..len]
-                }
-            };
-            // Opus counts 48 kHz; G.711 and G.722 count 8 kHz (RFC 3551).
-            let ticks = if output.codec == Codec::Opus { FRAME as u64 } else { 160 };
-            let fields = rtp::Fields {
-                sequence: self.frames as u16,
-                timestamp: (self.frames * ticks) as u32,
-                ..rtp::Fields::default()
-            };
             self.packet.clear();
             self.packet.resize(rtp::FIXED_LEN, 0);
+            let step = output.maker.make(self.frames, &self.pcm, &mut self.packet);
+            let Step::Packet { number, timestamp } = step else { continue };
+            let fields = rtp::Fields { sequence: number as u16, timestamp, ..rtp::Fields::default() };
             let header = rtp::write_header(&mut self.packet, &fields);
-            if header.is_ok()
-                && output.encoder.encode(pcm, &mut self.packet).is_ok_and(|encoded| encoded.send)
-                && (rtp::FIXED_LEN + 1..=MAX_PACKET).contains(&self.packet.len())
-            {
+            if header.is_ok() && (rtp::FIXED_LEN + 1..=MAX_PACKET).contains(&self.packet.len()) {
                 emit(output.codec, output.without, &self.packet);
             }
         }

@@ -1,13 +1,13 @@
 //! Single voices in another codec, for those who are forwarded to and cannot decode the original.
 //!
 //! The voice is the one that is mixed, with its jitter buffer and its concealment, before any gain. In the pauses of the original a little noise goes on in
-//! codecs that cannot pause (G.711, G.722). Opus pauses too, with a packet now and then; by how loud it is, because the encoder's own judgement takes a steady
+//! codecs that cannot pause (all but Opus). Opus pauses too, with a packet now and then; by how loud it is, because the encoder's own judgement takes a steady
 //! tone for noise. A voice of which nothing ever came is silent.
 
-use super::{FRAME, KEEP_ENCODER, MAX_PACKET, encoder};
+use super::maker::{Maker, Step};
+use super::{FRAME, KEEP_ENCODER, MAX_PACKET};
 use plenum_contract::{Codec, ParticipantKey};
-use plenum_engines::AudioEncoder;
-use plenum_kernels::{Kernels, Resampler};
+use plenum_kernels::Kernels;
 use plenum_wire::rtp;
 
 /// Most single voices that are made; a further one is refused.
@@ -25,8 +25,7 @@ pub type EmitSingle<'a> = dyn FnMut(Codec, ParticipantKey, u64, &[u8]) + 'a;
 pub(super) struct Single {
     pub(super) key: ParticipantKey,
     pub(super) codec: Codec,
-    encoder: Box<dyn AudioEncoder>,
-    resampler: Option<Resampler>,
+    maker: Maker,
     /// Since when nobody needs it.
     pub(super) idle: Option<u64>,
     bitrate: u32,
@@ -44,7 +43,6 @@ pub(super) struct Single {
 #[derive(Default)]
 pub(super) struct Singles {
     pub(super) list: Vec<Single>,
-    resampled: Vec<i16>,
     packet: Vec<u8>,
 }
 
@@ -55,19 +53,18 @@ impl Singles {
             single.idle = None;
             if single.bitrate != bitrate && bitrate > 0 {
                 single.bitrate = bitrate;
-                single.encoder.set_rate(bitrate);
+                single.maker.set_rate(bitrate);
             }
             return true;
         }
         if self.list.len() >= MAX_SINGLES {
             return false;
         }
-        let Some((encoder, resampler)) = encoder(kernels, codec, bitrate) else { return false };
+        let Some(maker) = Maker::new(kernels, codec, bitrate) else { return false };
         self.list.push(Single {
             key,
             codec,
-            encoder,
-            resampler,
+            maker,
             idle: None,
             bitrate,
             sequence: 0,
@@ -82,7 +79,7 @@ impl Singles {
     /// Its receivers lose so many per cent.
     pub(super) fn expect_loss(&mut self, codec: Codec, key: ParticipantKey, percent: u8) {
         if let Some(single) = self.find(codec, key) {
-            single.encoder.set_loss(percent);
+            single.maker.set_loss(percent);
         }
     }
 
@@ -120,7 +117,6 @@ impl Singles {
         (sum, pcm): (&mut [i32], &mut [i16]),
         emit: &mut EmitSingle<'_>,
     ) {
-        self.resampled.resize(FRAME, 0);
         for single in &mut self.list {
             let Some(captured) = single.heard else { continue };
             if single.pauses() {
@@ -131,26 +127,22 @@ impl Singles {
             noise(sum);
             kernels.mix(sum, &single.frame);
             kernels.limit(sum, pcm);
-            let samples = match &mut single.resampler {
-                None => &pcm[..],
-                Some(resampler) => {
-                    let len = resampler.run(pcm, &mut self.resampled);
-                    &self.resampled[..len]
-                }
+            self.packet.clear();
+            self.packet.resize(rtp::FIXED_LEN, 0);
+            let timestamp = match single.maker.make(frames, pcm, &mut self.packet) {
+                Step::Packet { timestamp, .. } => Some(timestamp),
+                Step::Waits => continue,
+                Step::Nothing => None,
             };
-            let ticks = if single.codec == Codec::Opus { FRAME as u64 } else { 160 };
             let fields = rtp::Fields {
                 marker: single.paused,
                 sequence: single.sequence,
-                timestamp: (frames * ticks) as u32,
+                timestamp: timestamp.unwrap_or(0),
                 ..rtp::Fields::default()
             };
-            self.packet.clear();
-            self.packet.resize(rtp::FIXED_LEN, 0);
             let header = rtp::write_header(&mut self.packet, &fields);
-            let encoded = single.encoder.encode(samples, &mut self.packet);
             let fits = (rtp::FIXED_LEN + 1..=MAX_PACKET).contains(&self.packet.len());
-            single.paused = !(header.is_ok() && fits && encoded.is_ok_and(|encoded| encoded.send));
+            single.paused = !(header.is_ok() && fits && timestamp.is_some());
             if !single.paused {
                 single.sequence = single.sequence.wrapping_add(1);
                 emit(single.codec, single.key, captured, &self.packet);

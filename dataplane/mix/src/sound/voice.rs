@@ -31,6 +31,9 @@ pub fn engine(codec: Codec) -> Option<AudioCodec> {
         Codec::Pcmu => AudioCodec::Pcmu,
         Codec::Pcma => AudioCodec::Pcma,
         Codec::G722 => AudioCodec::G722,
+        Codec::G726 => AudioCodec::G726_32,
+        Codec::Ilbc => AudioCodec::Ilbc,
+        Codec::Ilbc30 => AudioCodec::Ilbc30,
         _ => return None,
     })
 }

@@ -119,6 +119,28 @@ fn phones_with_g711_and_g722_and_browsers_with_opus_hear_each_other() {
 }
 
 #[test]
+fn a_phone_that_has_g726_or_ilbc_alone_hears_and_is_heard_in_the_mix() {
+    for (codec, frame) in [(Codec::G726, 20), (Codec::Ilbc, 20), (Codec::Ilbc30, 30)] {
+        let mut hall = Line::new();
+        hall.speaker(1, Codec::Opus, 1000.0, (0, 0));
+        hall.listen(codec, Some(2));
+        hall.run(1200);
+        let phone = hall.ear(codec, Some(2));
+        assert!(phone.amplitude(1000.0, 400) > 3000.0, "{codec:?}");
+        assert_eq!((phone.heard.len(), phone.longest_hole(1000.0, 300)), (8 * 1200, 0), "{codec:?}");
+        let mut hall = Line::new();
+        hall.frame = frame * MS;
+        hall.speaker(2, codec, 440.0, (0, 0));
+        hall.listen(Codec::Opus, None);
+        hall.listen(codec, Some(2));
+        hall.run(1200);
+        let (browser, own) = (hall.ear(Codec::Opus, None), hall.ear(codec, Some(2)));
+        assert!(browser.amplitude(440.0, 400) > 3000.0 && own.amplitude(440.0, 400) < 60.0, "{codec:?}");
+        assert_eq!(browser.longest_hole(440.0, 300), 0, "{codec:?}");
+    }
+}
+
+#[test]
 fn five_percent_of_loss_and_jitter_leave_no_holes() {
     for (loss, jitter) in [(5, 0), (0, 300), (5, 100)] {
         let mut hall = Line::new();

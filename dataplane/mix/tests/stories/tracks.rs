@@ -65,7 +65,8 @@ fn an_av1_picture_is_seen_by_who_has_vp8_alone() {
 
 #[test]
 fn a_voice_in_another_codec_is_heard_alone_and_pauses_where_its_codec_can() {
-    let pairs = [(Codec::Opus, Codec::Pcmu), (Codec::Pcmu, Codec::Opus), (Codec::G722, Codec::Pcma)];
+    let mut pairs = vec![(Codec::Opus, Codec::Pcmu), (Codec::Pcmu, Codec::Opus), (Codec::G722, Codec::Pcma)];
+    pairs.extend([(Codec::G726, Codec::Ilbc), (Codec::Ilbc, Codec::Opus)]);
     for (from, to) in pairs {
         let mut hall = hall(Codec::Vp8);
         hall.join(2, Codec::Vp8);

@@ -24,6 +24,9 @@ fn engine(codec: Codec) -> AudioCodec {
         Codec::Pcmu => AudioCodec::Pcmu,
         Codec::Pcma => AudioCodec::Pcma,
         Codec::G722 => AudioCodec::G722,
+        Codec::G726 => AudioCodec::G726_32,
+        Codec::Ilbc => AudioCodec::Ilbc,
+        Codec::Ilbc30 => AudioCodec::Ilbc30,
         other => panic!("no engine for {other:?}"),
     }
 }
@@ -65,7 +68,8 @@ impl Microphone {
         }
         let mut payload = Vec::new();
         self.encoder.encode(&pcm, &mut payload).expect("a frame");
-        let timestamp = self.first.wrapping_add((self.frames * u64::from(self.clock() / 50)) as u32);
+        let ticks = pcm.len() as u64 * u64::from(self.clock()) / u64::from(self.encoder.rate().hz());
+        let timestamp = self.first.wrapping_add((self.frames * ticks) as u32);
         self.frames += 1;
         (timestamp, payload)
     }

@@ -214,6 +214,9 @@ fn codec_of(codec: Routed) -> Option<Codec> {
         Routed::H264 => Codec::H264,
         Routed::H265 => Codec::H265,
         Routed::Av1 => Codec::Av1,
+        Routed::G726 => Codec::G726,
+        Routed::Ilbc => Codec::Ilbc,
+        Routed::Ilbc30 => Codec::Ilbc30,
     })
 }
 

@@ -75,6 +75,9 @@ pub(super) fn format(codec: Codec) -> Option<Format> {
         Codec::G722 => (Routed::G722, 8_000),
         Codec::Pcmu => (Routed::Pcmu, 8_000),
         Codec::Pcma => (Routed::Pcma, 8_000),
+        Codec::G726 => (Routed::G726, 8_000),
+        Codec::Ilbc => (Routed::Ilbc, 8_000),
+        Codec::Ilbc30 => (Routed::Ilbc30, 8_000),
         _ => return None,
     };
     Some(Format { codec, profile, clock })
@@ -84,10 +87,11 @@ pub(super) fn format(codec: Codec) -> Option<Format> {
 fn codec_for(slot: &Slot) -> Option<Codec> {
     let made = match slot.kind {
         Kind::Video => &[Codec::Vp8, Codec::H264][..],
-        _ => &[Codec::Opus, Codec::G722, Codec::Pcmu, Codec::Pcma][..],
+        _ => &[Codec::Opus][..],
     };
+    let phones = if slot.kind == Kind::Audio { &Codec::PHONES[..] } else { &[] };
     let accepted = slot.subscriber.accepted().iter();
-    accepted.filter_map(|a| made.iter().copied().find(|c| format(*c) == Some(a.format))).next()
+    accepted.filter_map(|a| made.iter().chain(phones).copied().find(|c| format(*c) == Some(a.format))).next()
 }
 
 /// The slot of a kind that gets the mix: the first.
@@ -397,7 +401,7 @@ mod tests {
 
     #[test]
     fn every_codec_that_the_mixer_makes_has_a_format_and_others_have_none() {
-        for codec in [Codec::Vp8, Codec::H264, Codec::Opus, Codec::G722, Codec::Pcmu, Codec::Pcma] {
+        for codec in [Codec::Vp8, Codec::H264, Codec::Opus].into_iter().chain(Codec::PHONES) {
             let accepted = crate::inspect::format_of(&plenum_contract::spec::CodecSpec {
                 payload_type: 96,
                 codec,
