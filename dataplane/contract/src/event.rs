@@ -151,7 +151,7 @@ pub enum EventBody {
         remote: SocketAddr,
         /// Whether it is ICE-TCP.
         tcp: bool,
-        /// `DTLS1.2` or `DTLS1.3`.
+        /// `DTLS1.3`, `DTLS1.2`, or `DTLS1.2, second engine`.
         dtls: String,
     },
     /// A leg lost its peer for 15 s: sending stopped. It may come back.

@@ -22,7 +22,7 @@ pub enum SessionEvent {
         remote: SocketAddr,
         /// Whether it is ICE-TCP.
         tcp: bool,
-        /// `DTLS1.2` or `DTLS1.3`.
+        /// `DTLS1.3`, `DTLS1.2`, or `DTLS1.2, second engine`.
         dtls: &'static str,
     },
     /// No authenticated packet for 15 s: sending stopped.

@@ -23,7 +23,7 @@ fn a_peer_with_an_rsa_certificate_and_without_extended_master_secret_is_served_b
     let mut world = World::with(udp4(), |spec| spec.fingerprints = vec![fingerprint]);
     world.peer.dtls = client;
     world.connect();
-    assert_eq!(versions(&world), [("AEAD_AES_128_GCM", "DTLS1.2")]);
+    assert_eq!(versions(&world), [("AEAD_AES_128_GCM", "DTLS1.2, second engine")]);
     assert_eq!(world.peer.seen_fingerprint, Some(world.env.fingerprint()), "one certificate for both engines");
     world.run(Duration::from_secs(2));
     assert!(!world.peer.rtcp.is_empty() && world.peer.opened_errors.is_empty());

@@ -162,7 +162,9 @@ impl Engine for RtcEngine {
         }
         match self.pending.pop_front() {
             Some(Pending::Certificate(der)) => copied(buf, &der).map_or(Output::Failed, Output::Certificate),
-            Some(Pending::Keys { material, profile }) => Output::Keys { material, profile, version: "DTLS1.2" },
+            Some(Pending::Keys { material, profile }) => {
+                Output::Keys { material, profile, version: "DTLS1.2, second engine" }
+            }
             Some(Pending::Data(data)) => copied(buf, &data).map_or(Output::Failed, Output::Data),
             Some(Pending::Closed) => Output::Closed,
             Some(Pending::Failed) => Output::Failed,
