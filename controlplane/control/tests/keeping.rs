@@ -10,7 +10,26 @@ use plenum_contract::Command;
 use plenum_contract::event::EventBody;
 use plenum_contract::snapshot::Snapshot;
 use serde_json::{Value, json};
-use std::path::Path;
+use std::path::{Path, PathBuf};
+
+/// A host with a call, on a store that outlives the program.
+struct Stay {
+    _folder: tempfile::TempDir,
+    file: PathBuf,
+    house: House,
+    host: Person,
+    call: String,
+}
+
+async fn stay() -> Stay {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("plenum.db");
+    let mut house = House::on(&file).await;
+    house.media_up(1, false).await;
+    let host = house.join("Host", Some("1234")).await;
+    let (call, _) = house.call(&host, webrtc()).await;
+    Stay { _folder: folder, file, house, host, call }
+}
 
 /// The control plane is gone from one moment to the next, and another one starts on the same store.
 async fn killed(house: House, file: &Path) -> House {
@@ -62,12 +81,7 @@ async fn mgmt_26_what_hosts_chose_for_the_picture_outlives_the_program() {
 
 #[tokio::test]
 async fn mgmt_57_who_is_on_hold_is_so_after_a_kill_until_they_are_back() {
-    let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("plenum.db");
-    let mut house = House::on(&file).await;
-    house.media_up(1, false).await;
-    let host = house.join("Host", Some("1234")).await;
-    let (call, _) = house.call(&host, webrtc()).await;
+    let Stay { _folder, file, house, host, call } = stay().await;
     let path = format!("participants/{}/calls/{call}/update", host.uuid);
     let held = house::OFFER.replace("a=sendrecv", "a=sendonly").replace("a=recvonly", "a=inactive");
     house.act(&host, &path, json!({"sdp": held})).await.result();
@@ -177,12 +191,7 @@ async fn rows(file: &Path) -> usize {
 
 #[tokio::test]
 async fn what_is_kept_of_logs_is_bounded_goes_with_the_meeting_and_leaves_out_who_speaks() {
-    let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("plenum.db");
-    let mut house = House::on(&file).await;
-    house.media_up(1, false).await;
-    let host = house.join("Host", Some("1234")).await;
-    house.call(&host, webrtc()).await;
+    let Stay { _folder, file, mut house, host, .. } = stay().await;
     let spec = session(&house.told());
     for n in 0..2 * KEPT {
         say(&house, &host, &format!("{n}")).await;
@@ -204,12 +213,7 @@ async fn what_is_kept_of_logs_is_bounded_goes_with_the_meeting_and_leaves_out_wh
 
 #[tokio::test]
 async fn mgmt_55_what_media_told_before_a_kill_is_told_after_it() {
-    let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("plenum.db");
-    let mut house = House::on(&file).await;
-    house.media_up(1, false).await;
-    let host = house.join("Host", Some("1234")).await;
-    let (call, _) = house.call(&host, webrtc()).await;
+    let Stay { _folder, file, mut house, host, call } = stay().await;
     let mut events = house.events(&host).await;
     say(&house, &host, "mark").await;
     told(&mut events, "mark").await;
@@ -248,12 +252,7 @@ async fn mgmt_38_whoever_is_moved_before_a_kill_is_told_where_they_are_after_it(
 
 #[tokio::test]
 async fn a_call_that_media_lost_comes_back_across_a_kill_too_and_sizes_of_tiles_stay() {
-    let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("plenum.db");
-    let mut house = House::on(&file).await;
-    house.media_up(1, false).await;
-    let host = house.join("Host", Some("1234")).await;
-    let (call, _) = house.call(&host, webrtc()).await;
+    let Stay { _folder, file, mut house, host, call } = stay().await;
     let before = session(&house.told());
     let mid = before.media.iter().rfind(|media| media.slot.is_some()).unwrap().mid.clone();
     let size = json!({"slots": [{"mid": mid, "width": 333, "height": 222}]});
